@@ -1,0 +1,56 @@
+"""The one way in which compiled kernels are made here: no GIL, cached on disk, single-threaded.
+
+Kernels are private loops over arrays; the public functions around them validate and allocate.
+`parallel=True` is not used: results must not depend on the number of threads, and numba's fall-back
+thread layer aborts the process when two threads enter it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["inline", "kernel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _ensure_cache_folder() -> None:
+    """Point numba to a temporary cache where it has no writable folder of its own.
+
+    Without one, ``cache=True`` raises at import (a site-wide install used by a service account).
+    """
+    if numba.config.CACHE_DIR:
+        return
+    package = Path(__file__).resolve().parent
+    home_cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    for folder in (package, home_cache, home_cache.parent):
+        if folder.is_dir():
+            if os.access(folder, os.W_OK):
+                return
+            if folder == home_cache:
+                break
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    fallback = Path(tempfile.gettempdir()) / f"quicklook-numba-{user}"
+    fallback.mkdir(mode=0o700, exist_ok=True)
+    numba.config.CACHE_DIR = str(fallback)
+
+
+_ensure_cache_folder()
+
+
+def kernel(function: F) -> F:
+    """Compile `function` on its first call: releases the GIL, cached between runs."""
+    compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return compiled
+
+
+def inline(function: F) -> F:
+    """Compile a small helper that is called from kernels only."""
+    compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")(function)
+    return compiled

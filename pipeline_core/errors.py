@@ -1,0 +1,50 @@
+"""The errors that this package raises on purpose.
+
+Every message says what went wrong, in which file or pixel, and what to do about it. Whoever calls
+the core may show ``str(error)`` to an observer as it is. Anything else that escapes is a bug.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CalibrationError",
+    "ConfigError",
+    "InputFormatError",
+    "OperationCancelled",
+    "OutputError",
+    "PipelineError",
+    "SchemaVersionError",
+    "SidecarConflictError",
+]
+
+
+class PipelineError(Exception):
+    """Expected trouble: its message names the file or value, the cause and the remedy."""
+
+
+class InputFormatError(PipelineError):
+    """A file is missing, unreadable, or not what it should be."""
+
+
+class SchemaVersionError(InputFormatError):
+    """A file was written by a version of this software that this one does not know."""
+
+
+class CalibrationError(PipelineError):
+    """A calibration is absent, does not fit the observation, or conflicts with another one."""
+
+
+class ConfigError(PipelineError, ValueError):
+    """A setting has an impossible value."""
+
+
+class OutputError(PipelineError):
+    """A result cannot be written where it was asked for."""
+
+
+class SidecarConflictError(PipelineError):
+    """Another program changed or is changing the same sidecar."""
+
+
+class OperationCancelled(Exception):
+    """The user asked to stop. Not a `PipelineError`, so no error handling swallows it."""
