@@ -1,0 +1,96 @@
+"""Files appear whole or not at all: written aside, synced, renamed, and the folder synced too."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipeline_core.errors import OutputError
+
+__all__ = ["part_path", "write_aside"]
+
+
+def part_path(target: Path) -> Path:
+    """Return where this process writes `target` aside: beside it, named by target and process."""
+    return target.with_name(f"{target.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[Path]:
+    """Give a path to write to; on success it becomes `target`, on any error nothing is left.
+
+    Parameters
+    ----------
+    target : path
+        The file to appear.
+    replace : bool
+        Whether an existing file may be replaced. Without it, a file that appears while this one
+        is being written is never overwritten either.
+    mode : int
+        Permissions of the finished file, before the umask.
+
+    Raises
+    ------
+    OutputError
+        If the folder is missing or cannot be written, or `target` exists and must not be replaced.
+    """
+    if target.exists() and not replace:
+        raise OutputError(_exists(target))
+    part = part_path(target)
+    try:
+        part.touch(exist_ok=False)
+    except FileExistsError:
+        raise OutputError(
+            f"{target} is being written by this program already. Wait for it or choose another name."
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write in folder {target.parent}: {error.strerror}. Create it, change its permissions, "
+            "or choose another output."
+        ) from error
+    try:
+        yield part
+        _finish(part, target, replace=replace, mode=mode)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OutputError(
+                f"The disk that holds {target.parent} is full. Free some space and try again."
+            ) from error
+        raise
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+def _finish(part: Path, target: Path, *, replace: bool, mode: int) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        os.fchmod(descriptor, mode & ~umask)
+    finally:
+        os.close(descriptor)
+    if replace:
+        part.replace(target)
+    else:
+        try:
+            os.link(part, target)  # unlike a rename, fails if the name is taken
+        except FileExistsError:
+            raise OutputError(_exists(target)) from None
+        except OSError:  # a file system without hard links
+            if target.exists():
+                raise OutputError(_exists(target)) from None
+            part.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _exists(target: Path) -> str:
+    return f"{target} exists already. Choose another name, or ask to overwrite it."

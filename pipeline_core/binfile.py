@@ -1,0 +1,217 @@
+"""Raw `.bin` files: finding the seconds of a night, and streaming their words in slabs of bounded size.
+
+The readout writes one file a second, named by the computer's clock; photons carry the boards' clock. What
+belongs to a second is therefore spread over neighbouring files. Nothing here writes to a raw file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core.errors import InputFormatError
+from pipeline_core.rawwords import BYTES_PER_WORD
+
+__all__ = ["BinFolder", "Segment", "Slab", "read_words", "scan_folder", "stream_slabs"]
+
+_NAME = re.compile(r"(\d{9,10})\.bin")
+SLAB_WORDS = 1 << 23
+"""Words held at once while streaming: 64 MiB, so that two slabs and their photons stay small."""
+
+
+@dataclass(frozen=True)
+class BinFolder:
+    """The raw files of a folder: `seconds` (unix, ascending) and the `folder` they are in."""
+
+    folder: Path
+    seconds: tuple[int, ...]
+
+    def path(self, second: int) -> Path:
+        """Return the path of the file of a unix second."""
+        return self.folder / f"{second}.bin"
+
+    def covering(self, start: int, duration: int, margin: int = 1) -> tuple[int, ...]:
+        """Return the seconds whose files may hold photons of ``[start, start + duration)``.
+
+        Raises
+        ------
+        InputFormatError
+            If the folder holds none of the seconds asked for.
+        """
+        inside = [s for s in self.seconds if start <= s < start + duration]
+        if not inside:
+            raise InputFormatError(
+                f"Folder {self.folder} has no .bin file between {start} and {start + duration - 1}; it holds "
+                f"{self.seconds[0]} to {self.seconds[-1]} ({len(self.seconds)} files). Choose a start and a "
+                "duration within these."
+            )
+        return tuple(s for s in self.seconds if start - margin <= s < start + duration + margin)
+
+
+def scan_folder(folder: Path | str) -> BinFolder:
+    """List the raw files of a folder; other files are ignored.
+
+    Raises
+    ------
+    InputFormatError
+        If the folder cannot be read or holds no ``<unix second>.bin``.
+    """
+    folder = Path(folder)
+    try:
+        with os.scandir(folder) as entries:
+            matches = [_NAME.fullmatch(entry.name) for entry in entries]
+    except OSError as error:
+        raise InputFormatError(
+            f"Folder {folder} cannot be read: {error.strerror}. Choose the folder of the night's .bin files."
+        ) from error
+    seconds = sorted(int(match.group(1)) for match in matches if match)
+    if not seconds:
+        raise InputFormatError(
+            f"Folder {folder} holds no .bin file named by a unix second (such as 1602050400.bin). "
+            "Choose the folder of the night's .bin files."
+        )
+    return BinFolder(folder, tuple(seconds))
+
+
+def read_words(path: Path | str) -> npt.NDArray[np.uint64]:
+    """Read one raw file whole, as big-endian words in the file's own byte order (dtype ``'>u8'``).
+
+    Trailing bytes that make up no word are left out.
+
+    Raises
+    ------
+    InputFormatError
+        If the file cannot be read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputFormatError(
+            f"Raw file {path} cannot be read: {error.strerror}. Check the path and the permissions."
+        ) from error
+    return np.frombuffer(data, ">u8", count=len(data) // BYTES_PER_WORD)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The words ``first:stop`` of a slab, which came from the file of unix `second`.
+
+    `opens_file` is true at the beginning of a file; `spare_bytes` counts bytes at its end that make up no word.
+    """
+
+    second: int
+    first: int
+    stop: int
+    opens_file: bool
+    spare_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """Consecutive words of one file or several; `words` is only valid until the next slab is asked for."""
+
+    words: npt.NDArray[np.uint64]
+    segments: tuple[Segment, ...]
+
+
+class _Filler:
+    """Fills slab buffers from the files, one after the other."""
+
+    def __init__(self, folder: BinFolder, seconds: tuple[int, ...], slab_words: int) -> None:
+        self._folder = folder
+        self._pending = list(seconds)
+        self._slab_words = slab_words
+        self._fd = -1
+        self._second = 0
+        self._opens_file = False
+
+    def fill(self, buffer: npt.NDArray[np.uint64]) -> Slab | None:
+        """Read the next words into `buffer`; None after the last file."""
+        view = memoryview(buffer.view(np.uint8))
+        segments: list[Segment] = []
+        used = 0
+        while used < self._slab_words:
+            if self._fd < 0:
+                if not self._pending:
+                    break
+                self._open_next()
+            wanted = (self._slab_words - used) * BYTES_PER_WORD
+            first_byte = used * BYTES_PER_WORD
+            got, at_end = self._read_fully(view[first_byte : first_byte + wanted])
+            words, spare = divmod(got, BYTES_PER_WORD)
+            segments.append(
+                Segment(self._second, used, used + words, self._opens_file, spare if at_end else 0)
+            )
+            self._opens_file = False
+            used += words
+            if at_end:
+                self.close()
+        return Slab(buffer[:used], tuple(segments)) if segments else None
+
+    def close(self) -> None:
+        """Close the file that is open, if any."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open_next(self) -> None:
+        self._second = self._pending.pop(0)
+        path = self._folder.path(self._second)
+        try:
+            self._fd = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise InputFormatError(
+                f"Raw file {path} cannot be read: {error.strerror}. Check the disk and the permissions."
+            ) from error
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        self._opens_file = True
+
+    def _read_fully(self, view: memoryview) -> tuple[int, bool]:
+        """Fill `view` from the open file: bytes read, and whether the file ended."""
+        got = 0
+        while got < len(view):
+            try:
+                count = os.readv(self._fd, [view[got:]])
+            except OSError as error:
+                raise InputFormatError(
+                    f"Raw file {self._folder.path(self._second)} cannot be read to its end: {error.strerror}. "
+                    "Check the disk; the other seconds can be converted without it."
+                ) from error
+            if count == 0:
+                return got, True
+            got += count
+        return got, False
+
+
+def stream_slabs(
+    folder: BinFolder, seconds: tuple[int, ...], slab_words: int = SLAB_WORDS
+) -> Iterator[Slab]:
+    """Yield the words of the files of `seconds` in order; one slab is read ahead in a thread.
+
+    Raises
+    ------
+    InputFormatError
+        If a file cannot be opened or read.
+    """
+    buffers = [np.empty(slab_words, np.uint64) for _ in range(2)]
+    filler = _Filler(folder, seconds, slab_words)
+    with ThreadPoolExecutor(1, thread_name_prefix="bin-reader") as pool:
+        try:
+            future = pool.submit(filler.fill, buffers[0])
+            turn = 0
+            while (slab := future.result()) is not None:
+                turn = 1 - turn
+                future = pool.submit(filler.fill, buffers[turn])
+                yield slab
+        finally:
+            future.cancel()
+            pool.shutdown(wait=True)
+            filler.close()

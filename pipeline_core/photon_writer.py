@@ -1,0 +1,386 @@
+"""Writes a photon file: the table chunk by chunk with our own encoder, and everything around it.
+
+`convert` is the caller. The file is complete when `write_photon_file` returns; making it appear under its name is the
+caller's business (`pipeline_core.atomic`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import uuid
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tables
+
+from pipeline_core import __version__, schema
+from pipeline_core._jit import kernel
+from pipeline_core.beammap import Beammap, camera_name
+from pipeline_core.chunkcodec import CHUNK_ROWS, encode_chunk, encoded_bound
+from pipeline_core.errors import ConfigError
+from pipeline_core.flags import FLAG_NAMES, FLAGS
+from pipeline_core.photonruns import Batch
+from pipeline_core.progress import Progress
+from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
+
+__all__ = ["PhotonFileContent", "encoder_works", "write_photon_file"]
+
+logger = logging.getLogger(__name__)
+
+_FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
+_ENCODERS = 2
+_ONE = int(np.float32(1).view(np.uint32))
+
+
+@dataclass(frozen=True, eq=False)
+class PhotonFileContent:
+    """Everything about an observation except its photons.
+
+    Attributes
+    ----------
+    beammap : Beammap
+    counts : ndarray of int64, shape (n_pixels,)
+        Photons of each pixel in photon-file order (`Beammap.photon_order`).
+    start : int
+        Unix second.
+    exposure_s : int
+    baseline_mode : str
+        One of `schema.BASELINE_MODES`.
+    baseline_median : int
+        Counts that were taken off each photon's baseline (mode subtract-median).
+    gaps_us : ndarray of int64, shape (n, 2)
+        Half-open intervals without any packet.
+    sources, boards : structured ndarrays
+        `schema.SOURCE_DTYPE` and `schema.BOARD_DTYPE`.
+    data_dir : str
+    settings : mapping
+        What the conversion was asked to do; plain values.
+    dead_time_us : float
+    """
+
+    beammap: Beammap
+    counts: npt.NDArray[np.int64]
+    start: int
+    exposure_s: int
+    baseline_mode: str
+    baseline_median: int
+    gaps_us: npt.NDArray[np.int64]
+    sources: npt.NDArray[np.void]
+    boards: npt.NDArray[np.void]
+    data_dir: str
+    settings: Mapping[str, object]
+    dead_time_us: float
+
+    @property
+    def n_photons(self) -> int:
+        """Number of rows of the table."""
+        return int(self.counts.sum())
+
+
+def write_photon_file(
+    path: Path, content: PhotonFileContent, batches: Iterator[Batch], progress: Progress
+) -> int:
+    """Write a complete photon file.
+
+    Parameters
+    ----------
+    path : path
+        Where to write; an existing file is overwritten.
+    content : PhotonFileContent
+    batches : iterator of Batch
+        All photons in the order of the file.
+    progress : Progress
+        Told of rows written.
+
+    Returns
+    -------
+    int
+        Number of pixels whose photons had to be put in order of time.
+    """
+    keep = content.baseline_mode == "keep"
+    with _opened(path) as h5:
+        _write_frame(h5, content)
+        table = h5.create_table(
+            "/Photons",
+            "PhotonTable",
+            schema.photon_dtype(with_baseline=keep),
+            title="Photon Datatable",
+            filters=_FILTERS,
+            chunkshape=CHUNK_ROWS,
+            expectedrows=max(content.n_photons, 1),
+        )
+        _write_index(h5, content)
+        repaired = _write_rows(table, content, batches, progress)
+        h5.flush()
+    return repaired
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tables.File]:
+    """Open an HDF5 file for writing, and close it whatever happens."""
+    h5 = tables.open_file(str(path), "w", title="MKID Photon File")
+    try:
+        yield h5
+    finally:
+        h5.close()
+
+
+def _write_frame(h5: tables.File, content: PhotonFileContent) -> None:
+    """Write what is not photons: attributes, header, beam map, /mkid."""
+    beammap = content.beammap
+    attributes = h5.root._v_attrs
+    attributes.format = schema.FORMAT
+    attributes.version = np.int64(schema.VERSION)
+    attributes.software_version = __version__
+    attributes.file_id = uuid.uuid4().hex
+    attributes.camera = camera_name(beammap.shape)
+    attributes.start = np.int64(content.start)
+    attributes.exposure = np.int64(content.exposure_s)
+    attributes.baseline = content.baseline_mode
+    attributes.baseline_median = np.float64(content.baseline_median * BASELINE_DEG_PER_COUNT)
+    attributes.beammap_hash = beammap.content_hash()
+    attributes.dead_time = np.float64(content.dead_time_us)
+
+    h5.create_group("/", "Photons", "Photon Information")
+    h5.create_group("/", "BeamMap", "Beammap Information")
+    h5.create_array("/BeamMap", "Map", beammap.res_id.astype(np.int64), "resID map [x, y]")
+    h5.create_array("/BeamMap", "Flag", beammap.flags.astype(np.int64), "flag bits [x, y]")
+    _write_header(h5, content)
+    _write_mkid(h5, content)
+
+
+def _write_header(h5: tables.File, content: PhotonFileContent) -> None:
+    """Write the one-row header of layout V3c, for older tools."""
+    h5.create_group("/", "header", "Header")
+    row = np.zeros(1, schema.header_dtype())
+    row["beammapFile"] = _text(content.beammap.source, schema.HEADER_STRING)
+    row["dataDir"] = _text(content.data_dir, schema.HEADER_STRING)
+    row["energyBinWidth"], row["wvlBinStart"], row["wvlBinEnd"] = 0.1, 700.0, 1500.0
+    row["startTime"], row["expTime"] = content.start, content.exposure_s
+    row["metadata"] = "flags:\n" + "".join(f"- {name}\n" for name in FLAG_NAMES)
+    table = h5.create_table(
+        "/header", "header", row.dtype, "Header", filters=_FILTERS, chunkshape=1, expectedrows=1
+    )
+    table.append(row)
+
+
+def _text(value: str, limit: int) -> bytes:
+    """Encode text for a fixed-width column, cut at a character boundary."""
+    return value.encode()[:limit].decode(errors="ignore").encode()
+
+
+def _write_mkid(h5: tables.File, content: PhotonFileContent) -> None:
+    group = h5.create_group("/", "mkid", "QuickLook")
+    beammap = content.beammap
+    ncols, nrows = beammap.shape
+    order = beammap.photon_order()
+    pixels = np.zeros(ncols * nrows, schema.PIXEL_DTYPE)
+    pixels["x"], pixels["y"] = np.divmod(order, nrows)
+    pixels["resID"] = beammap.res_id.ravel()[order]
+    pixels["code"] = beammap.code.ravel()[order]
+    pixels["flags"] = beammap.flags.ravel()[order]
+    pixels["frequency"] = beammap.frequency_mhz.ravel()[order]
+    flags = np.zeros(len(FLAGS), schema.FLAG_DTYPE)
+    for row, flag in zip(flags, FLAGS, strict=True):
+        row["bit"], row["name"], row["sentence"] = flag.bit, flag.name, flag.sentence
+    for name, rows, title in (
+        ("pixels", pixels, "pixels in photon order; frequency in MHz"),
+        ("flags", flags, "meaning of the flag bits"),
+        ("sources", content.sources, "words of each raw file: kept, dropped and why"),
+        ("boards", content.boards, "packets of each board inside the window, and packets lost"),
+    ):
+        h5.create_table(group, name, obj=rows, title=title, filters=_FILTERS)
+    gaps = h5.create_earray(group, "gaps", tables.Int64Atom(), (0, 2), "us without any packet [start, stop)")
+    gaps.append(content.gaps_us.reshape(-1, 2))
+    group._v_attrs.settings = json.dumps(dict(content.settings), sort_keys=True)
+
+
+def _write_index(h5: tables.File, content: PhotonFileContent) -> None:
+    """Write which rows belong to each pixel, [x, y]."""
+    shape = content.beammap.shape
+    stop = np.cumsum(content.counts)
+    start = stop - content.counts
+    group = h5.create_group("/Photons", "PixelIndex", "rows of each pixel [x, y]: start <= row < stop")
+    order = content.beammap.photon_order()
+    for name, rows in (("start", start), ("stop", stop)):
+        by_pixel = np.empty(order.size, np.int64)
+        by_pixel[order] = rows
+        h5.create_carray(group, name, obj=by_pixel.reshape(shape), filters=_FILTERS)
+
+
+@kernel
+def _fill_rows(
+    photons: npt.NDArray[np.uint64],
+    baseline: npt.NDArray[np.int32],
+    phase_offset: int,
+    columns: npt.NDArray[np.uint32],
+    at: int,
+) -> None:
+    """Unpack photons into the columns of a chunk from row `at` on (all but ResID and weights)."""
+    time = columns[1, at : at + photons.size]
+    phase = columns[2, at : at + photons.size].view(np.float32)
+    scale = PHASE_DEG_PER_COUNT
+    for i in range(photons.size):
+        time[i] = np.uint32(photons[i] >> np.uint64(32))
+        phase[i] = np.float32((np.int32(photons[i] & np.uint64(0xFFFFFFFF)) + phase_offset) * scale)
+    if baseline.size:
+        level = columns[5, at : at + photons.size].view(np.float32)
+        for i in range(photons.size):
+            level[i] = np.float32(baseline[i] * BASELINE_DEG_PER_COUNT)
+
+
+@kernel
+def _fill_res_id(
+    res_id: npt.NDArray[np.uint32],
+    starts: npt.NDArray[np.int64],
+    first_row: int,
+    out: npt.NDArray[np.uint32],
+) -> None:
+    """Write the resID of the rows ``first_row ...`` of a batch."""
+    stop_row = first_row + out.size
+    first_pixel = np.searchsorted(starts, first_row, side="right") - 1
+    for p in range(first_pixel, starts.size - 1):
+        if starts[p] >= stop_row:
+            break
+        a = max(starts[p], first_row) - first_row
+        b = min(starts[p + 1], stop_row) - first_row
+        out[a:b] = res_id[p]
+
+
+class _ChunkWriter:
+    """Collects rows into chunks, encodes them in threads and writes them in the calling thread."""
+
+    def __init__(self, table: tables.Table, content: PhotonFileContent, pool: ThreadPoolExecutor) -> None:
+        self._table = table
+        self._pool = pool
+        self._res_id = content.beammap.res_id.ravel()[content.beammap.photon_order()]
+        self._phase_offset = -2 * content.baseline_median
+        self._row_bytes = table.dtype.itemsize
+        self._direct = encoder_works(self._row_bytes)
+        if not self._direct:
+            logger.warning("the fast chunk encoder does not agree with this PyTables: writing rows the slow way")
+        self._spare = deque(self._new_buffers() for _ in range(_ENCODERS + 1))
+        self._columns, self._planes, self._encoded = self._spare.popleft()
+        self._filled = 0
+        self._next_row = 0
+        self._under_way: deque[tuple[int, int, tuple[npt.NDArray[np.uint32], ...], Future[int]]] = deque()
+        if self._direct:
+            table.truncate(content.n_photons)
+
+    def _new_buffers(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        columns = np.zeros((self._row_bytes // 4, CHUNK_ROWS), np.uint32)
+        columns[3:5] = _ONE
+        planes = np.empty(self._row_bytes * CHUNK_ROWS, np.uint8)
+        return columns, planes, np.empty(encoded_bound(self._row_bytes), np.uint8)
+
+    def add(self, batch: Batch) -> None:
+        """Take over the photons of a batch."""
+        res_id = self._res_id[batch.first_pixel : batch.first_pixel + batch.starts.size - 1]
+        row = 0
+        while row < batch.photons.size:
+            count = min(CHUNK_ROWS - self._filled, batch.photons.size - row)
+            part = slice(row, row + count)
+            place = slice(self._filled, self._filled + count)
+            _fill_rows(
+                batch.photons[part], batch.baseline[part], self._phase_offset, self._columns, self._filled
+            )
+            _fill_res_id(res_id, batch.starts, row, self._columns[0, place])
+            self._filled += count
+            row += count
+            if self._filled == CHUNK_ROWS:
+                self._send()
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if self._filled:
+            self._columns[:, self._filled :] = 0
+            self._send()
+        while self._under_way:
+            self._collect()
+
+    def _send(self) -> None:
+        """Hand the full chunk to an encoder and take a free buffer."""
+        future = (
+            self._pool.submit(encode_chunk, self._columns, self._planes, self._encoded)
+            if self._direct
+            else self._pool.submit(int)
+        )
+        buffers = (self._columns, self._planes, self._encoded)
+        self._under_way.append((self._next_row, self._filled, buffers, future))
+        self._next_row += self._filled
+        self._filled = 0
+        if not self._spare:
+            self._collect()
+        self._columns, self._planes, self._encoded = self._spare.popleft()
+
+    def _collect(self) -> None:
+        """Write the oldest chunk under way."""
+        row, count, buffers, future = self._under_way.popleft()
+        columns, _, encoded = buffers
+        size = future.result()
+        if self._direct:
+            self._table.write_chunk((row,), encoded[:size])
+        else:
+            rows = np.empty(count, self._table.dtype)
+            for k, name in enumerate(rows.dtype.names or ()):
+                rows[name] = columns[k, :count].view(rows.dtype[name])
+            self._table.append(rows)
+        columns[3:5] = _ONE
+        self._spare.append(buffers)  # type: ignore[arg-type]
+
+
+def _write_rows(
+    table: tables.Table, content: PhotonFileContent, batches: Iterator[Batch], progress: Progress
+) -> int:
+    repaired = done = 0
+    total = content.n_photons
+    with ThreadPoolExecutor(_ENCODERS, thread_name_prefix="chunk-encoder") as pool:
+        writer = _ChunkWriter(table, content, pool)
+        for batch in batches:
+            progress(done, total, "writing photons")
+            writer.add(batch)
+            done += batch.photons.size
+            repaired += batch.repaired_pixels
+        writer.finish()
+    progress(total, total, "writing photons")
+    return repaired
+
+
+def encoder_works(row_bytes: int = 20) -> bool:
+    """Check that PyTables reads back what the fast encoder writes (a small file in memory, ~10 ms).
+
+    The encoder relies on the layout of blosc frames; a later library might refuse them. The converter
+    then falls back to PyTables' own, slower, encoder.
+
+    Raises
+    ------
+    ConfigError
+        If `row_bytes` is not a multiple of 4.
+    """
+    if row_bytes % 4:
+        raise ConfigError(f"Rows of {row_bytes} bytes are not made of 4-byte columns.")
+    rng = np.random.default_rng(7)
+    columns = rng.integers(0, 2**32, (row_bytes // 4, CHUNK_ROWS), np.uint32)
+    columns[0] = np.arange(CHUNK_ROWS) // 1000  # repetitive planes take another path
+    out = np.empty(encoded_bound(row_bytes), np.uint8)
+    size = encode_chunk(columns, np.empty(row_bytes * CHUNK_ROWS, np.uint8), out)
+    dtype = np.dtype([(f"c{k}", "<u4") for k in range(row_bytes // 4)])
+    try:
+        with tables.open_file(
+            "encoder-check.h5", "w", driver="H5FD_CORE", driver_core_backing_store=0
+        ) as h5:
+            table = h5.create_table("/", "t", dtype, filters=_FILTERS, chunkshape=CHUNK_ROWS)
+            table.truncate(CHUNK_ROWS)
+            table.write_chunk((0,), out[:size])
+            rows = table.read()
+    except (tables.HDF5ExtError, OSError, AttributeError, ValueError):
+        logger.exception("the check of the chunk encoder failed")
+        return False
+    return all(np.array_equal(rows[name], columns[k]) for k, name in enumerate(dtype.names or ()))

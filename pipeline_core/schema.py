@@ -1,0 +1,140 @@
+"""Names on disk: groups, tables, columns and attributes of the photon file and its sidecar.
+
+Format "mkid-photons"
+    version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid.
+Format "mkid-sidecar"
+    version 1 (2026-11): history, annotations, empty slots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = [
+    "BASELINE_MODES",
+    "BEAMMAP_FLAG",
+    "BEAMMAP_MAP",
+    "BOARD_DTYPE",
+    "FLAG_DTYPE",
+    "FORMAT",
+    "GAPS",
+    "HEADER_STRING",
+    "HISTORY_DTYPE",
+    "INDEX_START",
+    "INDEX_STOP",
+    "METADATA_BYTES",
+    "MKID",
+    "PHOTON_TABLE",
+    "PIXEL_DTYPE",
+    "READABLE_SIDECAR_VERSIONS",
+    "READABLE_VERSIONS",
+    "SIDECAR_FORMAT",
+    "SIDECAR_VERSION",
+    "SOURCE_DTYPE",
+    "VERSION",
+    "header_dtype",
+    "photon_dtype",
+]
+
+FORMAT = "mkid-photons"
+VERSION = 1
+READABLE_VERSIONS = (1,)
+
+SIDECAR_FORMAT = "mkid-sidecar"
+SIDECAR_VERSION = 1
+READABLE_SIDECAR_VERSIONS = (1,)
+
+BASELINE_MODES = ("ignore", "keep", "subtract-median")
+
+PHOTON_TABLE = "/Photons/PhotonTable"
+INDEX_START = "/Photons/PixelIndex/start"
+INDEX_STOP = "/Photons/PixelIndex/stop"
+BEAMMAP_MAP = "/BeamMap/Map"
+BEAMMAP_FLAG = "/BeamMap/Flag"
+MKID = "/mkid"
+GAPS = "/mkid/gaps"
+
+# layout V3c (2019-2021) has these, in alphabetical order on disk
+HEADER_STRING = 255
+METADATA_BYTES = 4 * 1024 * 1024
+
+PIXEL_DTYPE = np.dtype(
+    [
+        ("x", "u2"),
+        ("y", "u2"),
+        ("resID", "u4"),
+        ("code", "u1"),  # beam-map code 0..7
+        ("flags", "u4"),  # bits of pipeline_core.flags
+        ("frequency", "f8"),  # MHz, NaN where unknown
+    ]
+)
+FLAG_DTYPE = np.dtype([("bit", "u1"), ("name", "S40"), ("sentence", "S120")])
+SOURCE_DTYPE = np.dtype(
+    [
+        ("second", "i8"),  # unix second in the file's name
+        ("packets", "i8"),
+        ("kept", "i8"),  # photons, and photon words that are none of this file's photons, by reason
+        ("end_of_frame", "i8"),
+        ("outside_array", "i8"),
+        ("outside_window", "i8"),
+        ("without_header", "i8"),
+        ("spare_bytes", "i8"),  # trailing bytes that make up no word
+    ]
+)
+BOARD_DTYPE = np.dtype([("board", "u1"), ("packets", "i8"), ("lost", "i8")])
+HISTORY_DTYPE = np.dtype(
+    [
+        ("time", "f8"),  # unix s
+        ("action", "S40"),
+        ("kind", "S40"),
+        ("detail", "S400"),
+        ("software", "S40"),
+    ]
+)
+
+
+def photon_dtype(*, with_baseline: bool = False) -> np.dtype[np.void]:
+    """Return the row of the photon table.
+
+    ResID; Time in us from the start; Wavelength, which holds the phase in degrees; two weights, always 1;
+    Baseline in degrees where it was kept.
+    """
+    columns = [
+        ("ResID", "<u4"),
+        ("Time", "<u4"),
+        ("Wavelength", "<f4"),
+        ("SpecWeight", "<f4"),
+        ("NoiseWeight", "<f4"),
+    ]
+    if with_baseline:
+        columns.append(("Baseline", "<f4"))
+    return np.dtype(columns)
+
+
+def header_dtype() -> np.dtype[np.void]:
+    """Return the 20 columns of layout V3c's ``/header/header``."""
+    text = f"S{HEADER_STRING}"
+    return np.dtype(
+        [
+            ("beammapFile", text),
+            ("dataDir", text),
+            ("energyBinWidth", "f4"),
+            ("expTime", "i4"),
+            ("fltCalFile", text),
+            ("isBadPixMasked", "?"),
+            ("isFlatCalibrated", "?"),
+            ("isFluxCalibrated", "?"),
+            ("isLinearityCorrected", "?"),
+            ("isPhaseNoiseCorrected", "?"),
+            ("isPhotonTailCorrected", "?"),
+            ("isSpecCalibrated", "?"),
+            ("isWvlCalibrated", "?"),
+            ("metadata", f"S{METADATA_BYTES}"),
+            ("startTime", "i4"),
+            ("target", text),
+            ("timeMaskExists", "?"),
+            ("wvlBinEnd", "f4"),
+            ("wvlBinStart", "f4"),
+            ("wvlCalFile", text),
+        ]
+    )
