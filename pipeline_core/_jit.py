@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -25,7 +25,8 @@ def _ensure_cache_folder() -> None:
 
     Without one, ``cache=True`` raises at import (a site-wide install used by a service account).
     """
-    if numba.config.CACHE_DIR:
+    settings: Any = numba.config
+    if settings.CACHE_DIR:
         return
     package = Path(__file__).resolve().parent
     home_cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
@@ -38,7 +39,7 @@ def _ensure_cache_folder() -> None:
     user = os.getuid() if hasattr(os, "getuid") else "user"
     fallback = Path(tempfile.gettempdir()) / f"quicklook-numba-{user}"
     fallback.mkdir(mode=0o700, exist_ok=True)
-    numba.config.CACHE_DIR = str(fallback)
+    settings.CACHE_DIR = str(fallback)
 
 
 _ensure_cache_folder()
@@ -46,11 +47,11 @@ _ensure_cache_folder()
 
 def kernel(function: F) -> F:
     """Compile `function` on its first call: releases the GIL, cached between runs."""
-    compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-    return compiled
+    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def inline(function: F) -> F:
     """Compile a small helper that is called from kernels only."""
-    compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")(function)
-    return compiled
+    return cast(
+        F, numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")(function)
+    )

@@ -66,7 +66,7 @@ def _get_u32(src: npt.NDArray[np.uint8], at: int) -> int:
     value = np.int64(0)
     for k in range(4):
         value |= np.int64(src[at + k]) << (8 * k)
-    return value  # type: ignore[return-value]
+    return value
 
 
 @kernel
@@ -127,7 +127,9 @@ def _is_repetitive(words: npt.NDArray[np.uint64]) -> bool:
 
 
 @kernel
-def _encode_block(planes: npt.NDArray[np.uint8], n_planes: int, out: npt.NDArray[np.uint8], at: int) -> int:
+def _encode_block(
+    planes: npt.NDArray[np.uint8], n_planes: int, out: npt.NDArray[np.uint8], at: int
+) -> int:
     """Write `n_planes` planes of `CHUNK_ROWS` bytes as one LZ4 stream from ``out[at]``; return its end."""
     rows = CHUNK_ROWS
     end = n_planes * rows
@@ -157,7 +159,9 @@ def _encode_block(planes: npt.NDArray[np.uint8], n_planes: int, out: npt.NDArray
 
 
 @kernel
-def _split_column(values: npt.NDArray[np.uint32], planes: npt.NDArray[np.uint8], first_plane: int) -> None:
+def _split_column(
+    values: npt.NDArray[np.uint32], planes: npt.NDArray[np.uint8], first_plane: int
+) -> None:
     """Write the four bytes of each value (little-endian) into four planes; rows beyond are zero."""
     rows = CHUNK_ROWS
     for k in range(4):
@@ -209,7 +213,12 @@ def encode_chunk(
 
 @kernel
 def _decode_lz4(
-    src: npt.NDArray[np.uint8], at: int, end: int, out: npt.NDArray[np.uint8], first: int, limit: int
+    src: npt.NDArray[np.uint8],
+    at: int,
+    end: int,
+    out: npt.NDArray[np.uint8],
+    first: int,
+    limit: int,
 ) -> int:
     """Decode ``src[at:end]`` into ``out[first:limit]``, stopping once `limit` is reached.
 
@@ -333,17 +342,19 @@ def decode_prefix(
         status = _decode_lz4(src, at, at + stream, out, first, limit)
         if status < 0:
             return status
-    return block // row_bytes  # type: ignore[no-any-return]
+    return block // row_bytes
 
 
 @inline
-def row_value(out: npt.NDArray[np.uint8], rows_a_block: int, row_bytes: int, column: int, row: int) -> np.uint32:
+def row_value(
+    out: npt.NDArray[np.uint8], rows_a_block: int, row_bytes: int, column: int, row: int
+) -> np.uint32:
     """Return the 4 bytes of one column of one row from the planes that `decode_prefix` made."""
     b = row // rows_a_block
     first = b * rows_a_block
     rows = min(rows_a_block, CHUNK_ROWS - first)
     at = first * row_bytes + 4 * column * rows + (row - first)
-    return (  # type: ignore[no-any-return]
+    return (
         np.uint32(out[at])
         | (np.uint32(out[at + rows]) << np.uint32(8))
         | (np.uint32(out[at + 2 * rows]) << np.uint32(16))

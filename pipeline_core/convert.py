@@ -1,7 +1,7 @@
 """Conversion of raw `.bin` files to a photon file: `convert` is what window and command line call.
 
-Each slab of raw words becomes a run of photons sorted by pixel (`rawkernels`); the runs are merged into the order of the
-photon file (`photonruns`) and written chunk by chunk (`photon_writer`). Every word is accounted for.
+Each slab of raw words becomes a run of photons sorted by pixel (`rawkernels`); the runs are merged into the
+order of the photon file (`photonruns`) and written chunk by chunk (`photon_writer`). Every word is accounted for.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ class ConversionSummary:
             "outside_window": "photons outside the time range",
             "without_header": "photons without a packet header",
         }
-        found += [f"{self.dropped[r]:,} {words[r]} left out" for r in DROP_REASONS if self.dropped[r]]
+        found += [
+            f"{self.dropped[r]:,} {words[r]} left out" for r in DROP_REASONS if self.dropped[r]
+        ]
         if self.spare_bytes:
             found.append(f"{self.spare_bytes} bytes at ends of files make up no word")
         lost = sum(self.lost_packets.values())
@@ -155,9 +157,13 @@ class ConversionSummary:
             by_board = ", ".join(f"board {b}: {n}" for b, n in self.lost_packets.items() if n)
             found.append(f"{lost:,} packets lost on the network ({by_board})")
         if self.missing_seconds:
-            found.append(f"no file for {len(self.missing_seconds)} s: {_ranges(self.missing_seconds)}")
+            found.append(
+                f"no file for {len(self.missing_seconds)} s: {_ranges(self.missing_seconds)}"
+            )
         if self.repaired_pixels:
-            found.append(f"photons of {self.repaired_pixels} pixels arrived out of order and were sorted")
+            found.append(
+                f"photons of {self.repaired_pixels} pixels arrived out of order and were sorted"
+            )
         return tuple(found)
 
 
@@ -276,11 +282,11 @@ class _SlabSorter:
         self._n_pixels = ncols * nrows
         self._exposure_us = self.settings.duration * 1_000_000
         self._mode = schema.BASELINE_MODES.index(self.settings.baseline)
-        self._rank = np.full((1024, 1024), self._n_pixels, np.int32)
         rank = np.empty(self._n_pixels, np.int32)
         rank[self.beammap.photon_order()] = np.arange(self._n_pixels)
-        self._rank[:ncols, :nrows] = rank.reshape(ncols, nrows)
-        self._rank = self._rank.reshape(1 << PIXEL_BITS)
+        by_coordinates = np.full((1024, 1024), self._n_pixels, np.int32)
+        by_coordinates[:ncols, :nrows] = rank.reshape(ncols, nrows)
+        self._rank = by_coordinates.reshape(1 << PIXEL_BITS)
         self._last_frame = np.full(256, -1, np.int64)
         self._packets = np.zeros(256, np.int64)
         self._lost = np.zeros(256, np.int64)
@@ -304,7 +310,9 @@ class _SlabSorter:
             tallies[rawkernels.KEPT] = int(counts[:-1].sum()) - before
             packets.append((begin, end, times, tallies))
             header_count = int(np.count_nonzero(begin > segment.first))
-            self._sources.append(np.array([segment.second, header_count, *tallies, segment.spare_bytes]))
+            self._sources.append(
+                np.array([segment.second, header_count, *tallies, segment.spare_bytes])
+            )
         offsets = np.concatenate(([0], np.cumsum(counts)))
         packed = np.empty(int(offsets[-1]), np.uint64)
         baseline = np.empty(packed.size if self._mode == 1 else 0, np.int32)

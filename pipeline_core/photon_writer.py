@@ -197,7 +197,9 @@ def _write_mkid(h5: tables.File, content: PhotonFileContent) -> None:
         ("boards", content.boards, "packets of each board inside the window, and packets lost"),
     ):
         h5.create_table(group, name, obj=rows, title=title, filters=_FILTERS)
-    gaps = h5.create_earray(group, "gaps", tables.Int64Atom(), (0, 2), "us without any packet [start, stop)")
+    gaps = h5.create_earray(
+        group, "gaps", tables.Int64Atom(), (0, 2), "us without any packet [start, stop)"
+    )
     gaps.append(content.gaps_us.reshape(-1, 2))
     group._v_attrs.settings = json.dumps(dict(content.settings), sort_keys=True)
 
@@ -207,7 +209,9 @@ def _write_index(h5: tables.File, content: PhotonFileContent) -> None:
     shape = content.beammap.shape
     stop = np.cumsum(content.counts)
     start = stop - content.counts
-    group = h5.create_group("/Photons", "PixelIndex", "rows of each pixel [x, y]: start <= row < stop")
+    group = h5.create_group(
+        "/Photons", "PixelIndex", "rows of each pixel [x, y]: start <= row < stop"
+    )
     order = content.beammap.photon_order()
     for name, rows in (("start", start), ("stop", stop)):
         by_pixel = np.empty(order.size, np.int64)
@@ -254,10 +258,16 @@ def _fill_res_id(
         out[a:b] = res_id[p]
 
 
+_Buffers = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+"""A chunk's columns, its byte planes, and the encoded chunk."""
+
+
 class _ChunkWriter:
     """Collects rows into chunks, encodes them in threads and writes them in the calling thread."""
 
-    def __init__(self, table: tables.Table, content: PhotonFileContent, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, table: tables.Table, content: PhotonFileContent, pool: ThreadPoolExecutor
+    ) -> None:
         self._table = table
         self._pool = pool
         self._res_id = content.beammap.res_id.ravel()[content.beammap.photon_order()]
@@ -265,16 +275,18 @@ class _ChunkWriter:
         self._row_bytes = table.dtype.itemsize
         self._direct = encoder_works(self._row_bytes)
         if not self._direct:
-            logger.warning("the fast chunk encoder does not agree with this PyTables: writing rows the slow way")
+            logger.warning(
+                "the fast chunk encoder does not agree with this PyTables: writing rows the slow way"
+            )
         self._spare = deque(self._new_buffers() for _ in range(_ENCODERS + 1))
         self._columns, self._planes, self._encoded = self._spare.popleft()
         self._filled = 0
         self._next_row = 0
-        self._under_way: deque[tuple[int, int, tuple[npt.NDArray[np.uint32], ...], Future[int]]] = deque()
+        self._under_way: deque[tuple[int, int, _Buffers, Future[int]]] = deque()
         if self._direct:
             table.truncate(content.n_photons)
 
-    def _new_buffers(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    def _new_buffers(self) -> _Buffers:
         columns = np.zeros((self._row_bytes // 4, CHUNK_ROWS), np.uint32)
         columns[3:5] = _ONE
         planes = np.empty(self._row_bytes * CHUNK_ROWS, np.uint8)
@@ -289,7 +301,11 @@ class _ChunkWriter:
             part = slice(row, row + count)
             place = slice(self._filled, self._filled + count)
             _fill_rows(
-                batch.photons[part], batch.baseline[part], self._phase_offset, self._columns, self._filled
+                batch.photons[part],
+                batch.baseline[part],
+                self._phase_offset,
+                self._columns,
+                self._filled,
             )
             _fill_res_id(res_id, batch.starts, row, self._columns[0, place])
             self._filled += count
@@ -333,7 +349,7 @@ class _ChunkWriter:
                 rows[name] = columns[k, :count].view(rows.dtype[name])
             self._table.append(rows)
         columns[3:5] = _ONE
-        self._spare.append(buffers)  # type: ignore[arg-type]
+        self._spare.append(buffers)
 
 
 def _write_rows(

@@ -34,9 +34,10 @@ def part_of(progress: Progress, first: float, last: float, stage: str = "") -> P
     stage : str
         Name reported to the parent unless the child gives one of its own.
     """
+    own_stage = stage
 
-    def report(done: int, total: int, substage: str = "") -> None:
+    def report(done: int, total: int, stage: str = "") -> None:
         fraction = first + (last - first) * (done / total if total else 1.0)
-        progress(round(1000 * fraction), 1000, substage or stage)
+        progress(round(1000 * fraction), 1000, stage or own_stage)
 
     return report

@@ -213,7 +213,7 @@ def count_photons(
     fake = np.uint64(FAKE_PHOTON)
     for p in range(time_us.size):
         t0 = time_us[p]
-        if 0 <= t0 and t0 + TIME_MASK < exposure_us:
+        if t0 >= 0 and t0 + TIME_MASK < exposure_us:
             for i in range(begin[p], end[p]):
                 counts[rank_of_pixel[pixel_bits(swap_bytes(words[i]))]] += 1
             continue
@@ -273,7 +273,7 @@ def place_photons(
     low = np.uint64(0xFFFFFFFF)
     for p in range(time_us.size):
         t0 = time_us[p]
-        whole = 0 <= t0 and t0 + TIME_MASK < exposure_us
+        whole = t0 >= 0 and t0 + TIME_MASK < exposure_us
         if not whole and (t0 + TIME_MASK < 0 or t0 >= exposure_us):
             continue
         for i in range(begin[p], end[p]):

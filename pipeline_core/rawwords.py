@@ -29,9 +29,9 @@ __all__ = [
     "pack_header",
     "pack_photon",
     "phase_counts",
+    "photon_time_us",
     "photon_word",
     "pixel_bits",
-    "photon_time_us",
     "swap_bytes",
 ]
 
@@ -77,7 +77,7 @@ def swap_bytes(word: np.uint64) -> np.uint64:
     """Turn a big-endian word that was read as little-endian (or back); compiles to one instruction."""
     word = ((word >> np.uint64(8)) & _BYTES) | ((word & _BYTES) << np.uint64(8))
     word = ((word >> np.uint64(16)) & _PAIRS) | ((word & _PAIRS) << np.uint64(16))
-    return (word >> np.uint64(32)) | (word << np.uint64(32))  # type: ignore[no-any-return]
+    return (word >> np.uint64(32)) | (word << np.uint64(32))
 
 
 @inline
@@ -89,32 +89,32 @@ def is_header(word: np.uint64) -> bool:
 @inline
 def pixel_bits(word: np.uint64) -> np.int64:
     """Return ``x << 10 | y`` of a photon word: the index into a look-up table of 2**20 entries."""
-    return np.int64(word >> np.uint64(Y_SHIFT))  # type: ignore[return-value]
+    return np.int64(word >> np.uint64(Y_SHIFT))
 
 
 @inline
 def photon_time_us(word: np.uint64) -> np.int64:
     """Return the microseconds after the packet's header time, 0..511 (nominally below 500)."""
-    return np.int64((word >> np.uint64(TIME_SHIFT)) & np.uint64(TIME_MASK))  # type: ignore[return-value]
+    return np.int64((word >> np.uint64(TIME_SHIFT)) & np.uint64(TIME_MASK))
 
 
 @inline
 def phase_counts(word: np.uint64) -> np.int64:
     """Return the signed 18-bit phase in counts; degrees = counts * `PHASE_DEG_PER_COUNT`."""
     # shift up to the sign bit of a 64-bit integer, then down again: extends the sign
-    return np.int64(word << np.uint64(29)) >> np.int64(46)  # type: ignore[return-value]
+    return np.int64(word << np.uint64(29)) >> np.int64(46)
 
 
 @inline
 def baseline_counts(word: np.uint64) -> np.int64:
     """Return the signed 17-bit baseline in counts; degrees = counts * `BASELINE_DEG_PER_COUNT`."""
-    return np.int64(word << np.uint64(47)) >> np.int64(47)  # type: ignore[return-value]
+    return np.int64(word << np.uint64(47)) >> np.int64(47)
 
 
 @inline
 def header_word(board: int, frame: int, ticks: int) -> np.uint64:
     """Pack a header; `ticks` in units of 0.5 ms since the beginning of the year (UTC)."""
-    return (  # type: ignore[no-any-return]
+    return (
         (np.uint64(HEADER_MARK) << np.uint64(56))
         | (np.uint64(board) << np.uint64(BOARD_SHIFT))
         | ((np.uint64(frame) & np.uint64(FRAME_MASK)) << np.uint64(FRAME_SHIFT))
@@ -125,7 +125,7 @@ def header_word(board: int, frame: int, ticks: int) -> np.uint64:
 @inline
 def photon_word(x: int, y: int, time_us: int, phase: int, baseline: int) -> np.uint64:
     """Pack a photon; `phase` and `baseline` in counts, must be in range (see `clip_counts`)."""
-    return (  # type: ignore[no-any-return]
+    return (
         (np.uint64(x) << np.uint64(X_SHIFT))
         | (np.uint64(y) << np.uint64(Y_SHIFT))
         | (np.uint64(time_us) << np.uint64(TIME_SHIFT))
@@ -179,7 +179,9 @@ def pack_photon(
     phase, baseline : array_like of int
         Signed counts of 18 and 17 bits.
     """
-    fields = (np.asarray(a).astype(np.int64).astype(np.uint64) for a in (x, y, time_us, phase, baseline))
+    fields = (
+        np.asarray(a).astype(np.int64).astype(np.uint64) for a in (x, y, time_us, phase, baseline)
+    )
     px, py, pt, ph, bl = fields
     return (
         (px << np.uint64(X_SHIFT))

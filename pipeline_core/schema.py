@@ -87,8 +87,9 @@ HISTORY_DTYPE = np.dtype(
         ("time", "f8"),  # unix s
         ("action", "S40"),
         ("kind", "S40"),
-        ("detail", "S400"),
+        ("detail", "S2000"),
         ("software", "S40"),
+        ("undone", "?"),
     ]
 )
 

@@ -1,0 +1,103 @@
+"""The command line ``python -m pipeline_core``: one module a command, this one dispatches.
+
+A command module has NAME, HELP, ``add_arguments(parser)`` and ``run(args, progress)``, which returns what happened
+as plain values. Exit codes: 0 done, 1 failed (with a message), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from types import ModuleType
+
+from pipeline_core import __version__
+from pipeline_core.errors import ConfigError, OperationCancelled, PipelineError
+from pipeline_core.progress import Progress
+
+__all__ = ["main"]
+
+
+def _commands() -> tuple[ModuleType, ...]:
+    # imported here: ``--version`` need not wait for numba and PyTables
+    from pipeline_core.cli import convert, image, info, lightcurve, simulate, spectrum
+
+    return (simulate, convert, info, image, lightcurve, spectrum)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline_core",
+        description="Reduce photons of MKID cameras: simulate, convert, inspect.",
+    )
+    parser.add_argument("--version", action="version", version=f"pipeline_core {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = {}
+    for command in _commands():
+        sub = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.add_arguments(sub)
+        sub.add_argument("--json", action="store_true", help="print the result as JSON")
+        sub.add_argument("--quiet", action="store_true", help="no progress bar")
+        commands[command.NAME] = command
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    bar = _Bar(quiet=args.quiet or args.json)
+    try:
+        result = commands[args.command].run(args, bar)
+    except (ConfigError, PipelineError) as error:
+        bar.close()
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, OperationCancelled):
+        bar.close()
+        print("cancelled: nothing was left behind", file=sys.stderr)
+        return 1
+    bar.close()
+    if args.json:
+        print(json.dumps(result, indent=2, default=str))
+    else:
+        for key, value in result.items():
+            _print_value(key, value)
+    return 0
+
+
+def _print_value(key: str, value: object) -> None:
+    if isinstance(value, dict):
+        print(f"{key}:")
+        for name, item in value.items():
+            print(f"  {name}: {item}")
+    elif isinstance(value, (list, tuple)):
+        print(f"{key}:" if value else f"{key}: none")
+        for item in value:
+            print(f"  {item}")
+    else:
+        print(f"{key}: {value}")
+
+
+class _Bar(Progress):
+    """A progress bar on a terminal's standard error."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet or not sys.stderr.isatty()
+        self._last = 0.0
+        self._shown = False
+
+    def __call__(self, done: int, total: int, stage: str = "") -> None:
+        now = time.monotonic()
+        if self._quiet or now - self._last < 0.05:
+            return
+        self._last = now
+        self._shown = True
+        fraction = done / total if total else 1.0
+        filled = round(30 * fraction)
+        line = f"\r[{'#' * filled}{'.' * (30 - filled)}] {fraction:4.0%} {stage:<28.28}"
+        print(line, end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._shown:
+            print("\r" + " " * 70 + "\r", end="", file=sys.stderr, flush=True)
+            self._shown = False

@@ -1,0 +1,41 @@
+"""``image``: raw counts of every pixel."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline_core.cli.arguments import add_observation, add_output, add_time_range
+from pipeline_core.export import export_image
+from pipeline_core.flags import PROBLEM_FLAGS
+from pipeline_core.obsfile import ObsFile
+from pipeline_core.progress import Progress
+
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
+NAME = "image"
+HELP = "Write the raw-count image of a time range."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_observation(parser)
+    add_output(parser)
+    add_time_range(parser)
+    parser.add_argument(
+        "--exclude-problems",
+        action="store_true",
+        help="count 0 in pixels with a problem flag (default: all count)",
+    )
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
+    """Count and write."""
+    exclude = PROBLEM_FLAGS if args.exclude_problems else 0
+    with ObsFile(args.observation) as obs:
+        image = obs.count_image(args.start, args.stop, exclude, progress)
+        export_image(args.out, obs, image, args.start, args.stop, exclude, overwrite=args.overwrite)
+    return {
+        "file": str(args.out),
+        "counts": int(image.sum()),
+        "brightest pixel (counts)": int(image.max()),
+    }

@@ -1,0 +1,42 @@
+"""``spectrum``: one pixel's phases (wavelengths, once calibrated)."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline_core.cli.arguments import add_observation, add_output, add_pixel, add_time_range
+from pipeline_core.export import export_spectrum
+from pipeline_core.obsfile import ObsFile
+from pipeline_core.progress import Progress
+
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
+NAME = "spectrum"
+HELP = (
+    "Write the spectrum of a pixel: its phase histogram while there is no wavelength calibration."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_observation(parser)
+    add_pixel(parser)
+    add_output(parser)
+    add_time_range(parser)
+    parser.add_argument(
+        "--bin-deg", type=float, default=1.0, metavar="DEG", help="bin width (default 1 degree)"
+    )
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
+    """Histogram and write."""
+    progress(0, 1, "reading the pixel")
+    with ObsFile(args.observation) as obs:
+        spectrum = obs.spectrum(tuple(args.pixel), args.start, args.stop, args.bin_deg)
+        export_spectrum(args.out, obs, spectrum, overwrite=args.overwrite)
+    return {
+        "file": str(args.out),
+        "axis": f"{spectrum.quantity} ({spectrum.unit})",
+        "bins": int(spectrum.counts.size),
+        "counts": int(spectrum.counts.sum()),
+    }

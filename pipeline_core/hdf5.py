@@ -1,0 +1,98 @@
+"""Opening and reading HDF5 files that may come from anywhere, without surprises.
+
+PyTables keeps odd attribute values as pickles and would execute them when they are looked at. Attributes
+are therefore read raw, and only numbers and text are accepted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tables
+
+from pipeline_core.errors import InputFormatError
+
+__all__ = ["attribute", "attribute_names", "has_node", "open_readonly", "read_array", "reading"]
+
+
+def open_readonly(path: Path) -> tables.File:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    InputFormatError
+        If the file is missing, unreadable, or not HDF5. The message names the remedy.
+    """
+    if path.is_dir():
+        raise InputFormatError(f"{path} is a folder. Choose a file in it.")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputFormatError(
+            f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
+        ) from error
+    try:
+        return tables.open_file(str(path), "r", PYTABLES_SYS_ATTRS=False)
+    except (tables.HDF5ExtError, OSError, ValueError) as error:
+        raise InputFormatError(
+            f"{path} is not an HDF5 file, or it was cut off while being written. Choose another file, or convert "
+            "the raw files again."
+        ) from error
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn failures while reading `path` into an `InputFormatError` that names it."""
+    try:
+        yield
+    except (tables.HDF5ExtError, tables.NoSuchNodeError, OSError) as error:
+        raise InputFormatError(
+            f"{path} is damaged: a part of it is missing or cannot be read. Copy it again, or convert the raw files "
+            "again."
+        ) from error
+
+
+def has_node(h5: tables.File, name: str) -> bool:
+    """Tell whether the file has a node of this path."""
+    return name in h5
+
+
+def attribute_names(node: Any) -> frozenset[str]:
+    """Return the names of the attributes of a node."""
+    return frozenset(node._v_attrs._v_attrnames)
+
+
+def attribute(node: Any, name: str) -> str | int | float | None:
+    """Return a text or number stored as an attribute, or None if it is absent or anything else."""
+    attributes = node._v_attrs
+    if name not in attributes._v_attrnames:
+        return None
+    # the public look-up would unpickle; this returns what is stored
+    value = attributes._g_getattr(node, name)
+    if isinstance(value, np.ndarray) and value.shape == ():
+        value = value[()]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (np.integer, int)):
+        return int(value)
+    if isinstance(value, (np.floating, float)):
+        return float(value)
+    return None
+
+
+def read_array(h5: tables.File, name: str) -> Any:
+    """Read a whole array or table.
+
+    Raises
+    ------
+    tables.NoSuchNodeError, tables.HDF5ExtError
+        See `reading`.
+    """
+    return h5.get_node(name).read()

@@ -1,0 +1,307 @@
+"""Reads photons of a photon file: only the chunks needed, only the columns needed, off the GIL.
+
+A chunk is read with one system call and decoded by `chunkcodec`; PyTables is asked only where the chunk lies.
+Chunks of a kind that is not decoded here are read through PyTables.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tables
+
+from pipeline_core._jit import kernel
+from pipeline_core.chunkcodec import (
+    CHUNK_ROWS,
+    DAMAGED,
+    FOREIGN,
+    NEED_MORE,
+    decode_prefix,
+    row_value,
+)
+from pipeline_core.errors import InputFormatError
+from pipeline_core.progress import Progress, silent
+
+__all__ = ["BASELINE", "PHASE", "TIME", "PhotonReader"]
+
+# place of the columns in a row
+TIME, PHASE, BASELINE = 1, 2, 5
+
+_SCAN_THREADS = 2
+_CHUNKS_A_STEP = 64
+
+
+@kernel
+def _gather(
+    planes: npt.NDArray[np.uint8],
+    rows_a_block: int,
+    row_bytes: int,
+    column: int,
+    first: int,
+    out: npt.NDArray[np.uint32],
+) -> None:
+    """Assemble one column's values of the rows ``first ...`` from byte planes."""
+    done = 0
+    while done < out.size:
+        row = first + done
+        block = row // rows_a_block
+        block_first = block * rows_a_block
+        rows = min(rows_a_block, CHUNK_ROWS - block_first)
+        count = min(out.size - done, block_first + rows - row)
+        at = block_first * row_bytes + 4 * column * rows + (row - block_first)
+        a = planes[at : at + count]
+        b = planes[at + rows : at + rows + count]
+        c = planes[at + 2 * rows : at + 2 * rows + count]
+        d = planes[at + 3 * rows : at + 3 * rows + count]
+        part = out[done : done + count]
+        for i in range(count):
+            part[i] = (
+                np.uint32(a[i])
+                | (np.uint32(b[i]) << np.uint32(8))
+                | (np.uint32(c[i]) << np.uint32(16))
+                | (np.uint32(d[i]) << np.uint32(24))
+            )
+        done += count
+
+
+@kernel
+def _first_at_or_after(
+    planes: npt.NDArray[np.uint8],
+    rows_a_block: int,
+    row_bytes: int,
+    low: int,
+    high: int,
+    time_us: int,
+) -> int:
+    """Return the first of the rows ``low:high`` (sorted by time) with time >= `time_us`, else `high`."""
+    while low < high:
+        middle = (low + high) // 2
+        if row_value(planes, rows_a_block, row_bytes, 1, middle) < time_us:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def _count_window(
+    planes: npt.NDArray[np.uint8],
+    rows_a_block: int,
+    row_bytes: int,
+    chunk_first: int,
+    stops: npt.NDArray[np.int64],
+    start_us: int,
+    stop_us: int,
+    counts: npt.NDArray[np.int64],
+) -> None:
+    """Add, for each pixel with rows in a chunk, how many lie in ``[start_us, stop_us)``.
+
+    `stops` are the last rows + 1 of the pixels in photon-file order, over the whole table.
+    """
+    chunk_stop = min(chunk_first + CHUNK_ROWS, stops[-1])
+    p = np.searchsorted(stops, chunk_first, side="right")
+    row = chunk_first
+    while row < chunk_stop:
+        high = min(stops[p], chunk_stop)
+        low, high = row - chunk_first, high - chunk_first
+        a = _first_at_or_after(planes, rows_a_block, row_bytes, low, high, start_us)
+        b = _first_at_or_after(planes, rows_a_block, row_bytes, a, high, stop_us)
+        counts[p] += b - a
+        row = chunk_first + high
+        p += 1
+
+
+class _Scratch:
+    """Buffers of one thread: a chunk as stored, and its byte planes."""
+
+    def __init__(self, row_bytes: int) -> None:
+        self.stored = np.empty(0, np.uint8)
+        self.planes = np.empty(row_bytes * CHUNK_ROWS, np.uint8)
+
+    def room(self, size: int) -> npt.NDArray[np.uint8]:
+        """Return the buffer for stored bytes, grown to `size`; its content survives."""
+        if self.stored.size < size:
+            grown = np.empty(size, np.uint8)
+            grown[: self.stored.size] = self.stored
+            self.stored = grown
+        return self.stored
+
+
+class PhotonReader:
+    """Photons of one open photon table. To be used from one thread; works with threads inside.
+
+    Parameters
+    ----------
+    path : path
+        The file, opened once more for plain reads.
+    table : tables.Table
+        Its photon table, open.
+    stops : ndarray of int64, shape (n_pixels,)
+        Last row + 1 of each pixel, ascending (photon-file order).
+    """
+
+    def __init__(self, path: Path, table: tables.Table, stops: npt.NDArray[np.int64]) -> None:
+        self._path = path
+        self._table = table
+        self._stops = stops
+        self._row_bytes = int(table.dtype.itemsize)
+        self._names = table.dtype.names or ()
+        self._own_layout = int(table.chunkshape[0]) == CHUNK_ROWS
+        self._places: dict[int, tuple[int, int]] = {}
+        self._scratch = [_Scratch(self._row_bytes) for _ in range(_SCAN_THREADS)]
+        self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
+        self._fd = os.open(path, os.O_RDONLY)
+        if hasattr(os, "posix_fadvise"):
+            # read-ahead would fetch what is skipped
+            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def close(self) -> None:
+        """Close the plain handle (the table belongs to the caller)."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def rows(
+        self, first: int, stop: int, columns: tuple[int, ...]
+    ) -> tuple[npt.NDArray[np.uint32], ...]:
+        """Return 4-byte columns of the rows ``first:stop`` as their bits.
+
+        Parameters
+        ----------
+        first, stop : int
+            Row numbers.
+        columns : tuple of int
+            `TIME`, `PHASE`, `BASELINE`; view phases as float32.
+
+        Raises
+        ------
+        InputFormatError
+            If a chunk is damaged.
+        """
+        out = tuple(np.empty(max(stop - first, 0), np.uint32) for _ in columns)
+        row = first
+        while row < stop:
+            chunk, offset = divmod(row, CHUNK_ROWS)
+            count = min(stop - row, CHUNK_ROWS - offset)
+            place = slice(row - first, row - first + count)
+            block = self._decode(chunk, max(columns), self._scratch[0])
+            for column, values in zip(columns, out, strict=True):
+                _gather(
+                    self._scratch[0].planes, block, self._row_bytes, column, offset, values[place]
+                )
+            row += count
+        return out
+
+    def count_window(
+        self, start_us: int, stop_us: int, progress: Progress = silent
+    ) -> npt.NDArray[np.int64]:
+        """Count each pixel's photons with ``start_us <= time < stop_us``, in photon-file order.
+
+        Raises
+        ------
+        InputFormatError
+            If a chunk is damaged.
+        """
+        n_rows = int(self._stops[-1]) if self._stops.size else 0
+        n_chunks = -(-n_rows // CHUNK_ROWS)
+        for chunk in range(n_chunks):
+            self._place(chunk)  # PyTables is asked here, in the calling thread
+        counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
+
+        def scan(thread: int, chunks: range) -> None:
+            scratch = self._scratch[thread]
+            for chunk in chunks:
+                block = self._decode(chunk, TIME, scratch)
+                _count_window(
+                    scratch.planes,
+                    block,
+                    self._row_bytes,
+                    chunk * CHUNK_ROWS,
+                    self._stops,
+                    start_us,
+                    stop_us,
+                    counts[thread],
+                )
+
+        with ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
+            for first in range(0, n_chunks, _CHUNKS_A_STEP):
+                progress(first, n_chunks, "counting photons")
+                step = range(first, min(first + _CHUNKS_A_STEP, n_chunks))
+                halves = [step[k::_SCAN_THREADS] for k in range(_SCAN_THREADS)]
+                list(pool.map(scan, range(_SCAN_THREADS), halves))
+        progress(n_chunks, n_chunks, "counting photons")
+        return np.sum(counts, axis=0)
+
+    def _place(self, chunk: int) -> tuple[int, int]:
+        """Return byte offset and size of a chunk in the file; size 0 where PyTables must read it."""
+        place = self._places.get(chunk)
+        if place is None:
+            place = (0, 0)
+            if self._own_layout:
+                info = self._table.chunk_info((chunk * CHUNK_ROWS,))
+                if info.offset is not None and info.filter_mask == 0:
+                    place = (int(info.offset), int(info.size))
+            self._places[chunk] = place
+        return place
+
+    def _decode(self, chunk: int, last_column: int, scratch: _Scratch) -> int:
+        """Decode a chunk's columns up to `last_column` into ``scratch.planes``; return rows a block."""
+        offset, size = self._place(chunk)
+        wanted = 4 * (last_column + 1)
+        status = FOREIGN
+        if size:
+            part = size
+            if last_column == TIME:
+                part = min(size, int(self._time_share * CHUNK_ROWS))
+            stored = scratch.room(size)
+            self._read(stored, 0, part, offset, chunk)
+            status = decode_prefix(stored[:part], self._row_bytes, wanted, scratch.planes)
+            if status == NEED_MORE and part < size:
+                self._time_share = min(self._time_share * 1.1, float(self._row_bytes))
+                self._read(stored, part, size, offset, chunk)
+                status = decode_prefix(stored[:size], self._row_bytes, wanted, scratch.planes)
+        if status == FOREIGN:
+            return self._decode_elsewhere(chunk, last_column, scratch)
+        if status in (NEED_MORE, DAMAGED):
+            raise self._damaged(chunk)
+        return int(status)
+
+    def _read(
+        self, stored: npt.NDArray[np.uint8], first: int, stop: int, offset: int, chunk: int
+    ) -> None:
+        view = memoryview(stored)[first:stop]
+        at = offset + first
+        while view:
+            try:
+                count = os.preadv(self._fd, [view], at)
+            except OSError as error:
+                raise self._damaged(chunk) from error
+            if count == 0:
+                raise self._damaged(chunk)
+            view = view[count:]
+            at += count
+
+    def _decode_elsewhere(self, chunk: int, last_column: int, scratch: _Scratch) -> int:
+        """Let PyTables read the chunk, and lay it out as a single block of byte planes."""
+        first = chunk * CHUNK_ROWS
+        try:
+            rows = self._table.read(first, min(first + CHUNK_ROWS, self._table.nrows))
+        except (tables.HDF5ExtError, OSError) as error:
+            raise self._damaged(chunk) from error
+        planes = scratch.planes.reshape(self._row_bytes, CHUNK_ROWS)
+        for column in range(last_column + 1):
+            values = np.ascontiguousarray(rows[self._names[column]])
+            planes[4 * column : 4 * column + 4, : rows.size] = (
+                values.view(np.uint8).reshape(-1, 4).T
+            )
+        return CHUNK_ROWS
+
+    def _damaged(self, chunk: int) -> InputFormatError:
+        return InputFormatError(
+            f"{self._path} is damaged: photons {chunk * CHUNK_ROWS} to {(chunk + 1) * CHUNK_ROWS - 1} cannot be "
+            "decoded. Copy the file again, or convert the raw files again."
+        )

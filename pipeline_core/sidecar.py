@@ -1,0 +1,243 @@
+"""The sidecar `<start>.cal.h5`: all about an observation that may change. Raw photons never do.
+
+Always rewritten whole, under a lock and with a revision number, so that two programs cannot lose each other's
+work. Calibrations will be slots of it; today it holds the history and annotations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tables
+
+from pipeline_core import __version__, schema
+from pipeline_core.atomic import write_aside
+from pipeline_core.errors import (
+    CalibrationError,
+    ConfigError,
+    InputFormatError,
+    OutputError,
+    SchemaVersionError,
+    SidecarConflictError,
+)
+from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading
+
+__all__ = ["Action", "Sidecar", "load_sidecar", "save_sidecar", "sidecar_path"]
+
+_LOCK_WAIT_S = 5.0
+_DETAIL_BYTES = schema.HISTORY_DTYPE["detail"].itemsize
+
+
+@dataclass(frozen=True)
+class Action:
+    """One row of the history. `time` is unix seconds (UTC); `undone` marks what was taken back."""
+
+    time: float
+    action: str
+    kind: str
+    detail: str
+    software: str
+    undone: bool = False
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What the sidecar of one photon file says. Edits return a new one; `save_sidecar` makes them last.
+
+    Attributes
+    ----------
+    file_id : str
+        Of the photon file it belongs to.
+    revision : int
+        Counts the times it was saved; 0 has never been.
+    history : tuple of Action
+        Oldest first.
+    """
+
+    file_id: str
+    revision: int = 0
+    history: tuple[Action, ...] = ()
+
+    @property
+    def annotations(self) -> tuple[str, ...]:
+        """Texts that were attached and not taken back, oldest first."""
+        return tuple(a.detail for a in self.history if a.action == "annotate" and not a.undone)
+
+    def annotated(self, text: str) -> Sidecar:
+        """Return the sidecar with one more annotation.
+
+        Raises
+        ------
+        ConfigError
+            If the text is empty or longer than a row of the history holds.
+        """
+        if not text.strip():
+            raise ConfigError("An annotation must not be empty.")
+        if len(text.encode()) > _DETAIL_BYTES:
+            raise ConfigError(
+                f"An annotation may be {_DETAIL_BYTES} bytes long at most; shorten it."
+            )
+        action = Action(time.time(), "annotate", "annotation", text, f"quicklook {__version__}")
+        return dataclasses.replace(self, history=(*self.history, action))
+
+    def undone(self, kind: str | None = None) -> Sidecar:
+        """Return the sidecar without its newest action, or the newest of one kind.
+
+        Raises
+        ------
+        CalibrationError
+            If there is nothing to take back.
+        """
+        for place in range(len(self.history) - 1, -1, -1):
+            action = self.history[place]
+            if not action.undone and kind in (None, action.kind):
+                taken_back = dataclasses.replace(action, undone=True)
+                rows = (*self.history[:place], taken_back, *self.history[place + 1 :])
+                return dataclasses.replace(self, history=rows)
+        what = f"no {kind}" if kind else "nothing"
+        raise CalibrationError(f"There is {what} to undo: see the history of the observation.")
+
+
+def sidecar_path(photon_file: Path, file_id: str) -> Path:
+    """Return where the sidecar of a photon file is, or would be written.
+
+    Beside the photon file; where that folder is read-only, in the user's data folder.
+    """
+    beside = photon_file.with_name(f"{photon_file.stem}.cal.h5")
+    if beside.exists() or os.access(photon_file.parent, os.W_OK):
+        return beside
+    data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data_home) / "quicklook" / "sidecars" / f"{file_id}.cal.h5"
+
+
+def load_sidecar(path: Path, file_id: str) -> Sidecar:
+    """Read a sidecar; a missing one means that nothing was ever attached.
+
+    Raises
+    ------
+    InputFormatError
+        If it is no sidecar, is damaged, or belongs to another photon file.
+    SchemaVersionError
+        If a newer version wrote it.
+    """
+    if not path.exists():
+        return Sidecar(file_id)
+    h5 = open_readonly(path)
+    try:
+        with reading(path):
+            if attribute(h5.root, "format") != schema.SIDECAR_FORMAT:
+                raise InputFormatError(
+                    f"{path} is not a sidecar of a photon file. Move it elsewhere."
+                )
+            version = attribute(h5.root, "version")
+            if version not in schema.READABLE_SIDECAR_VERSIONS:
+                raise SchemaVersionError(
+                    f"{path} has sidecar version {version}; this program knows {schema.SIDECAR_VERSION}. "
+                    "Update the program."
+                )
+            owner = attribute(h5.root, "file_id")
+            if owner != file_id:
+                raise InputFormatError(
+                    f"{path} belongs to another photon file (id {owner}, not {file_id}): a file was replaced or "
+                    "renamed. Move the sidecar away, or restore the photon file."
+                )
+            revision = attribute(h5.root, "revision")
+            rows = read_array(h5, "/history")
+    finally:
+        h5.close()
+    history = tuple(
+        Action(
+            float(row["time"]),
+            bytes(row["action"]).decode(),
+            bytes(row["kind"]).decode(),
+            bytes(row["detail"]).decode(),
+            bytes(row["software"]).decode(),
+            bool(row["undone"]),
+        )
+        for row in rows
+    )
+    return Sidecar(file_id, int(revision or 0), history)
+
+
+def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
+    """Write a sidecar and return it with its new revision.
+
+    Raises
+    ------
+    SidecarConflictError
+        If another program saved since this one was loaded, or holds the lock.
+    OutputError
+        If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"Folder {path.parent} cannot be created: {error.strerror}. Check its permissions."
+        ) from error
+    with _locked(path):
+        current = load_sidecar(path, sidecar.file_id)
+        if current.revision != sidecar.revision:
+            raise SidecarConflictError(
+                f"{path} was changed by another program (revision {current.revision}, expected {sidecar.revision}). "
+                "Open the observation again and repeat the action."
+            )
+        saved = dataclasses.replace(sidecar, revision=sidecar.revision + 1)
+        with write_aside(path, replace=True) as part:
+            _write(part, saved)
+    return saved
+
+
+def _write(path: Path, sidecar: Sidecar) -> None:
+    rows = np.zeros(len(sidecar.history), schema.HISTORY_DTYPE)
+    for row, action in zip(rows, sidecar.history, strict=True):
+        row["time"], row["undone"] = action.time, action.undone
+        for name in ("action", "kind", "detail", "software"):
+            row[name] = getattr(action, name).encode()
+    h5 = tables.open_file(str(path), "w", title="MKID calibration sidecar")
+    try:
+        attributes = h5.root._v_attrs
+        attributes.format = schema.SIDECAR_FORMAT
+        attributes.version = np.int64(schema.SIDECAR_VERSION)
+        attributes.software_version = __version__
+        attributes.file_id = sidecar.file_id
+        attributes.revision = np.int64(sidecar.revision)
+        h5.create_table("/", "history", schema.HISTORY_DTYPE, "one row an action").append(rows)
+        h5.create_group("/", "slots", "calibrations attached: none yet")
+    finally:
+        h5.close()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock file of a sidecar; waits a few seconds for another program."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write in folder {path.parent}: {error.strerror}. Check its permissions."
+        ) from error
+    try:
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise SidecarConflictError(
+                        f"{path} is being changed by another program. Try again when it has finished."
+                    ) from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
