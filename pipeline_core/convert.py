@@ -223,6 +223,7 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
             batches = runs.batches(BATCH_PHOTONS, with_baseline=settings.baseline == "keep")
             writing = part_of(progress, 0.6, 0.98)
             repaired = write_photon_file(part, content, batches, writing)
+        # the last report: once the file has its name, it is too late to cancel
         progress(990, 1000, "writing to disk")
     present = set(folder.seconds)
     wanted = range(settings.start, settings.start + settings.duration)
@@ -238,7 +239,6 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
         seconds=time.perf_counter() - begun,
     )
     logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
-    progress(1000, 1000, "done")
     return summary
 
 

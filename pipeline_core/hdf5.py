@@ -1,22 +1,67 @@
 """Opening and reading HDF5 files that may come from anywhere, without surprises.
 
-PyTables keeps odd attribute values as pickles and would execute them when they are looked at. Attributes
-are therefore read raw, and only numbers and text are accepted.
+PyTables keeps odd attribute values as pickles, and executes them as soon as a file is opened. While one of ours or of
+anybody else's is looked at here, that is switched off: such a value stays the text that it is on disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tables
+import tables.attributeset
 
 from pipeline_core.errors import InputFormatError
 
-__all__ = ["attribute", "attribute_names", "has_node", "open_readonly", "read_array", "reading"]
+__all__ = [
+    "attribute",
+    "attribute_names",
+    "has_node",
+    "no_pickles",
+    "open_readonly",
+    "read_array",
+    "reading",
+]
+
+
+class _Guard(threading.local):
+    """How deep this thread is in `no_pickles`."""
+
+    depth = 0
+
+
+_guard = _Guard()
+
+
+class _GuardedPickle:
+    """Stands for the pickle module inside PyTables' attribute reader; other threads and files see no change."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(pickle, name)
+
+    def loads(self, data: bytes, **options: Any) -> Any:
+        """Refuse while guarded (PyTables then hands out the raw bytes), else unpickle as usual."""
+        if _guard.depth:
+            raise pickle.UnpicklingError("pickles in files are not executed")
+        return pickle.loads(data, **options)
+
+
+@contextlib.contextmanager
+def no_pickles() -> Iterator[None]:
+    """Keep PyTables from executing pickled attributes in this thread."""
+    if not isinstance(tables.attributeset.pickle, _GuardedPickle):
+        tables.attributeset.pickle = _GuardedPickle()
+    _guard.depth += 1
+    try:
+        yield
+    finally:
+        _guard.depth -= 1
 
 
 def open_readonly(path: Path) -> tables.File:
@@ -26,6 +71,10 @@ def open_readonly(path: Path) -> tables.File:
     ------
     InputFormatError
         If the file is missing, unreadable, or not HDF5. The message names the remedy.
+
+    Notes
+    -----
+    Nodes must be looked up inside `reading` (or `no_pickles`).
     """
     if path.is_dir():
         raise InputFormatError(f"{path} is a folder. Choose a file in it.")
@@ -37,8 +86,9 @@ def open_readonly(path: Path) -> tables.File:
             f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
         ) from error
     try:
-        return tables.open_file(str(path), "r", PYTABLES_SYS_ATTRS=False)
-    except (tables.HDF5ExtError, OSError, ValueError) as error:
+        with no_pickles():
+            return tables.open_file(str(path), "r", pytables_sys_attrs=False)
+    except (tables.HDF5ExtError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise InputFormatError(
             f"{path} is not an HDF5 file, or it was cut off while being written. Choose another file, or convert "
             "the raw files again."
@@ -47,9 +97,10 @@ def open_readonly(path: Path) -> tables.File:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn failures while reading `path` into an `InputFormatError` that names it."""
+    """Turn failures while reading `path` into an `InputFormatError` that names it; no pickles."""
     try:
-        yield
+        with no_pickles():
+            yield
     except (tables.HDF5ExtError, tables.NoSuchNodeError, OSError) as error:
         raise InputFormatError(
             f"{path} is damaged: a part of it is missing or cannot be read. Copy it again, or convert the raw files "

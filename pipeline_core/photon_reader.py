@@ -24,6 +24,7 @@ from pipeline_core.chunkcodec import (
     row_value,
 )
 from pipeline_core.errors import InputFormatError
+from pipeline_core.hdf5 import no_pickles
 from pipeline_core.progress import Progress, silent
 
 __all__ = ["BASELINE", "PHASE", "TIME", "PhotonReader"]
@@ -289,7 +290,8 @@ class PhotonReader:
         """Let PyTables read the chunk, and lay it out as a single block of byte planes."""
         first = chunk * CHUNK_ROWS
         try:
-            rows = self._table.read(first, min(first + CHUNK_ROWS, self._table.nrows))
+            with no_pickles():
+                rows = self._table.read(first, min(first + CHUNK_ROWS, self._table.nrows))
         except (tables.HDF5ExtError, OSError) as error:
             raise self._damaged(chunk) from error
         planes = scratch.planes.reshape(self._row_bytes, CHUNK_ROWS)

@@ -204,12 +204,11 @@ def count_photons(
     rank_of_pixel : ndarray of int32, shape (2**20,)
         ``x << 10 | y`` -> place of the pixel in the photon file; the number of pixels where there is none.
     counts : ndarray of int64, shape (n_pixels + 1,)
-        Receives the kept photons a pixel; the last entry takes those without a pixel.
+        Kept photons of each pixel, added to; the last entry takes those without a pixel.
     tallies : ndarray of int64, shape (N_TALLIES,)
         Updated in place.
     """
     nowhere = counts.size - 1
-    counts[:] = 0
     fake = np.uint64(FAKE_PHOTON)
     for p in range(time_us.size):
         t0 = time_us[p]

@@ -1,0 +1,383 @@
+import os
+
+import numpy as np
+import pytest
+import tables
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rawdata import header, phase_degrees, photon, read_rows_plainly, write_words
+
+from pipeline_core import ObsFile, schema
+from pipeline_core.beammap import Beammap
+from pipeline_core.convert import ConvertSettings, convert
+from pipeline_core.errors import (
+    CalibrationError,
+    ConfigError,
+    InputFormatError,
+    OperationCancelled,
+    SchemaVersionError,
+)
+from pipeline_core.flags import PROBLEM_FLAGS
+
+START = 1602050400
+YEAR_2020 = 1577836800
+SHAPE = (7, 4)
+N_TICKS = 2000
+
+
+def make_observation(folder, rates, seed=3, codes=None):
+    """Convert two seconds of photons, `rates` [x, y] a second, with every tick's packet present."""
+    rng = np.random.default_rng(seed)
+    shape = rates.shape
+    beammap = Beammap.design(shape, feedlines=1)
+    if codes is not None:
+        beammap = Beammap(beammap.res_id[::-1, ::-1], codes, beammap.frequency_mhz)
+    truth = {}
+    for x in range(shape[0]):
+        for y in range(shape[1]):
+            n = rng.poisson(2 * rates[x, y])
+            times = np.sort(rng.integers(0, 2_000_000, n))
+            truth[x, y] = times, rng.integers(-90_000, -9_000, n)
+    for k in range(2):
+        rows = []
+        for (x, y), (times, phases) in truth.items():
+            inside = (times // 1_000_000) == k
+            rows += [
+                (t, photon(x, y, t % 500, p))
+                for t, p in zip(times[inside], phases[inside], strict=True)
+            ]
+        rows += [
+            ((2000 * k + i) * 500 - 0.5, header(9, i, (START - YEAR_2020) * 2000 + 2000 * k + i))
+            for i in range(N_TICKS)
+        ]
+        rows.sort(key=lambda row: row[0])
+        write_words(folder / f"{START + k}.bin", [word for _, word in rows])
+    out = folder / f"{START}.h5"
+    convert(ConvertSettings(folder, START, 2, beammap, out))
+    return out, truth
+
+
+@pytest.fixture(scope="module")
+def observation(tmp_path_factory):
+    rates = np.zeros(SHAPE)
+    rates[:, :] = 50 + 40 * np.arange(7)[:, None] + 7 * np.arange(4)
+    rates[2, 3] = 0
+    rates[5, 1] = 40_000  # spans chunks
+    codes = np.zeros(SHAPE, np.uint8)
+    codes[0, 3] = 1
+    codes[6, 0] = 2
+    return make_observation(tmp_path_factory.mktemp("obs"), rates, codes=codes)
+
+
+@pytest.fixture
+def obs(observation):
+    with ObsFile(observation[0]) as opened:
+        yield opened
+
+
+def test_facts(obs):
+    assert obs.shape == SHAPE
+    assert (obs.start_unix, obs.exposure_s) == (START, 2.0)
+    assert obs.camera == "unknown"
+    assert obs.beammap.code[0, 3] == 1
+    assert obs.gaps_us.shape == (0, 2)
+    assert not obs.is_wavelength_calibrated
+    assert "7 x 4" in repr(obs)
+    assert len(obs.sources) == 2
+
+
+def test_photons_of_every_pixel_are_the_true_ones(obs, observation):
+    for pixel, (times, phases) in observation[1].items():
+        rows = obs.photons(pixel)
+        np.testing.assert_array_equal(rows["time"], times)
+        expected = np.sort([phase_degrees(int(p)) for p in phases])
+        np.testing.assert_array_equal(np.sort(rows["phase"]), expected)
+        assert np.isnan(rows["wavelength"]).all()
+        assert (rows["weight"] == 1).all()
+
+
+windows = st.tuples(st.integers(0, 2_000_000), st.integers(0, 2_000_000)).filter(
+    lambda w: w[0] < w[1]
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(windows)
+def test_windows_equal_a_count_by_hand(obs, observation, window):
+    start, stop = window[0] / 1e6, window[1] / 1e6
+    image = obs.count_image(start, stop)
+    for (x, y), (times, _) in observation[1].items():
+        inside = int(((times >= window[0]) & (times < window[1])).sum())
+        assert image[x, y] == inside
+    times = observation[1][4, 2][0]
+    mine = obs.photons((4, 2), start, stop)["time"]
+    np.testing.assert_array_equal(mine, times[(times >= window[0]) & (times < window[1])])
+
+
+def test_windows_are_half_open(tmp_path):
+    words = [header(1, 0, (START - YEAR_2020) * 2000), photon(1, 0, 100), photon(1, 0, 200)]
+    write_words(tmp_path / f"{START}.bin", words)
+    out = tmp_path / "o.h5"
+    convert(ConvertSettings(tmp_path, START, 1, Beammap.design((2, 1)), out))
+    with ObsFile(out) as obs:
+        assert obs.photons((1, 0), 100e-6, 200e-6)["time"].tolist() == [100]
+        assert obs.count_image(100e-6, 200e-6)[1, 0] == 1
+        assert obs.count_image(101e-6, 201e-6)[1, 0] == 1
+
+
+def test_whole_image_and_flags(obs, observation):
+    image = obs.count_image()
+    assert image.dtype == np.int64
+    assert image.sum() == obs.n_photons
+    assert image[5, 1] == observation[1][5, 1][0].size > 65536
+    without = obs.count_image(exclude=PROBLEM_FLAGS)
+    assert image[0, 3] > 0
+    assert without[0, 3] == 0  # noDacTone
+    assert without[6, 0] == image[6, 0] > 0  # failed is no problem flag
+
+
+def test_several_pixels(obs, observation):
+    rows = obs.photons([(1, 2), (2, 3), (6, 0)])
+    assert set(zip(rows["x"].tolist(), rows["y"].tolist(), strict=True)) == {(1, 2), (6, 0)}
+    assert rows.size == observation[1][1, 2][0].size + observation[1][6, 0][0].size
+    assert obs.photons([]).size == 0
+    assert obs.photons([(1, 2), (1, 2)]).size == 2 * obs.photons((1, 2)).size
+
+
+def test_light_curve_equals_numpy(obs, observation):
+    times = observation[1][3, 1][0]
+    curve = obs.light_curve((3, 1), 0.03, 0.1, 1.25)
+    edges = np.append(100_000 + 30_000 * np.arange(39), 1_250_000)
+    np.testing.assert_allclose(curve.edges_s, edges / 1e6)
+    np.testing.assert_array_equal(curve.counts, np.histogram(times, edges - 0.5)[0])
+    # each photon blinds its pixel for 10 us
+    apart = np.diff(times, append=10**9) >= 10
+    if apart.all():
+        expected = np.diff(edges) / 1e6 - 1e-5 * curve.counts
+        np.testing.assert_allclose(curve.live_time_s, expected, atol=2e-5)
+    assert np.nanmean(curve.rate_cps) == pytest.approx(times.size / 2, rel=0.2)
+    np.testing.assert_allclose(curve.rate_error_cps, np.sqrt(curve.counts) / curve.live_time_s)
+
+
+def test_intensity_histogram_counts_every_full_bin(obs, observation):
+    times = observation[1][6, 3][0]
+    histogram = obs.intensity_histogram((6, 3), 0.015, 0.0, 2.0)
+    counts = np.bincount(times // 15_000, minlength=134)[
+        :133
+    ]  # 133 full bins, a short one is left out
+    assert histogram.n_bins == 133
+    np.testing.assert_array_equal(histogram.occurrences, np.bincount(counts))
+    assert histogram.mean == pytest.approx(counts.mean())
+    assert histogram.variance == pytest.approx(counts.var(ddof=1))
+    assert histogram.frequency.sum() == pytest.approx(1)
+    from scipy.stats import poisson
+
+    k = np.arange(histogram.occurrences.size)
+    np.testing.assert_allclose(histogram.poisson, poisson.pmf(k, counts.mean()), rtol=1e-10)
+
+
+def test_poisson_does_not_overflow(obs):
+    histogram = obs.intensity_histogram((5, 1), 0.01)
+    assert histogram.mean > 300
+    assert np.isfinite(histogram.poisson).all()
+    assert histogram.poisson.sum() == pytest.approx(1, abs=0.05)
+
+
+def test_phase_histogram(obs, observation):
+    phases = obs.photons((4, 0), 0.5, 1.5)["phase"].astype(float)
+    spectrum = obs.spectrum((4, 0), 0.5, 1.5, bin_deg=2.0)
+    assert (spectrum.quantity, spectrum.unit, spectrum.is_calibrated) == ("phase", "deg", False)
+    assert spectrum.edges[0] == 2 * np.floor(phases.min() / 2)
+    np.testing.assert_array_equal(
+        spectrum.counts, [((phases >= a) & (phases < a + 2)).sum() for a in spectrum.edges[:-1]]
+    )
+    assert spectrum.counts.sum() == phases.size
+    np.testing.assert_allclose(spectrum.errors, np.sqrt(spectrum.counts))
+
+
+def test_pixel_without_photons(obs):
+    assert obs.photons((2, 3)).size == 0
+    assert obs.light_curve((2, 3)).counts.sum() == 0
+    assert obs.spectrum((2, 3)).counts.sum() == 0
+    assert obs.intensity_histogram((2, 3)).occurrences.tolist() == [200]
+    assert obs.intensity_histogram((2, 3)).poisson.tolist() == [1.0]
+
+
+def test_live_time(obs, observation):
+    times = observation[1][1, 1][0]
+    expected = 2 - 1e-6 * sum(min(10, gap) for gap in np.diff(times, append=2_000_000))
+    assert obs.live_time((1, 1)) == pytest.approx(expected, abs=1e-9)
+    assert obs.live_time((1, 1), dead_time=False) == 2.0
+    image = obs.live_time()
+    assert image.shape == SHAPE
+    np.testing.assert_allclose(image, 2 - 1e-5 * obs.count_image())
+    assert (obs.live_time(start=0.5, stop=0.75, dead_time=False) == 0.25).all()
+
+
+def test_reads_do_not_alias(obs):
+    rows = obs.photons((3, 3))
+    rows["phase"] = 0
+    assert (obs.photons((3, 3))["phase"] != 0).all()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda o: o.photons((7, 0)),
+        lambda o: o.photons((0, -1)),
+        lambda o: o.count_image(1.0, 1.0),
+        lambda o: o.count_image(0.0, 2.1),
+        lambda o: o.count_image(-0.1, 1.0),
+        lambda o: o.count_image(float("nan"), 1.0),
+        lambda o: o.light_curve((0, 0), 0),
+        lambda o: o.light_curve((0, 0), float("inf")),
+        lambda o: o.spectrum((0, 0), bin_deg=0),
+        lambda o: o.annotate("in a file open for reading"),
+    ],
+)
+def test_impossible_requests(obs, call):
+    with pytest.raises(ConfigError):
+        call(obs)
+
+
+def test_wavelengths_need_a_calibration(obs):
+    with pytest.raises(CalibrationError, match="no wavelength calibration"):
+        obs.photons((0, 0), min_wavelength=700)
+
+
+def test_counting_can_be_cancelled(obs):
+    def stop(done, total, stage=""):
+        raise OperationCancelled
+
+    with pytest.raises(OperationCancelled):
+        obs.count_image(0.1, 0.2, progress=stop)
+    assert obs.count_image(0.1, 0.2).sum() > 0
+
+
+def test_opened_twice_and_closed_twice(observation):
+    first, second = ObsFile(observation[0]), ObsFile(observation[0])
+    assert first.count_image(0, 1).sum() == second.count_image(0, 1).sum()
+    first.close()
+    first.close()
+    assert second.photons((1, 1)).size
+    second.close()
+    with pytest.raises(ConfigError, match="closed"):
+        second.count_image(0, 1)
+
+
+def damaged_copy(source, folder, change):
+    path = folder / "damaged.h5"
+    path.write_bytes(source.read_bytes())
+    path.chmod(0o644)
+    with tables.open_file(str(path), "a") as h5:
+        change(h5)
+    return path
+
+
+def test_damage_is_told(observation, tmp_path):
+    source = observation[0]
+
+    def remove(name):
+        return damaged_copy(source, tmp_path, lambda h5: h5.remove_node(name, recursive=True))
+
+    for name in (schema.INDEX_START, schema.BEAMMAP_MAP, schema.PHOTON_TABLE):
+        with pytest.raises(InputFormatError, match=f"has no {name}"):
+            ObsFile(remove(name))
+
+    def newer(h5):
+        h5.root._v_attrs.version = 99
+
+    with pytest.raises(SchemaVersionError, match="version 99"):
+        ObsFile(damaged_copy(source, tmp_path, newer))
+
+    def shifted(h5):
+        h5.root.Photons.PixelIndex.stop[3, 2] += 1
+
+    with pytest.raises(InputFormatError, match="pixel index does not fit"):
+        ObsFile(damaged_copy(source, tmp_path, shifted))
+
+
+def test_a_broken_chunk_is_named_and_other_pixels_still_read(observation, tmp_path):
+    path = tmp_path / "broken.h5"
+    data = bytearray(observation[0].read_bytes())
+    with ObsFile(observation[0]) as obs:
+        offset, size = obs._photon_reader()._place(0)
+        first_pixel = tuple(np.argwhere(obs._start_row == 0)[0])
+        last_pixel = tuple(np.argwhere(obs._stop_row == obs.n_photons)[0])
+    data[offset + 20 : offset + 24] = b"\xff\xff\xff\x00"  # length of the compressed stream
+    path.write_bytes(data)
+    with ObsFile(path) as obs:
+        with pytest.raises(InputFormatError, match="photons 0 to 65535 cannot be decoded"):
+            obs.photons(first_pixel)
+        with pytest.raises(InputFormatError, match="is damaged"):
+            obs.count_image(0.1, 0.2)
+        assert obs.photons(last_pixel).size
+        assert size > 0
+
+
+def test_cut_off_and_foreign_files(observation, tmp_path):
+    data = observation[0].read_bytes()
+    for size in (0, 100, len(data) // 2, len(data) - 1000):
+        path = tmp_path / "cut.h5"
+        path.write_bytes(data[:size])
+        with pytest.raises(InputFormatError, match="cut"):
+            ObsFile(path)
+    with tables.open_file(str(tmp_path / "other.h5"), "w"):
+        pass
+    with pytest.raises(InputFormatError, match="holds no photons"):
+        ObsFile(tmp_path / "other.h5")
+    with pytest.raises(InputFormatError, match="cannot be read"):
+        ObsFile(tmp_path / "none.h5")
+    with pytest.raises(InputFormatError, match="is a folder"):
+        ObsFile(tmp_path)
+    with pytest.raises(ConfigError, match="mode"):
+        ObsFile(observation[0], "x")
+
+
+def test_older_layouts_are_told_apart(shared_data):
+    for name in ("layout_v3c_1602050400.h5", "predecessor_v5_1602050400.h5"):
+        with pytest.raises(InputFormatError, match="layout of an older program"):
+            ObsFile(shared_data / name)
+
+
+def test_a_pickle_in_an_attribute_is_never_executed(observation, tmp_path):
+    class Malice:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    def plant(h5):
+        h5.root._v_attrs.camera = Malice()
+        h5.root.mkid._v_attrs.settings = Malice()
+
+    # PyTables pickles what is no plain value, and would unpickle it when it is looked at
+    path = damaged_copy(observation[0], tmp_path, plant)
+    assert not (tmp_path / "executed").exists()
+    with ObsFile(path) as obs:
+        assert obs.photons((1, 1)).size
+    assert not (tmp_path / "executed").exists()
+    with tables.open_file(str(path)):  # the file was malicious indeed
+        pass
+    assert (tmp_path / "executed").exists()
+
+
+def test_plain_pytables_and_ours_agree(observation):
+    rows, start, stop = read_rows_plainly(observation[0])
+    with ObsFile(observation[0]) as obs:
+        for x in range(SHAPE[0]):
+            for y in range(SHAPE[1]):
+                mine = obs.photons((x, y))
+                theirs = rows[start[x, y] : stop[x, y]]
+                np.testing.assert_array_equal(mine["time"], theirs["Time"])
+                np.testing.assert_array_equal(mine["phase"], theirs["Wavelength"])
+
+
+def test_nothing_ever_changes_the_photon_file(observation):
+    before = observation[0].read_bytes()
+    with ObsFile(observation[0], mode="write") as obs:
+        obs.annotate("clouds").undo()
+        obs.count_image(0.5, 1)
+        obs.live_time()
+    assert observation[0].read_bytes() == before
+    obs.sidecar.unlink()
