@@ -11,7 +11,9 @@ import datetime
 import logging
 import shutil
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +22,19 @@ import numpy.typing as npt
 from pipeline_core import rawkernels, schema
 from pipeline_core.atomic import write_aside
 from pipeline_core.beammap import Beammap, read_beammap
-from pipeline_core.binfile import BinFolder, Segment, Slab, scan_folder, stream_slabs
+from pipeline_core.binfile import (
+    SLABS_HELD,
+    BinFolder,
+    Segment,
+    Slab,
+    scan_folder,
+    stream_slabs,
+)
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError
 from pipeline_core.photon_writer import PhotonFileContent, write_photon_file
 from pipeline_core.photonruns import RunStore
 from pipeline_core.progress import Progress, part_of, silent
-from pipeline_core.rawwords import BYTES_PER_WORD, PIXEL_BITS, US_PER_TICK
+from pipeline_core.rawwords import BASELINE_BITS, BYTES_PER_WORD, PIXEL_BITS, US_PER_TICK
 
 __all__ = ["DROP_REASONS", "MAX_DURATION_S", "ConversionSummary", "ConvertSettings", "convert"]
 
@@ -42,6 +51,7 @@ GAP_TICKS = 200
 
 RUN_MEMORY_BYTES = 900_000_000
 BATCH_PHOTONS = 1 << 21
+_SORTERS = 2
 
 DROP_REASONS = ("end_of_frame", "outside_array", "outside_window", "without_header")
 """Why a photon word is no photon of the observation; columns of `schema.SOURCE_DTYPE`."""
@@ -211,13 +221,15 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     total_bytes = _check_space(folder, seconds, settings.out)
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
         with RunStore(beammap.code.size, settings.out.parent, RUN_MEMORY_BYTES) as runs:
-            sorter = _SlabSorter(settings, beammap, runs)
-            reading = part_of(progress, 0.0, 0.6, "reading raw files")
-            done = 0
-            for slab in stream_slabs(folder, seconds):
-                reading(done, total_bytes)
-                sorter.add(slab)
-                done += slab.words.size * BYTES_PER_WORD
+            with ThreadPoolExecutor(_SORTERS, thread_name_prefix="sorter") as pool:
+                sorter = _SlabSorter(settings, beammap, runs, pool)
+                reading = part_of(progress, 0.0, 0.6, "reading raw files")
+                done = 0
+                for slab in stream_slabs(folder, seconds):
+                    reading(done, total_bytes)
+                    sorter.add(slab)
+                    done += slab.n_words * BYTES_PER_WORD
+                sorter.finish()
             sorter.refuse_if_empty(folder)
             content = sorter.content(runs.counts())
             batches = runs.batches(BATCH_PHOTONS, with_baseline=settings.baseline == "keep")
@@ -268,79 +280,119 @@ def _year_starts(second: int) -> npt.NDArray[np.int64]:
     return np.array([calendar.timegm((y, 1, 1, 0, 0, 0)) for y in years], np.int64)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class _Packets:
+    """Packets of one segment: photon words ``begin:end`` of the slab, time in us, and how many have a header."""
+
+    second: int
+    spare_bytes: int
+    begin: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+    with_header: int
+
+
+@dataclass(frozen=True, eq=False)
+class _SortedSlab:
+    """Photons of a slab by pixel, and what became of its words (one row of `sources` a segment)."""
+
+    offsets: npt.NDArray[np.int64]
+    photons: npt.NDArray[np.uint64]
+    baseline: npt.NDArray[np.int32]
+    baseline_histogram: npt.NDArray[np.int64]
+    sources: list[npt.NDArray[np.int64]]
+
+
 class _SlabSorter:
-    """Turns slabs into sorted runs and keeps the books over all of them."""
+    """Turns slabs into sorted runs and keeps the books over all of them.
 
-    settings: ConvertSettings
-    beammap: Beammap
-    runs: RunStore
-    _sources: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    Packets are found and dated slab by slab, since each may continue the one before; the sorting, which is most of the
+    work, runs in threads. Its results are taken in the order of the slabs, whatever thread is first.
+    """
 
-    def __post_init__(self) -> None:
-        ncols, nrows = self.beammap.shape
+    def __init__(
+        self, settings: ConvertSettings, beammap: Beammap, runs: RunStore, pool: ThreadPoolExecutor
+    ) -> None:
+        self.settings = settings
+        self.beammap = beammap
+        self.runs = runs
+        self._pool = pool
+        self._under_way: deque[Future[_SortedSlab]] = deque()
+        ncols, nrows = beammap.shape
         self._n_pixels = ncols * nrows
-        self._exposure_us = self.settings.duration * 1_000_000
-        self._mode = schema.BASELINE_MODES.index(self.settings.baseline)
+        self._exposure_us = settings.duration * 1_000_000
+        self._mode = schema.BASELINE_MODES.index(settings.baseline)
         rank = np.empty(self._n_pixels, np.int32)
-        rank[self.beammap.photon_order()] = np.arange(self._n_pixels)
+        rank[beammap.photon_order()] = np.arange(self._n_pixels)
         by_coordinates = np.full((1024, 1024), self._n_pixels, np.int32)
         by_coordinates[:ncols, :nrows] = rank.reshape(ncols, nrows)
         self._rank = by_coordinates.reshape(1 << PIXEL_BITS)
+        self._sources: list[npt.NDArray[np.int64]] = []
         self._last_frame = np.full(256, -1, np.int64)
         self._packets = np.zeros(256, np.int64)
         self._lost = np.zeros(256, np.int64)
         self._seen = np.zeros(self._exposure_us // US_PER_TICK, bool)
-        self._baseline_histogram = np.zeros(1 << 17 if self._mode == 2 else 0, np.int64)
+        self._baseline_histogram = np.zeros(1 << BASELINE_BITS, np.int64)
         self._carried_us = int(rawkernels.UNDATED)
         self._last_second = -1
         self._nearest_us: int | None = None
 
     def add(self, slab: Slab) -> None:
-        """Sort the photons of a slab by pixel and store them as a run."""
+        """Begin to sort a slab; returns when at most `SLABS_HELD` are under way."""
+        packets = [self._packets_of(slab.words, segment) for segment in slab.segments]
+        self._under_way.append(self._pool.submit(self._sort, slab.words, packets))
+        while len(self._under_way) > SLABS_HELD:
+            self._collect()
+
+    def finish(self) -> None:
+        """Wait for the slabs that are under way."""
+        while self._under_way:
+            self._collect()
+
+    def _collect(self) -> None:
+        done = self._under_way.popleft().result()
+        self._sources += done.sources
+        self._baseline_histogram[: done.baseline_histogram.size] += done.baseline_histogram
+        self.runs.add(done.offsets, done.photons, done.baseline)
+
+    def _sort(self, words: npt.NDArray[np.uint64], packets: list[_Packets]) -> _SortedSlab:
+        """Sort the photons of a slab by pixel. Runs in a thread; changes nothing of the sorter."""
         counts = np.zeros(self._n_pixels + 1, np.int64)
-        packets = []
-        for segment in slab.segments:
-            begin, end, times = self._packets_of(slab.words, segment)
+        sources = []
+        for p in packets:
             tallies = np.zeros(rawkernels.N_TALLIES, np.int64)
             before = int(counts[:-1].sum())
             rawkernels.count_photons(
-                slab.words, begin, end, times, self._exposure_us, self._rank, counts, tallies
+                words, p.begin, p.end, p.times, self._exposure_us, self._rank, counts, tallies
             )
             tallies[rawkernels.KEPT] = int(counts[:-1].sum()) - before
-            packets.append((begin, end, times, tallies))
-            header_count = int(np.count_nonzero(begin > segment.first))
-            self._sources.append(
-                np.array([segment.second, header_count, *tallies, segment.spare_bytes])
-            )
-        offsets = np.concatenate(([0], np.cumsum(counts)))
+            sources.append(np.array([p.second, p.with_header, *tallies, p.spare_bytes]))
+        offsets = np.concatenate(([0], np.cumsum(counts[:-1])))
         packed = np.empty(int(offsets[-1]), np.uint64)
         baseline = np.empty(packed.size if self._mode == 1 else 0, np.int32)
-        cursor = offsets[:-1].copy()
-        for k, (begin, end, times, _) in enumerate(packets):
-            late = np.zeros(rawkernels.N_TALLIES, np.int64)
+        histogram = np.zeros(1 << BASELINE_BITS if self._mode == 2 else 0, np.int64)
+        cursor = offsets.copy()
+        for p, source in zip(packets, sources, strict=True):
+            tallies = np.zeros(rawkernels.N_TALLIES, np.int64)
             rawkernels.place_photons(
-                slab.words,
-                begin,
-                end,
-                times,
+                words,
+                p.begin,
+                p.end,
+                p.times,
                 self._exposure_us,
                 self._rank,
                 cursor,
                 self._mode,
                 packed,
                 baseline,
-                self._baseline_histogram,
-                late,
+                histogram,
+                tallies,
             )
-            self._sources[k - len(packets)][2 : 2 + late.size] += late
-        kept = int(offsets[-2])
-        self.runs.add(offsets[:-1], packed[:kept], baseline[:kept])
+            source[2 : 2 + tallies.size] += tallies
+        return _SortedSlab(offsets, packed, baseline, histogram, sources)
 
-    def _packets_of(
-        self, words: npt.NDArray[np.uint64], segment: Segment
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Find and date the packets of a segment: photon words ``begin:end`` and times in us.
+    def _packets_of(self, words: npt.NDArray[np.uint64], segment: Segment) -> _Packets:
+        """Find and date the packets of a segment.
 
         The first entry stands for words before the first header: they continue the packet before, which is
         in the previous slab or in the file of the previous second.
@@ -374,7 +426,7 @@ class _SlabSorter:
         self._last_second = segment.second
         if n:
             self._note_nearest(times[1:])
-        return begin, end, times
+        return _Packets(segment.second, segment.spare_bytes, begin, end, times, n)
 
     def _note_nearest(self, times: npt.NDArray[np.int64]) -> None:
         nearest = int(times[np.argmin(np.abs(times))])
