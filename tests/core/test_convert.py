@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rawdata import FAKE, dumb_read, header, phase_degrees, photon, read_rows_plainly, write_words
 
-from pipeline_core import binfile, convert as convert_module
+from pipeline_core import binfile
+from pipeline_core import convert as convert_module
 from pipeline_core.beammap import NO_RES_ID, Beammap
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.errors import ConfigError, InputFormatError, OperationCancelled, OutputError
@@ -44,7 +45,7 @@ def raw_words(draw):
     """Words of three neighbouring files: any packets, times around the window, strange coordinates."""
     files = []
     for second in (START - 1, START, START + 1):
-        words = draw(st.lists(st.integers(0, 3), max_size=3)) and [photon(1, 1, 5)] or []
+        words = (draw(st.lists(st.integers(0, 3), max_size=3)) and [photon(1, 1, 5)]) or []
         for _ in range(draw(st.integers(0, 6))):
             board = draw(st.sampled_from([112, 120]))
             offset = draw(st.integers(-3, 2003))
@@ -354,7 +355,7 @@ def test_raw_files_stay_as_they_are(tmp_path):
 def test_what_cannot_be_converted_is_refused_with_a_remedy(tmp_path):
     with pytest.raises(InputFormatError, match="cannot be read"):
         convert(settings_for(tmp_path / "absent"))
-    with pytest.raises(InputFormatError, match="holds no .bin file"):
+    with pytest.raises(InputFormatError, match=r"holds no \.bin file"):
         convert(settings_for(tmp_path))
     (tmp_path / "QUIT").touch()
     write_words(tmp_path / f"{START}.bin", [photon(0, 0, 1)])

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def test_equals_counting_microseconds(gaps, photons, dead_time, edge_list):
     blind = blind_intervals(gaps_us, np.array(photons, np.uint32), dead_time)
     assert (np.diff(blind.ravel()) > 0).all()  # disjoint, ascending, none empty
     mine = live_time_us(np.array(edge_list), blind)
-    expected = [alive[a:b].sum() for a, b in zip(edge_list[:-1], edge_list[1:], strict=True)]
+    expected = [alive[a:b].sum() for a, b in itertools.pairwise(edge_list)]
     np.testing.assert_allclose(mine, expected, atol=1e-9)
 
 

@@ -1,0 +1,77 @@
+import os
+
+import pytest
+
+from pipeline_core.atomic import part_path, write_aside
+from pipeline_core.errors import OperationCancelled, OutputError
+
+
+def test_appears_whole_with_its_permissions(tmp_path):
+    target = tmp_path / "a.txt"
+    with write_aside(target, replace=False, mode=0o444) as part:
+        assert part.parent == tmp_path
+        part.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert target.stat().st_mode & 0o777 == 0o444
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, OperationCancelled, KeyboardInterrupt])
+def test_nothing_is_left_after_an_error(tmp_path, error):
+    with pytest.raises(error), write_aside(tmp_path / "a", replace=False) as part:
+        part.write_text("half")
+        raise error
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_file_is_only_replaced_when_asked(tmp_path):
+    target = tmp_path / "a"
+    target.write_text("old")
+    with pytest.raises(OutputError, match="exists already"), write_aside(target, replace=False):
+        pass
+    with pytest.raises(ValueError, match="stop"), write_aside(target, replace=True) as part:
+        part.write_text("new")
+        raise ValueError("stop")
+    assert target.read_text() == "old"
+    with write_aside(target, replace=True) as part:
+        part.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
+    target = tmp_path / "a"
+    with (
+        pytest.raises(OutputError, match="exists already"),
+        write_aside(target, replace=False) as part,
+    ):
+        part.write_text("mine")
+        target.write_text("theirs")
+    assert target.read_text() == "theirs"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with write_aside(tmp_path / "a", replace=False) as part:
+        part.write_text("whole")
+    assert (tmp_path / "a").read_text() == "whole"
+
+
+def test_errors_name_folder_and_remedy(tmp_path):
+    with (
+        pytest.raises(OutputError, match="Cannot write in folder"),
+        write_aside(tmp_path / "none" / "a", replace=False),
+    ):
+        pass
+    with pytest.raises(OutputError, match="is full"), write_aside(tmp_path / "a", replace=False):
+        raise OSError(28, "No space left on device")
+    part_path(tmp_path / "a").touch()
+    with (
+        pytest.raises(OutputError, match="being written by this program"),
+        write_aside(tmp_path / "a", replace=False),
+    ):
+        pass

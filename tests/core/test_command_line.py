@@ -1,0 +1,163 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from rawdata import header, photon, write_words
+
+from pipeline_core.beammap import Beammap
+from pipeline_core.cli import main
+from pipeline_core.obsfile import ObsFile
+
+START = 1602050400
+TICKS = (START - 1577836800) * 2000
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """Raw file, beam map and photon file of a 4 x 3 array; pixel (x, y) has 10 x + y + 1 photons."""
+    folder = tmp_path_factory.mktemp("night")
+    words = []
+    for k in range(100):
+        words.append(header(5, k, TICKS + 20 * k))
+        for x in range(4):
+            words += [photon(x, y, k, -30_000 - k) for y in range(3) if k < 10 * x + y + 1]
+    write_words(folder / f"{START}.bin", words)
+    Beammap.design((4, 3)).write(folder / "map.txt")
+    out = folder / "o.h5"
+    arguments = [
+        "convert",
+        folder,
+        "--start",
+        START,
+        "--duration",
+        1,
+        "--beammap",
+        folder / "map.txt",
+    ]
+    assert main([str(a) for a in [*arguments, "--out", out]]) == 0
+    return folder, out
+
+
+def read_csv(path):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return np.genfromtxt(lines, delimiter=",", names=True)
+
+
+EXPECTED = 10 * np.arange(4)[:, None] + np.arange(3) + 1
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_convert_reports_as_json(night, capsys):
+    folder, _ = night
+    arguments = ("--start", START, "--duration", 1, "--beammap", folder / "map.txt", "--json")
+    assert run("convert", folder, *arguments, "--out", folder / "j.h5", "--baseline", "keep") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["photons"] == EXPECTED.sum()
+    assert result["packets lost"] == {"5": 0}
+    with ObsFile(folder / "j.h5") as obs:
+        assert obs.baseline == "keep"
+
+
+def test_image_in_every_format(night, tmp_path):
+    _, out = night
+    assert run("image", out, "--out", tmp_path / "i.fits") == 0
+    with fits.open(tmp_path / "i.fits") as hdus:
+        np.testing.assert_array_equal(hdus[0].data, EXPECTED.T)  # FITS: x is the first axis
+        head = hdus[0].header
+        assert (head["NAXIS1"], head["NAXIS2"]) == (4, 3)
+        assert head["BUNIT"] == "count"
+        assert head["DATE-OBS"] == "2020-10-07T06:00:00"
+        assert (head["TSTART"], head["TSTOP"]) == (0.0, 1.0)
+        assert head["PHOTFILE"] == "o.h5"
+        assert hdus["FLAGS"].data.shape == (3, 4)
+    assert run("image", out, "--out", tmp_path / "i.npz", "--start", 0, "--stop", 0.05) == 0
+    with np.load(tmp_path / "i.npz") as arrays:
+        np.testing.assert_array_equal(arrays["image"], np.minimum(EXPECTED, 5))
+        assert json.loads(str(arrays["about"]))["TSTOP"] == 0.05
+    assert run("image", out, "--out", tmp_path / "i.csv") == 0
+    rows = read_csv(tmp_path / "i.csv")
+    assert (rows["counts"] == EXPECTED[rows["x"].astype(int), rows["y"].astype(int)]).all()
+
+
+def test_light_curve_and_spectrum_in_every_format(night, tmp_path):
+    _, out = night
+    pixel = ("--pixel", 3, 2)  # 33 photons, one every 10 ms
+    for ending in ("fits", "csv", "npz"):
+        curve, spectrum = tmp_path / f"c.{ending}", tmp_path / f"s.{ending}"
+        assert run("lightcurve", out, *pixel, "--bin-ms", 100, "--out", curve) == 0
+        assert run("spectrum", out, *pixel, "--bin-deg", 0.5, "--out", spectrum) == 0
+    with fits.open(tmp_path / "c.fits") as hdus:
+        table = hdus["LIGHTCURVE"]
+        assert table.data["counts"].tolist() == [10, 10, 10, 3, 0, 0, 0, 0, 0, 0]
+        assert table.columns["rate"].unit == "count/s"
+        assert (table.header["PIXELX"], table.header["PIXELY"]) == (3, 2)
+    rows = read_csv(tmp_path / "c.csv")
+    assert rows["counts"].sum() == 33
+    with np.load(tmp_path / "s.npz") as arrays:
+        assert arrays["counts"].sum() == 33
+        np.testing.assert_allclose(np.diff(arrays["phase_low"]), 0.5)
+    assert "phase_low (deg)" in (tmp_path / "s.csv").read_text()
+
+
+def test_nothing_is_overwritten_unasked(night, tmp_path, capsys):
+    _, out = night
+    target = tmp_path / "i.fits"
+    target.write_text("precious")
+    assert run("image", out, "--out", target) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert target.read_text() == "precious"
+    assert run("image", out, "--out", target, "--overwrite") == 0
+
+
+def test_info_of_every_kind(night, capsys):
+    folder, out = night
+    for path, kind in (
+        (out, "photon file"),
+        (folder / f"{START}.bin", "raw .bin file"),
+        (folder / "map.txt", "beam map"),
+    ):
+        assert run("info", path, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["kind"] == kind
+    assert run("info", out) == 0
+    printed = capsys.readouterr().out
+    assert f"photons: {EXPECTED.sum()}" in printed
+    assert "2020-10-07 06:00:00 UTC" in printed
+    assert "beammap.good: 12" in printed
+
+
+def test_exit_codes_and_messages(night, tmp_path, capsys):
+    _, out = night
+    assert run("info", tmp_path / "none") == 1
+    assert str(tmp_path / "none") in capsys.readouterr().err
+    assert run("image", out, "--out", tmp_path / "i.jpeg") == 1
+    assert "must end in" in capsys.readouterr().err
+    assert run("lightcurve", out, "--pixel", 4, 0, "--out", tmp_path / "c.csv") == 1
+    assert "outside the array" in capsys.readouterr().err
+    (tmp_path / "odd.txt").write_text("hello")
+    assert run("info", tmp_path / "odd.txt") == 1
+    assert "neither a photon file" in capsys.readouterr().err
+    for usage in (["image"], ["nonsense"], ["convert", ".", "--start", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            main(usage)
+        assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+
+
+@pytest.mark.slow
+def test_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline_core", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("pipeline_core ")
