@@ -212,7 +212,10 @@ def _save_csv(
     text = io.StringIO()
     for key, (value, comment) in facts.items():
         text.write(f"# {key} = {value} ({comment})\n")
-    names = [f"{key} ({unit})" if unit else key for key, (unit, _) in columns.items()]
+    names = [
+        f"{key} ({unit})" if unit not in ("", "count") else key
+        for key, (unit, _) in columns.items()
+    ]
     text.write(",".join(names) + "\n")
     lists = [values.tolist() for _, values in columns.values()]
     for row in zip(*lists, strict=True):

@@ -6,10 +6,15 @@ Only arguments and wording; `pipeline_core.simulate` does the work. Called by th
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline_core.beammap import parse_shape
 from pipeline_core.progress import Progress
+
+if TYPE_CHECKING:
+    from pipeline_core.simulate import SimulatedObservation
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -18,6 +23,17 @@ HELP = "write simulated .bin files, a beam map and the truth behind them"
 
 _KINDS = ("night", "laser", "flat", "sky", "dark", "speckle")
 _RESPONSES = ("arctan", "quadratic")
+
+_VALUES: tuple[tuple[str, Callable[[str], object], object, str, str], ...] = (
+    ("--seconds", int, 1, "S", "length; of a night, of each observation"),
+    ("--rate", float, 150.0, "CPS", "mean light per pixel in counts/s"),
+    ("--seed", int, 0, "N", "equal seeds give equal bytes"),
+    ("--shape", str, "80x125", "80x125", "columns x rows, DARKNESS or MEC"),
+    ("--start", int, 1602050400, "UNIX", "first second"),
+    ("--wavelength", float, 980.0, "NM", "of the laser, with --kind laser"),
+    ("--packet-delay", float, 0.05, "S", "boards are late by up to this many seconds"),
+    ("--loss", float, 0.0, "F", "fraction of packets that get lost"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,55 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kind", choices=_KINDS, default="night", help="what to observe (default: %(default)s)"
     )
     parser.add_argument(
-        "--seconds",
-        type=int,
-        default=1,
-        metavar="S",
-        help="length; of a night, of each observation (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--rate",
-        type=float,
-        default=150.0,
-        metavar="CPS",
-        help="mean light per pixel in counts/s (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="equal seeds give equal bytes"
-    )
-    parser.add_argument(
-        "--shape",
-        default="80x125",
-        metavar="80x125",
-        help="columns x rows, DARKNESS or MEC (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--start",
-        type=int,
-        default=1602050400,
-        metavar="UNIX",
-        help="first second (default: %(default)s)",
-    )
-    parser.add_argument(
         "--response", choices=_RESPONSES, default="arctan", help="curve of phase against energy"
     )
-    parser.add_argument(
-        "--wavelength",
-        type=float,
-        default=980.0,
-        metavar="NM",
-        help="of the laser, with --kind laser (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--packet-delay",
-        type=float,
-        default=0.05,
-        metavar="S",
-        help="boards are late by up to this many seconds (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--loss", type=float, default=0.0, metavar="F", help="fraction of packets that get lost"
-    )
+    for flag, kind, default, metavar, text in _VALUES:
+        parser.add_argument(
+            flag, type=kind, default=default, metavar=metavar, help=f"{text} (default: %(default)s)"
+        )
     parser.add_argument(
         "--counter-wrap", action="store_true", help="the boards' seconds start again after 2**20"
     )
@@ -113,14 +86,15 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         "beammap": str(summary.beammap_path),
         "photons": summary.n_photons,
         "files": len(summary.bin_paths),
-        "observations": [
-            {
-                "name": o.name,
-                "start": o.start,
-                "seconds": o.seconds,
-                "photons": o.n_photons,
-                "truth": str(o.truth_path),
-            }
-            for o in summary.observations
-        ],
+        "observations": [_describe(o) for o in summary.observations],
+    }
+
+
+def _describe(observation: SimulatedObservation) -> dict[str, object]:
+    return {
+        "name": observation.name,
+        "start": observation.start,
+        "seconds": observation.seconds,
+        "photons": observation.n_photons,
+        "truth": str(observation.truth_path),
     }
