@@ -42,8 +42,11 @@ class BinFolder:
         """Return the path of the file of a unix second."""
         return self.folder / f"{second}.bin"
 
-    def covering(self, start: int, duration: int, margin: int = 1) -> tuple[int, ...]:
+    def covering(self, start: int, duration: int) -> tuple[int, ...]:
         """Return the seconds whose files may hold photons of ``[start, start + duration)``.
+
+        One second before and two after are looked at as well: the computer's clock may be slow, and packets wait
+        in network buffers.
 
         Raises
         ------
@@ -57,7 +60,7 @@ class BinFolder:
                 f"{self.seconds[0]} to {self.seconds[-1]} ({len(self.seconds)} files). Choose a start and a "
                 "duration within these."
             )
-        return tuple(s for s in self.seconds if start - margin <= s < start + duration + margin)
+        return tuple(s for s in self.seconds if start - 1 <= s < start + duration + 2)
 
 
 def scan_folder(folder: Path | str) -> BinFolder:

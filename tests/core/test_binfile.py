@@ -106,8 +106,8 @@ def test_other_files_in_the_folder_are_ignored(tmp_path):
         (tmp_path / f"{second}.bin").touch()
     folder = scan_folder(tmp_path)
     assert folder.seconds == (1602050399, 1602050401, 1602050403)
-    assert folder.covering(1602050401, 1) == (1602050401,)
-    assert folder.covering(1602050400, 2) == (1602050399, 1602050401)
+    assert folder.covering(1602050401, 1) == (1602050401, 1602050403)
+    assert folder.covering(1602050400, 2) == (1602050399, 1602050401, 1602050403)
     with pytest.raises(InputFormatError, match=r"no \.bin file between 1602050404 and 1602050405"):
         folder.covering(1602050404, 2)
 
