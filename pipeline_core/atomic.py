@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline_core.errors import OutputError
 
-__all__ = ["part_path", "write_aside"]
+__all__ = ["part_path", "write_aside", "written_back"]
 
 
 def part_path(target: Path) -> Path:
@@ -63,6 +64,39 @@ def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[P
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+@contextmanager
+def written_back(path: Path, interval_s: float = 0.05) -> Iterator[None]:
+    """Keep sending a growing file to the disk from a thread, so that little is left for the final sync.
+
+    Raises
+    ------
+    OSError
+        If the disk refused data; a later sync of the same file might not tell.
+    """
+    stop = threading.Event()
+    errors: list[OSError] = []
+
+    def send() -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            while not stop.wait(interval_s):
+                os.fdatasync(descriptor)
+        except OSError as error:
+            errors.append(error)
+        finally:
+            os.close(descriptor)
+
+    thread = threading.Thread(target=send, name="write-back", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
 
 
 def _finish(part: Path, target: Path, *, replace: bool, mode: int) -> None:

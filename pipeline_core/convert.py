@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core import rawkernels, schema
-from pipeline_core.atomic import write_aside
+from pipeline_core.atomic import write_aside, written_back
 from pipeline_core.beammap import Beammap, read_beammap
 from pipeline_core.binfile import (
     SLABS_HELD,
@@ -50,7 +50,7 @@ GAP_TICKS = 200
 """Boards send a packet at least every 0.5 ms; silence of all of them for 100 ms is a gap."""
 
 RUN_MEMORY_BYTES = 900_000_000
-BATCH_PHOTONS = 1 << 21
+BATCH_PHOTONS = 1 << 20
 _SORTERS = 2
 
 DROP_REASONS = ("end_of_frame", "outside_array", "outside_window", "without_header")
@@ -234,7 +234,8 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
             content = sorter.content(runs.counts())
             batches = runs.batches(BATCH_PHOTONS, with_baseline=settings.baseline == "keep")
             writing = part_of(progress, 0.6, 0.98)
-            repaired = write_photon_file(part, content, batches, writing)
+            with written_back(part):
+                repaired = write_photon_file(part, content, batches, writing)
         # the last report: once the file has its name, it is too late to cancel
         progress(990, 1000, "writing to disk")
     present = set(folder.seconds)

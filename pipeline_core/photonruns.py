@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,27 +169,53 @@ class RunStore:
     def batches(self, batch_photons: int, *, with_baseline: bool = False) -> Iterator[Batch]:
         """Yield all photons in the order of the photon file, about `batch_photons` at a time.
 
-        A batch holds whole pixels, and at least one. Its arrays are only valid until the next one.
+        A batch holds whole pixels, and at least one. Its arrays are only valid until the next one is asked for,
+        which is prepared in a thread meanwhile.
         """
         ends = np.cumsum(self.counts())
         capacity = max(batch_photons, int(np.diff(ends, prepend=0).max(initial=0)))
-        photons = np.empty(capacity, np.uint64)
-        baseline = np.empty(capacity if with_baseline else 0, np.int32)
-        first = 0
+        buffers = [
+            (np.empty(capacity, np.uint64), np.empty(capacity if with_baseline else 0, np.int32))
+            for _ in range(2)
+        ]
+        ranges = self._pixel_ranges(ends, capacity)
+        with ThreadPoolExecutor(1, thread_name_prefix="merger") as pool:
+            future = pool.submit(self._merge, ends, *ranges[0], *buffers[0])
+            for k in range(1, len(ranges) + 1):
+                batch = future.result()
+                if k < len(ranges):
+                    future = pool.submit(self._merge, ends, *ranges[k], *buffers[k % 2])
+                yield batch
+
+    def _pixel_ranges(self, ends: npt.NDArray[np.int64], capacity: int) -> list[tuple[int, int]]:
+        """Cut the pixels into ranges ``first:stop`` of at most `capacity` photons."""
+        ranges = []
+        first = done = 0
         while first < self._n_pixels:
-            done = int(ends[first - 1]) if first else 0
             stop = int(np.searchsorted(ends, done + capacity, side="right"))
-            stop = max(stop, first + 1)
-            starts = np.concatenate(([0], ends[first:stop] - done))
-            cursor = starts[:-1].copy()
-            for run in self._runs:
-                offsets = run.offsets[first : stop + 1]
-                part, levels = self._part(run, offsets, with_baseline)
-                _append_run(part, levels, offsets, cursor, photons, baseline)
-            size = int(starts[-1])
-            repaired = sort_late_photons(photons[:size], baseline[:size], starts)
-            yield Batch(first, starts, photons[:size], baseline[:size], repaired)
-            first = stop
+            ranges.append((first, stop))
+            first, done = stop, int(ends[stop - 1])
+        return ranges
+
+    def _merge(
+        self,
+        ends: npt.NDArray[np.int64],
+        first: int,
+        stop: int,
+        photons: npt.NDArray[np.uint64],
+        baseline: npt.NDArray[np.int32],
+    ) -> Batch:
+        """Bring the photons of the pixels ``first:stop`` together from all runs, in order of time."""
+        done = int(ends[first - 1]) if first else 0
+        starts = np.concatenate(([0], ends[first:stop] - done))
+        cursor = starts[:-1].copy()
+        for run in self._runs:
+            offsets = run.offsets[first : stop + 1]
+            part, levels = self._part(run, offsets, baseline.size > 0)
+            _append_run(part, levels, offsets, cursor, photons, baseline)
+        size = int(starts[-1])
+        repaired = sort_late_photons(photons[:size], baseline[:size], starts)
+        return Batch(first, starts, photons[:size], baseline[:size], repaired)
 
     def _part(
         self, run: _Run, offsets: npt.NDArray[np.int64], with_baseline: bool

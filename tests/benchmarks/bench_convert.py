@@ -11,7 +11,17 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from yardsticks import evict, machine, plain_read, plain_write, run_child, show, simulated, warm
+from yardsticks import (
+    evict,
+    machine,
+    plain_read,
+    plain_write,
+    run_child,
+    show,
+    simulated,
+    touch_memory,
+    warm,
+)
 
 CHILD = """
 import sys, time, resource
@@ -40,19 +50,26 @@ def main() -> None:
     size = sum(path.stat().st_size for path in raw)
     out = folder / "bench.h5"
     print(machine())
-    print(f"input {size / 1e6:.0f} MB in {len(raw)} files; {args.runs} runs, each in a process of its own")
+    print(
+        f"input {size / 1e6:.0f} MB in {len(raw)} files; {args.runs} runs, each in a process of its own, "
+        "right after another one has touched as much memory"
+    )
     for state in ("cold", "warm"):
-        figures: dict[str, list[float]] = {k: [] for k in ("cpu", "whole", "wall", "io", "ratio", "rss")}
+        figures: dict[str, list[float]] = {
+            k: [] for k in ("cpu", "whole", "wall", "io", "ratio", "rss")
+        }
         for _ in range(args.runs):
             prepare = evict if state == "cold" else warm
             out.unlink(missing_ok=True)
             prepare(raw)
             read = plain_read(raw)
             prepare(raw)
+            touch_memory()
             arguments = (str(folder), str(beammap), str(start), str(args.seconds), str(out))
             _, whole_cpu, rss, printed = run_child(CHILD, *arguments)
             photons, wall, cpu = (float(word) for word in printed.split())
             written = out.stat().st_size
+            touch_memory()
             write = plain_write(folder / "yardstick.tmp", written)
             figures["cpu"].append(cpu / photons * 1e9)
             figures["whole"].append(whole_cpu / photons * 1e9)

@@ -64,7 +64,9 @@ def main() -> None:
         times = [timed(obs.photons, pixel) for pixel in chosen]
         show("one pixel, warm (goal 1)", times, "ms", 1e3)
         show("yardstick: 256 KiB read, warm", blocks, "ms", 1e3)
-        print(f"{'ratio of medians':<52} {statistics.median(times) / statistics.median(blocks):10.3f}")
+        print(
+            f"{'ratio of medians':<52} {statistics.median(times) / statistics.median(blocks):10.3f}"
+        )
         times, blocks = [], []
         for pixel in chosen[:100]:
             evict([path])
@@ -73,7 +75,9 @@ def main() -> None:
             blocks.append(block_read(path, int(rng.integers(0, size - 262_144))))
         show("one pixel, cold (goal 3)", times, "ms", 1e3)
         show("yardstick: 256 KiB read, cold", blocks, "ms", 1e3)
-        print(f"{'ratio of medians':<52} {statistics.median(times) / statistics.median(blocks):10.3f}")
+        print(
+            f"{'ratio of medians':<52} {statistics.median(times) / statistics.median(blocks):10.3f}"
+        )
         obs.count_image(0.1, 0.2)
     for state, prepare in (("warm", warm), ("cold", evict)):
         times, reads = [], []
@@ -86,7 +90,9 @@ def main() -> None:
                 times.append(timed(obs.count_image, a, b))
         show(f"exact count image of a time window, {state} (goal 400)", times, "ms", 1e3)
         show(f"yardstick: plain read of the whole file, {state}", reads, "ms", 1e3)
-        print(f"{'ratio of medians':<52} {statistics.median(times) / statistics.median(reads):10.3f}")
+        print(
+            f"{'ratio of medians':<52} {statistics.median(times) / statistics.median(reads):10.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -80,6 +80,16 @@ def run_child(code: str, *arguments: str) -> tuple[float, float, float, str]:
     return wall, cpu, after.ru_maxrss / 1e3, done.stdout
 
 
+def touch_memory(gigabytes: float = 2.5) -> None:
+    """Let a process touch memory and end.
+
+    A virtual machine may get its free memory only when it is first touched, and give it back after some idle seconds;
+    that costs 2 ns a byte and has nothing to do with what is measured.
+    """
+    code = "import sys, numpy; numpy.full(int(float(sys.argv[1]) * 1e9) // 8, 1.0)"
+    subprocess.run([PYTHON, "-c", code, str(gigabytes)], check=True)
+
+
 def show(name: str, values: list[float], unit: str, scale: float = 1.0) -> None:
     """Print minimum, median and maximum of a figure."""
     low, middle, high = (scale * f(values) for f in (min, statistics.median, max))

@@ -1,8 +1,9 @@
 import os
+import threading
 
 import pytest
 
-from pipeline_core.atomic import part_path, write_aside
+from pipeline_core.atomic import part_path, write_aside, written_back
 from pipeline_core.errors import OperationCancelled, OutputError
 
 
@@ -49,6 +50,27 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
         target.write_text("theirs")
     assert target.read_text() == "theirs"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_growing_file_is_sent_to_the_disk_and_errors_are_told(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.touch()
+    calls = []
+    monkeypatch.setattr(os, "fdatasync", calls.append)
+    with written_back(path, 0.001):
+        while len(calls) < 3:
+            pass
+
+    def fail(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OSError, match="Input/output"), written_back(path, 0.001):
+        while threading.active_count() > before:
+            pass
+
+
+before = threading.active_count()
 
 
 def test_no_hard_links(tmp_path, monkeypatch):
