@@ -128,14 +128,25 @@ def _is_repetitive(words: npt.NDArray[np.uint64]) -> bool:
 
 @kernel
 def _encode_block(
-    planes: npt.NDArray[np.uint8], n_planes: int, out: npt.NDArray[np.uint8], at: int
+    planes: npt.NDArray[np.uint8],
+    constant: npt.NDArray[np.bool_],
+    out: npt.NDArray[np.uint8],
+    at: int,
 ) -> int:
-    """Write `n_planes` planes of `CHUNK_ROWS` bytes as one LZ4 stream from ``out[at]``; return its end."""
+    """Write planes of `CHUNK_ROWS` bytes as one LZ4 stream from ``out[at]``; return its end.
+
+    `constant` tells the columns (four planes each) that hold one value, whose planes need not be looked at.
+    """
     rows = CHUNK_ROWS
-    end = n_planes * rows
+    end = 4 * constant.size * rows
     pending = 0  # first byte that no sequence has covered yet
-    for p in range(n_planes):
+    for p in range(4 * constant.size):
         first = p * rows
+        if constant[p // 4]:
+            finish = min(first + rows, end - _LAST_LITERALS)
+            at = _put_sequence(out, at, planes[pending : first + 1], finish - first - 1)
+            pending = finish
+            continue
         words = planes[first : first + rows].view(np.uint64)
         if not _is_repetitive(words):
             continue
@@ -160,13 +171,21 @@ def _encode_block(
 
 @kernel
 def _split_column(
-    values: npt.NDArray[np.uint32], planes: npt.NDArray[np.uint8], first_plane: int
+    values: npt.NDArray[np.uint32], planes: npt.NDArray[np.uint8], first_plane: int, constant: bool
 ) -> None:
-    """Write the four bytes of each value (little-endian) into four planes; rows beyond are zero."""
+    """Write the four bytes of each value (little-endian) into four planes; rows beyond are zero.
+
+    Of a constant column only those bytes that are stored as literals.
+    """
     rows = CHUNK_ROWS
     for k in range(4):
         plane = planes[(first_plane + k) * rows : (first_plane + k + 1) * rows]
         shift = np.uint32(8 * k)
+        if constant:
+            byte = np.uint8((values[0] >> shift) & np.uint32(0xFF))
+            plane[0] = byte
+            plane[-_LAST_LITERALS:] = byte
+            continue
         for i in range(values.size):
             plane[i] = np.uint8((values[i] >> shift) & np.uint32(0xFF))
         plane[values.size :] = 0
@@ -174,7 +193,10 @@ def _split_column(
 
 @kernel
 def encode_chunk(
-    columns: npt.NDArray[np.uint32], planes: npt.NDArray[np.uint8], out: npt.NDArray[np.uint8]
+    columns: npt.NDArray[np.uint32],
+    constant: npt.NDArray[np.bool_],
+    planes: npt.NDArray[np.uint8],
+    out: npt.NDArray[np.uint8],
 ) -> int:
     """Encode one chunk of 4-byte columns; rows beyond those given are zero.
 
@@ -182,6 +204,8 @@ def encode_chunk(
     ----------
     columns : ndarray of uint32, shape (n_columns, n_rows), n_rows <= CHUNK_ROWS
         The bits of each column (view floats as uint32).
+    constant : ndarray of bool, shape (n_columns,)
+        Columns of which the first value stands for all rows of the chunk.
     planes : ndarray of uint8, shape (4 * n_columns * CHUNK_ROWS,)
         Scratch.
     out : ndarray of uint8
@@ -196,9 +220,9 @@ def encode_chunk(
     row_bytes = 4 * n_columns
     raw = row_bytes * CHUNK_ROWS
     for c in range(n_columns):
-        _split_column(columns[c], planes, 4 * c)
+        _split_column(columns[c], planes, 4 * c, constant[c])
     first = _HEADER + _BLOCK_START + _STREAM_LENGTH
-    end = _encode_block(planes, row_bytes, out, first)
+    end = _encode_block(planes, constant, out, first)
     out[0] = 2  # blosc-1 format
     out[1] = 1  # LZ4 format
     out[2] = _FLAG_SHUFFLE | _FLAG_DONT_SPLIT | (_CODEC_LZ4 << 5)

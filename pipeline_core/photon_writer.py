@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 _ENCODERS = 2
+_WEIGHTS = slice(3, 5)  # columns SpecWeight and NoiseWeight, always 1
 _ONE = int(np.float32(1).view(np.uint32))
 
 
@@ -273,6 +274,8 @@ class _ChunkWriter:
         self._res_id = content.beammap.res_id.ravel()[content.beammap.photon_order()]
         self._phase_offset = -2 * content.baseline_median
         self._row_bytes = table.dtype.itemsize
+        self._constant = np.zeros(self._row_bytes // 4, np.bool_)
+        self._constant[_WEIGHTS] = True
         self._direct = encoder_works(self._row_bytes)
         if not self._direct:
             logger.warning(
@@ -288,7 +291,7 @@ class _ChunkWriter:
 
     def _new_buffers(self) -> _Buffers:
         columns = np.zeros((self._row_bytes // 4, CHUNK_ROWS), np.uint32)
-        columns[3:5] = _ONE
+        columns[_WEIGHTS] = _ONE
         planes = np.empty(self._row_bytes * CHUNK_ROWS, np.uint8)
         return columns, planes, np.empty(encoded_bound(self._row_bytes), np.uint8)
 
@@ -316,7 +319,7 @@ class _ChunkWriter:
     def finish(self) -> None:
         """Write what is left."""
         if self._filled:
-            self._columns[:, self._filled :] = 0
+            self._columns[~self._constant, self._filled :] = 0
             self._send()
         while self._under_way:
             self._collect()
@@ -324,7 +327,9 @@ class _ChunkWriter:
     def _send(self) -> None:
         """Hand the full chunk to an encoder and take a free buffer."""
         future = (
-            self._pool.submit(encode_chunk, self._columns, self._planes, self._encoded)
+            self._pool.submit(
+                encode_chunk, self._columns, self._constant, self._planes, self._encoded
+            )
             if self._direct
             else self._pool.submit(int)
         )
@@ -348,7 +353,6 @@ class _ChunkWriter:
             for k, name in enumerate(rows.dtype.names or ()):
                 rows[name] = columns[k, :count].view(rows.dtype[name])
             self._table.append(rows)
-        columns[3:5] = _ONE
         self._spare.append(buffers)
 
 
@@ -384,9 +388,11 @@ def encoder_works(row_bytes: int = 20) -> bool:
         raise ConfigError(f"Rows of {row_bytes} bytes are not made of 4-byte columns.")
     rng = np.random.default_rng(7)
     columns = rng.integers(0, 2**32, (row_bytes // 4, CHUNK_ROWS), np.uint32)
-    columns[0] = np.arange(CHUNK_ROWS) // 1000  # repetitive planes take another path
+    columns[0] = np.arange(CHUNK_ROWS) // 1000  # repetitive and constant planes take other paths
+    columns[-1] = _ONE
     out = np.empty(encoded_bound(row_bytes), np.uint8)
-    size = encode_chunk(columns, np.empty(row_bytes * CHUNK_ROWS, np.uint8), out)
+    constant = np.arange(row_bytes // 4) == row_bytes // 4 - 1
+    size = encode_chunk(columns, constant, np.empty(row_bytes * CHUNK_ROWS, np.uint8), out)
     dtype = np.dtype([(f"c{k}", "<u4") for k in range(row_bytes // 4)])
     try:
         with tables.open_file(

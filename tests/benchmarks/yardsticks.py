@@ -67,8 +67,8 @@ def plain_write(path: Path, size: int) -> float:
     return elapsed
 
 
-def run_child(code: str, *arguments: str) -> tuple[float, float, float, str]:
-    """Run Python code in a process of its own: wall s, CPU s (all threads), peak MB, what it printed."""
+def run_child(code: str, *arguments: str) -> tuple[float, float, str]:
+    """Run Python code in a process of its own: wall s, CPU s (all threads), what it printed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.perf_counter()
     done = subprocess.run(
@@ -77,7 +77,7 @@ def run_child(code: str, *arguments: str) -> tuple[float, float, float, str]:
     wall = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, cpu, after.ru_maxrss / 1e3, done.stdout
+    return wall, cpu, done.stdout
 
 
 def touch_memory(gigabytes: float = 2.5) -> None:
@@ -88,6 +88,13 @@ def touch_memory(gigabytes: float = 2.5) -> None:
     """
     code = "import sys, numpy; numpy.full(int(float(sys.argv[1]) * 1e9) // 8, 1.0)"
     subprocess.run([PYTHON, "-c", code, str(gigabytes)], check=True)
+
+
+def rest() -> None:
+    """Bring the machine into the same state before each measurement: disk idle, memory at hand."""
+    os.sync()
+    time.sleep(3)  # a virtual disk allows bursts, then slows down
+    touch_memory()
 
 
 def show(name: str, values: list[float], unit: str, scale: float = 1.0) -> None:

@@ -22,8 +22,10 @@ FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 def encode(columns):
     row_bytes = 4 * columns.shape[0]
     out = np.empty(encoded_bound(row_bytes), np.uint8)
-    planes = np.empty(row_bytes * CHUNK_ROWS, np.uint8)
-    return out[: encode_chunk(columns, planes, out)].copy()
+    planes = np.full(row_bytes * CHUNK_ROWS, 0x5A, np.uint8)
+    whole = columns.shape[1] == CHUNK_ROWS
+    constant = whole & (columns == columns[:, :1]).all(axis=1)
+    return out[: encode_chunk(columns, constant, planes, out)].copy()
 
 
 def read_with_pytables(chunk, n_columns):
@@ -60,6 +62,8 @@ def columns_like(kind, seed, n_columns):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 5), st.integers(0, 2**32 - 1), st.integers(1, 6))
 @example(5, 0, 1)  # nothing but zeros: the last 12 bytes must still be literals
+@example(1, 9, 2)  # a constant column at the end
+@example(0, 9, 4)  # constant columns in the middle
 def test_pytables_reads_what_the_encoder_writes(kind, seed, n_columns):
     columns = columns_like(kind, seed, n_columns)
     np.testing.assert_array_equal(read_with_pytables(encode(columns), n_columns), columns)
@@ -151,8 +155,8 @@ def test_encoder_check_passes_here(row_bytes):
 def test_encoder_check_notices_a_wrong_encoder(monkeypatch):
     import pipeline_core.photon_writer as writer
 
-    def wrong(columns, planes, out):
-        size = encode_chunk(columns, planes, out)
+    def wrong(columns, constant, planes, out):
+        size = encode_chunk(columns, constant, planes, out)
         out[size // 2] ^= 1
         return size
 
