@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def modules_after(code: str) -> set[str]:
     """Import something in a fresh interpreter, and return which top-level packages were loaded."""
     program = f"{code}\nimport sys\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 
@@ -64,7 +66,9 @@ def test_only_jobs_names_threads():
 
 
 def test_only_assets_opens_resources():
-    users = {p.name for p in (ROOT / "quicklook").rglob("*.py") if "quicklook.resources" in p.read_text()}
+    users = {
+        p.name for p in (ROOT / "quicklook").rglob("*.py") if "quicklook.resources" in p.read_text()
+    }
     assert users <= {"assets.py"}
 
 

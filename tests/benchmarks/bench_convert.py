@@ -16,10 +16,10 @@ from yardsticks import (
     machine,
     plain_read,
     plain_write,
+    rest,
     run_child,
     show,
     simulated,
-    rest,
     warm,
 )
 

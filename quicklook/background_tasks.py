@@ -1,0 +1,184 @@
+"""What runs in the background: conversion, its check, rehearsal, demo. No Qt; light until called.
+
+`check_conversion` runs in the thread of the chores lane, everything else in a child process.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_core.errors import InputFormatError
+from pipeline_core.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from pipeline_core.convert import ConversionSummary
+    from pipeline_core.simulate import SimulationSettings
+
+__all__ = [
+    "ConvertCheck",
+    "ConvertForm",
+    "check_conversion",
+    "convert",
+    "rehearse",
+    "simulate_demo",
+]
+
+
+@dataclass(frozen=True)
+class ConvertForm:
+    """What a person fills in to convert .bin files. Paths are texts as typed.
+
+    `shape` is '' (automatic), a camera's name or a text like '80x125'.
+    """
+
+    bin_dir: str = ""
+    start: int = 0
+    duration: int = 1
+    beammap: str = ""
+    out: str = ""
+    shape: str = ""
+    baseline: str = "ignore"
+    overwrite: bool = False
+    open_result: bool = True
+
+
+@dataclass(frozen=True)
+class ConvertCheck:
+    """What a look at the disk says about a `ConvertForm`.
+
+    Attributes
+    ----------
+    form : ConvertForm
+        The form that was looked at.
+    problem : str
+        Why this conversion cannot start; '' if it can.
+    field : str
+        Name of the form's field that the problem is about.
+    first, last, n_files : int
+        Unix seconds of the first and last .bin file of the folder, and how many there are.
+    """
+
+    form: ConvertForm
+    problem: str = ""
+    field: str = ""
+    first: int = 0
+    last: int = 0
+    n_files: int = 0
+
+
+def check_conversion(form: ConvertForm, *, progress: Progress = silent) -> ConvertCheck:
+    """Look at folder, beam map and output, and say whether the conversion can start.
+
+    Runs in a worker, since a network folder may take its time.
+    """
+    if not form.bin_dir:
+        return ConvertCheck(form, "Choose the folder of the .bin files.", "bin_dir")
+    from pipeline_core.binfile import scan_folder
+
+    try:
+        seconds = scan_folder(Path(form.bin_dir).expanduser()).seconds
+    except InputFormatError as error:
+        return ConvertCheck(form, str(error), "bin_dir")
+    problem, where = _form_problem(form, seconds)
+    return ConvertCheck(form, problem, where, seconds[0], seconds[-1], len(seconds))
+
+
+def _form_problem(form: ConvertForm, seconds: tuple[int, ...]) -> tuple[str, str]:
+    """Return the first reason not to start, and the field it is about."""
+    first, last = seconds[0], seconds[-1]
+    if form.duration < 1:
+        return "The duration is at least 1 s.", "duration"
+    if form.start > last or form.start + form.duration <= first:
+        return f"No file in this range: the folder holds {first} to {last}.", "start"
+    if not form.beammap:
+        return "Choose a beam map (text file: resID flag x y).", "beammap"
+    if not Path(form.beammap).expanduser().is_file():
+        return f"There is no beam map {form.beammap}.", "beammap"
+    if not form.out:
+        return "Choose where to write the photon file.", "out"
+    out = Path(form.out).expanduser()
+    if out.suffix != ".h5":
+        return "The name of a photon file ends in .h5.", "out"
+    if not out.parent.is_dir():
+        return f"There is no folder {out.parent}.", "out"
+    if out.exists() and not form.overwrite:
+        return f"{out.name} exists already: choose another name or tick 'replace'.", "out"
+    return "", ""
+
+
+def convert(form: ConvertForm, *, progress: Progress = silent) -> ConversionSummary:
+    """Run the conversion that the form describes (in a child process)."""
+    from pipeline_core.beammap import parse_shape
+    from pipeline_core.convert import ConvertSettings
+    from pipeline_core.convert import convert as run
+
+    settings = ConvertSettings(
+        bin_dir=Path(form.bin_dir).expanduser(),
+        start=form.start,
+        duration=form.duration,
+        beammap=Path(form.beammap).expanduser(),
+        out=Path(form.out).expanduser(),
+        shape=parse_shape(form.shape) if form.shape else None,
+        baseline=form.baseline,
+        overwrite=form.overwrite,
+    )
+    return run(settings, progress)
+
+
+def rehearse(*, progress: Progress = silent) -> None:
+    """Do everything once with a tiny simulated sky: leaves the compiled kernels on disk.
+
+    Runs in a child process after an installation or update, so that the first real file is quick.
+    """
+    from pipeline_core import ObsFile
+    from pipeline_core.simulate import SimulationSettings
+
+    sky = SimulationSettings(kind="sky", seconds=1, shape=(10, 7), rate_cps=50)
+    with tempfile.TemporaryDirectory(prefix="quicklook-rehearsal-") as folder:
+        path = _simulate_and_convert(sky, Path(folder), Path(folder), progress)
+        with ObsFile(path) as obs:
+            obs.count_image(0.0, 0.5)
+            obs.light_curve((3, 2), bin_s=0.01, start=0.0, stop=0.5)
+            obs.intensity_histogram((3, 2), bin_s=0.01, start=0.0, stop=0.5)
+            obs.spectrum((3, 2), start=0.0, stop=0.5)
+
+
+def simulate_demo(folder: Path, *, progress: Progress = silent) -> Path:
+    """Simulate a small night in ``folder/night``, convert its sky, and return the photon file.
+
+    An earlier demo's night in the same place is replaced.
+    """
+    from pipeline_core.simulate import SimulationSettings
+
+    night = folder / "night"
+    if (night / "night.json").is_file():  # ours, from an earlier demo
+        shutil.rmtree(night)
+    settings = SimulationSettings(kind="night", seconds=1, sky_seconds=10, rate_cps=100, seed=1)
+    return _simulate_and_convert(settings, night, folder, progress)
+
+
+def _simulate_and_convert(
+    settings: SimulationSettings, folder: Path, out_dir: Path, progress: Progress
+) -> Path:
+    """Simulate, and convert the last observation."""
+    from pipeline_core.convert import ConvertSettings
+    from pipeline_core.convert import convert as run
+    from pipeline_core.progress import part_of
+    from pipeline_core.simulate import simulate
+
+    made = simulate(settings, folder, part_of(progress, 0.0, 0.8))
+    last = made.observations[-1]
+    conversion = ConvertSettings(
+        bin_dir=made.folder,
+        start=last.start,
+        duration=last.seconds,
+        beammap=made.beammap_path,
+        out=out_dir / f"{last.start}.h5",
+        shape=settings.shape,
+        overwrite=True,
+    )
+    return run(conversion, part_of(progress, 0.8, 1.0, "converting")).path

@@ -1,0 +1,135 @@
+"""The conversion of .bin files as the window sees it: dialog, check, job, progress, result.
+
+Created by the main window, which shows what the signals say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline_core.progress import Progress
+from quicklook import background_tasks
+from quicklook.background_tasks import ConvertForm
+from quicklook.child_process import run_in_child
+from quicklook.dialogs.convert_dialog import ConvertDialog
+from quicklook.jobs import Failure, Job, JobRunner, Success
+from quicklook.qt import QtCore, QtWidgets, Signal, Slot
+from quicklook.settings import Settings
+
+__all__ = ["ConversionController", "convert_in_child"]
+
+
+def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
+    """Convert in a child process; returns the core's `ConversionSummary`. Runs in the jobs lane."""
+    folder = Path(form.out).expanduser().parent
+
+    def clean_up(process_id: int) -> None:
+        for left_over in folder.glob(f"*.{process_id}.part"):
+            left_over.unlink(missing_ok=True)
+
+    return run_in_child(background_tasks.convert, form, progress=progress, clean_up=clean_up)
+
+
+class ConversionController(QtCore.QObject):
+    """Opens the dialog and runs the conversions.
+
+    Parameters
+    ----------
+    jobs, chores : JobRunner
+        Lanes for the conversion and for looking at folders.
+
+    Signals
+    -------
+    submitted
+        The Job of a new conversion.
+    succeeded
+        (summary, ConvertForm).
+    failed
+        (`Failure`, ConvertForm).
+    cancelled
+        ConvertForm.
+    """
+
+    submitted = Signal(object)
+    succeeded = Signal(object, object)
+    failed = Signal(object, object)
+    cancelled = Signal(object)
+
+    def __init__(
+        self, jobs: JobRunner, chores: JobRunner, settings: Settings, parent: QtWidgets.QWidget
+    ) -> None:
+        super().__init__(parent)
+        self._jobs = jobs
+        self._chores = chores
+        self._settings = settings
+        self._parent = parent
+        self._forms: dict[int, ConvertForm] = {}
+        self.dialog: ConvertDialog | None = None
+        jobs.succeeded.connect(self._on_success)
+        jobs.failed.connect(self._on_failure)
+        jobs.cancelled.connect(self._on_cancelled)
+        chores.succeeded.connect(self._on_checked)
+        chores.failed.connect(self._on_check_failed)
+
+    @Slot()
+    def open_dialog(self) -> None:
+        """Show the form; the window stays usable."""
+        if self.dialog is None:
+            self.dialog = ConvertDialog(self._settings, self._parent)
+            self.dialog.checkRequested.connect(self._check)
+            self.dialog.finished.connect(self._on_dialog_finished)
+        self.dialog.show()
+        self.dialog.raise_()
+        self.dialog.activateWindow()
+
+    @Slot(object)
+    def start(self, form: ConvertForm) -> Job:
+        """Queue a conversion."""
+        title = f"Converting {Path(form.out).name}"
+        job = self._jobs.submit(title, convert_in_child, form, key="convert")
+        self._forms[job.id] = form
+        self.submitted.emit(job)
+        return job
+
+    @Slot(int)
+    def _on_dialog_finished(self, code: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is None:
+            return
+        if code == QtWidgets.QDialog.DialogCode.Accepted:
+            self.start(dialog.form())
+        dialog.deleteLater()
+
+    @Slot(object)
+    def _check(self, form: ConvertForm) -> None:
+        self._chores.submit(
+            "look at folder", background_tasks.check_conversion, form, key="check", newest=True
+        )
+
+    @Slot(object)
+    def _on_checked(self, success: Success) -> None:
+        if success.job.key == "check" and self.dialog is not None:
+            self.dialog.show_check(success.result)
+
+    @Slot(object)
+    def _on_check_failed(self, failure: Failure) -> None:
+        if failure.job.key == "check" and self.dialog is not None:
+            self.dialog.show_failure(f"The folder cannot be checked: {failure.error}")
+
+    @Slot(object)
+    def _on_success(self, success: Success) -> None:
+        form = self._forms.pop(success.job.id, None)
+        if form is not None:
+            self.succeeded.emit(success.result, form)
+
+    @Slot(object)
+    def _on_failure(self, failure: Failure) -> None:
+        form = self._forms.pop(failure.job.id, None)
+        if form is not None:
+            self.failed.emit(failure, form)
+
+    @Slot(object)
+    def _on_cancelled(self, job: Job) -> None:
+        form = self._forms.pop(job.id, None)
+        if form is not None:
+            self.cancelled.emit(form)

@@ -1,0 +1,66 @@
+"""From checked arguments to a running window. Imports Qt; called by ``quicklook.__main__`` only."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from quicklook import app
+from quicklook.demo import Demo
+from quicklook.main_window import MainWindow
+from quicklook.qt import QtCore, QtWidgets
+from quicklook.settings import Settings
+
+__all__ = ["launch"]
+
+
+def launch(*, file: Path | None, demo: bool, fresh: bool, pictures: bool) -> int:
+    """Show the window and return the program's exit code when it is closed.
+
+    Parameters
+    ----------
+    file : Path, optional
+        Photon file to open.
+    demo : bool
+        Show a simulated night instead.
+    fresh : bool
+        Neither use nor change the saved preferences.
+    pictures : bool
+        The demo writes pictures and ends.
+    """
+    with app.running(sys.argv[:1]) as (application, catcher):
+        settings = Settings.fresh() if fresh or pictures else Settings()
+        window = MainWindow(settings)
+        window.bugFound.connect(catcher.show_error)
+        signal.signal(signal.SIGINT, lambda *_: window.close())
+        heartbeat = _let_python_see_signals()
+        window.show()
+        walk = None
+        if demo:
+            walk = Demo(window, Path.cwd() / "quicklook-demo", pictures=pictures)
+            walk.start()
+        else:
+            window.preparation.start_if_needed()
+            if file is not None:
+                window.open_file(file)
+        code = application.exec()
+        heartbeat.stop()
+        if walk is not None:
+            code = walk.exit_code
+        _delete(window)
+    return int(code)
+
+
+def _let_python_see_signals() -> QtCore.QTimer:
+    """Return to Python now and then, so that Ctrl-C in the terminal closes the window."""
+    timer = QtCore.QTimer(interval=200)
+    timer.timeout.connect(lambda: None)
+    timer.start()
+    return timer
+
+
+def _delete(window: QtWidgets.QWidget) -> None:
+    """Free the window while the application still exists."""
+    window.deleteLater()
+    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)

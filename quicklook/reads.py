@@ -1,0 +1,85 @@
+"""Between the panes and the reads lane: hands requests over, gives answers back, drops stale ones."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from quicklook.jobs import Failure, Job, JobRunner, Success
+from quicklook.qt import QtCore, Signal, Slot
+from quicklook.tasks import OpenFiles, Request
+
+__all__ = ["Answerable", "ReadBroker"]
+
+
+class Answerable(Protocol):
+    """What a pane offers to the broker."""
+
+    name: str
+
+    def show_result(self, result: object) -> None:
+        """Draw an answer."""
+
+    def show_error(self, message: str) -> None:
+        """Show why there is no answer, in the place of the picture."""
+
+
+class ReadBroker(QtCore.QObject):
+    """Serves the panes from one lane; per pane only the newest request is answered.
+
+    Signals
+    -------
+    bugFound
+        A `Failure` that no message explains.
+    """
+
+    bugFound = Signal(object)  # noqa: N815
+
+    def __init__(
+        self, lane: JobRunner, files: OpenFiles, parent: QtCore.QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._lane = lane
+        self._files = files
+        self._panes: dict[str, Answerable] = {}
+        self._newest: dict[str, int] = {}
+        lane.succeeded.connect(self._on_success)
+        lane.failed.connect(self._on_failure)
+
+    def add(self, pane: Answerable) -> None:
+        """Serve a pane from now on; its `requested` signal is to be connected to `ask`."""
+        self._panes[pane.name] = pane
+
+    @Slot(object)
+    def ask(self, request: Request) -> None:
+        """Queue a request; older ones of the same pane are cancelled."""
+        job = self._lane.submit(
+            f"read for {request.pane}", self._files.read, request, key=request.pane, newest=True
+        )
+        self._newest[request.pane] = job.id
+
+    def forget(self) -> None:
+        """Drop every answer that is still under way (another file is being looked at)."""
+        self._newest.clear()
+
+    def _pane_of(self, job: Job) -> Answerable | None:
+        """Return who waits for this job, or None if the answer is stale."""
+        if self._newest.get(job.key) != job.id:
+            return None
+        return self._panes.get(job.key)
+
+    @Slot(object)
+    def _on_success(self, success: Success) -> None:
+        pane = self._pane_of(success.job)
+        if pane is not None:
+            pane.show_result(success.result)
+
+    @Slot(object)
+    def _on_failure(self, failure: Failure) -> None:
+        pane = self._pane_of(failure.job)
+        if pane is None:
+            return
+        if failure.expected:
+            pane.show_error(str(failure.error))
+        else:
+            pane.show_error(f"Unexpected error: {failure.error!r}")
+            self.bugFound.emit(failure)

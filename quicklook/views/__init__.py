@@ -1,0 +1,1 @@
+"""Panes that show one thing each. They know the session and core results, never each other."""

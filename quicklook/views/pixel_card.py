@@ -1,0 +1,82 @@
+"""The right column: everything about the active pixel, three plots one below the other."""
+
+from __future__ import annotations
+
+from quicklook.assets import defaults
+from quicklook.qt import Qt, QtWidgets, Slot
+from quicklook.session import Session
+from quicklook.views.histogram_pane import HistogramPane
+from quicklook.views.lightcurve_pane import LightCurvePane
+from quicklook.views.plot_pane import PlotPane
+from quicklook.views.spectrum_pane import SpectrumPane
+
+__all__ = ["PixelCard"]
+
+
+class PixelCard(QtWidgets.QWidget):
+    """Heading with the effective exposure time, and the three plots with movable borders."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.light_curve = LightCurvePane(session)
+        self.histogram = HistogramPane(session)
+        self.spectrum = SpectrumPane(session)
+        self.heading = QtWidgets.QLabel(objectName="paneTitle")
+        low, high = defaults()["bin_ms_range"]
+        self.bin_ms = QtWidgets.QDoubleSpinBox(
+            minimum=low,
+            maximum=high,
+            decimals=1,
+            singleStep=1.0,
+            suffix=" ms",
+            keyboardTracking=False,
+        )
+        self.bin_ms.setValue(1e3 * session.bin_s)
+        self.bin_ms.setToolTip(
+            "Length of the bins of light curve and intensity histogram, 1 to 200 ms"
+        )
+        self.bin_ms.setAccessibleName("Effective exposure time")
+        label = QtWidgets.QLabel("&Effective exposure time", objectName="caption")
+        label.setBuddy(self.bin_ms)
+        head = QtWidgets.QFrame(objectName="card")
+        row = QtWidgets.QHBoxLayout(head)
+        row.setContentsMargins(12, 4, 8, 4)
+        row.addWidget(self.heading, 1)
+        row.addWidget(label)
+        row.addWidget(self.bin_ms)
+        self._splitter = QtWidgets.QSplitter(Qt.Orientation.Vertical)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.setHandleWidth(6)
+        for pane in self.panes:
+            self._splitter.addWidget(pane)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(head)
+        layout.addWidget(self._splitter, 1)
+        self.bin_ms.valueChanged.connect(self._on_bin)
+        session.pixelChanged.connect(self._show_heading)
+        session.fileChanged.connect(self._show_heading)
+        self._show_heading()
+
+    @property
+    def panes(self) -> tuple[PlotPane, ...]:
+        """The plots from top to bottom."""
+        return (self.light_curve, self.histogram, self.spectrum)
+
+    def reset_layout(self) -> None:
+        """Show all plots with equal heights."""
+        for pane in self.panes:
+            pane.show()
+        self._splitter.setSizes([1000] * len(self.panes))
+
+    @Slot(float)
+    def _on_bin(self, milliseconds: float) -> None:
+        self._session.set_bin_s(milliseconds / 1e3)
+
+    @Slot()
+    def _show_heading(self) -> None:
+        pixel = self._session.pixel
+        text = "Active Pixel" if pixel is None else f"Active Pixel ({pixel[0]}, {pixel[1]})"
+        self.heading.setText(text)

@@ -1,0 +1,65 @@
+"""Lays out an image and what explains it: the image as large as fits, the legend right beside it."""
+
+from __future__ import annotations
+
+from quicklook.qt import QtCore, QtWidgets, Signal
+
+__all__ = ["BesideImage"]
+
+_SIDE_WIDTH = 206
+_TOP_RIGHT = 6
+
+
+class BesideImage(QtWidgets.QWidget):
+    """Keeps the proportions of an image whose axes need fixed margins, and centres the pair.
+
+    Parameters
+    ----------
+    view, side : QWidget
+        Image with axes, and legend or colour bar.
+    margins : (left, bottom)
+        Room for the axes of `view` [screen pixels]; 6 more at top and right.
+
+    Signals
+    -------
+    placed
+        The image has a new size.
+    """
+
+    placed = Signal()
+
+    def __init__(
+        self, view: QtWidgets.QWidget, side: QtWidgets.QWidget, margins: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self._view = view
+        self._side = side
+        self._margins = margins
+        self._aspect = 1.0
+        view.setParent(self)
+        side.setParent(self)
+        self.setMinimumSize(_SIDE_WIDTH + 160, 160)
+
+    def set_aspect(self, aspect: float) -> None:
+        """Set width / height of the image."""
+        self._aspect = aspect
+        self._place()
+
+    def resizeEvent(self, event: object) -> None:
+        """Keep the proportions."""
+        super().resizeEvent(event)
+        self._place()
+
+    def _place(self) -> None:
+        extra_width = self._margins[0] + _TOP_RIGHT
+        extra_height = self._margins[1] + _TOP_RIGHT
+        room = max(self.width() - _SIDE_WIDTH - extra_width, 10)
+        height = max(self.height() - extra_height, 10)
+        width = min(room, height * self._aspect)
+        height = min(height, width / self._aspect)
+        full_width, full_height = round(width + extra_width), round(height + extra_height)
+        left = (self.width() - full_width - _SIDE_WIDTH) // 2
+        top = (self.height() - full_height) // 2
+        self._view.setGeometry(QtCore.QRect(left, top, full_width, full_height))
+        self._side.setGeometry(QtCore.QRect(left + full_width, top, _SIDE_WIDTH, full_height))
+        self.placed.emit()

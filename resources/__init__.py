@@ -1,0 +1,1 @@
+"""Icons, style sheet and default settings, packaged as ``quicklook.resources``."""

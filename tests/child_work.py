@@ -1,0 +1,78 @@
+"""Functions that tests run in child processes. Importable by the child; no Qt."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from pipeline_core.errors import InputFormatError
+
+
+def add(a, b, *, progress):
+    progress(1, 2, "adding")
+    return a + b
+
+
+def refuse(*, progress):
+    raise InputFormatError("bad.bin is not whole. Copy it again.")
+
+
+def bug(*, progress):
+    return 1 / 0
+
+
+class Unpicklable(Exception):
+    def __reduce__(self):
+        raise TypeError("this error stays at home")
+
+
+def unpicklable_error(*, progress):
+    raise Unpicklable("odd")
+
+
+def unpicklable_result(*, progress):
+    return lambda: None
+
+
+def crash(*, progress):
+    progress(1, 10, "about to crash")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(*, progress):
+    os._exit(3)
+
+
+def work_politely(folder, *, progress):
+    """Ten seconds of work that looks at its progress; leaves a file that it removes at the end."""
+    part = Path(folder) / f"out.h5.{os.getpid()}.part"
+    part.touch()
+    try:
+        for step in range(1000):
+            progress(step, 1000, "working")
+            time.sleep(0.01)
+    finally:
+        part.unlink()
+
+
+def work_deafly(folder, *, progress):
+    """Reports once, leaves a .part file, and then hears nothing."""
+    (Path(folder) / f"out.h5.{os.getpid()}.part").touch()
+    progress(1, 2, "deaf")
+    time.sleep(60)
+
+
+def convert_deafly(form, *, progress):
+    """A conversion that hears nothing, with the temporary file of a real one."""
+    Path(f"{form.out}.{os.getpid()}.part").touch()
+    progress(1, 2, "deaf")
+    time.sleep(60)
+
+
+def name_of_process(*, progress):
+    logging.getLogger("pipeline_core.test").info("hello from the child")
+    return os.getpid(), os.nice(0), sorted(m for m in sys.modules if m.startswith("PyQt5"))

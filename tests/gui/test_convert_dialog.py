@@ -1,0 +1,148 @@
+"""The form of a conversion: round trip, proposals, reasons."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline_core.beammap import Beammap
+from quicklook.background_tasks import ConvertForm, check_conversion
+from quicklook.dialogs.convert_dialog import ConvertDialog
+from quicklook.qt import Qt, QtWidgets
+
+FIRST = 1602050400
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A folder with three empty .bin files, something else, and a beam map beside it."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for second in (FIRST, FIRST + 1, FIRST + 4):
+        (folder / f"{second}.bin").touch()
+    (folder / "QUIT").touch()
+    Beammap.design((10, 7)).write(tmp_path / "map.bmap")
+    return folder
+
+
+@pytest.fixture
+def dialog(qtbot, settings):
+    """A dialog whose checks are answered at once."""
+    dialog = ConvertDialog(settings)
+    qtbot.addWidget(dialog)
+    dialog.checkRequested.connect(lambda form: dialog.show_check(check_conversion(form)))
+    return dialog
+
+
+def complete(raw, **changes):
+    values = {
+        "bin_dir": str(raw),
+        "start": FIRST,
+        "duration": 2,
+        "beammap": str(raw.parent / "map.bmap"),
+        "out": str(raw.parent / "new.h5"),
+        **changes,
+    }
+    return ConvertForm(**values)
+
+
+def test_form_round_trip(dialog):
+    form = ConvertForm(
+        bin_dir="/raw data",
+        start=FIRST,
+        duration=33,
+        beammap="/maps/x.bmap",
+        out="/out/1.h5",
+        shape="10x7",
+        baseline="keep",
+        overwrite=True,
+        open_result=False,
+    )
+    dialog.set_form(form)
+    assert dialog.form() == form
+    assert ConvertDialog(dialog._settings).form() != form
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"bin_dir": ""}, "bin_dir", "Choose the folder"),
+        ({"bin_dir": "/no/such/folder"}, "bin_dir", "cannot be read"),
+        ({"start": FIRST + 5}, "start", f"{FIRST} to {FIRST + 4}"),
+        ({"start": FIRST - 2}, "start", f"{FIRST} to {FIRST + 4}"),
+        ({"beammap": ""}, "beammap", "Choose a beam map"),
+        ({"beammap": "/no/map"}, "beammap", "no beam map /no/map"),
+        ({"out": ""}, "out", "where to write"),
+        ({"out": "/tmp/x.fits"}, "out", "ends in .h5"),
+        ({"out": "/no/such/folder/x.h5"}, "out", "no folder"),
+    ],
+)
+def test_reasons(raw, changes, field, words):
+    check = check_conversion(complete(raw, **changes))
+    assert check.field == field
+    assert words in check.problem
+
+
+def test_existing_output_needs_replace(raw):
+    (raw.parent / "new.h5").touch()
+    assert "exists already" in check_conversion(complete(raw)).problem
+    assert check_conversion(complete(raw, overwrite=True)).problem == ""
+
+
+def test_complete_form_enables_the_button(qtbot, dialog, raw):
+    assert not dialog.convert.isEnabled()
+    dialog.set_form(complete(raw))
+    qtbot.waitUntil(dialog.convert.isEnabled)
+    assert dialog.reason.text() == ""
+    assert "3 files" in dialog.folder_facts.text()
+    dialog.duration.setValue(3)
+    assert not dialog.convert.isEnabled()  # until it has been looked at again
+    qtbot.waitUntil(dialog.convert.isEnabled)
+
+
+def test_reason_beside_the_disabled_button(qtbot, dialog, raw):
+    dialog.set_form(complete(raw, beammap=""))
+    qtbot.waitUntil(lambda: "Choose a beam map" in dialog.reason.text())
+    assert not dialog.convert.isEnabled()
+
+
+def test_new_folder_proposes_times_and_a_name(qtbot, dialog, raw):
+    dialog.bin_dir.set_text(str(raw))
+    qtbot.waitUntil(lambda: dialog.start.value() == FIRST)
+    assert dialog.duration.value() == 5
+    assert dialog.out.text() == str(raw / f"{FIRST}.h5")
+    dialog.start.setValue(FIRST + 1)  # the proposal follows ...
+    assert dialog.out.text() == str(raw / f"{FIRST + 1}.h5")
+    dialog.out.set_text("/mine.h5")
+    dialog.start.setValue(FIRST)  # ... until a person has chosen
+    assert dialog.out.text() == "/mine.h5"
+
+
+def test_stale_check_is_ignored(dialog, raw):
+    old = check_conversion(complete(raw))
+    dialog.set_form(complete(raw, beammap=""))
+    dialog.show_check(old)
+    assert not dialog.convert.isEnabled()
+
+
+def test_last_folders_are_remembered(qtbot, dialog, raw, settings):
+    dialog.set_form(complete(raw))
+    qtbot.waitUntil(dialog.convert.isEnabled)
+    qtbot.mouseClick(dialog.convert, Qt.MouseButton.LeftButton)
+    assert settings.bin_folder == str(raw)
+    again = ConvertDialog(settings)
+    qtbot.addWidget(again)
+    assert again.bin_dir.text() == str(raw)
+    assert again.beammap.text() == str(raw.parent / "map.bmap")
+
+
+def test_browse(qtbot, dialog, raw, monkeypatch):
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getExistingDirectory", staticmethod(lambda *a, **k: str(raw))
+    )
+    qtbot.mouseClick(dialog.bin_dir.button, Qt.MouseButton.LeftButton)
+    assert dialog.bin_dir.text() == str(raw)
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getExistingDirectory", staticmethod(lambda *a, **k: "")
+    )
+    qtbot.mouseClick(dialog.bin_dir.button, Qt.MouseButton.LeftButton)
+    assert dialog.bin_dir.text() == str(raw)  # Cancel changes nothing

@@ -1,0 +1,173 @@
+"""Settings, assets, actions, session, error dialog, palette."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from fake_obs import FakeObs
+
+from quicklook import assets, palette
+from quicklook.actions import ACTIONS, MENUS, build_actions
+from quicklook.app import ErrorCatcher
+from quicklook.qt import QtCore, QtWidgets
+from quicklook.session import Session
+from quicklook.settings import Settings
+from quicklook.tasks import OpenFiles
+
+
+def test_settings_round_trip(settings, tmp_path):
+    settings.bin_ms = 12.5
+    settings.photon_folder = "/data/ä b"
+    settings.bin_folder = "/raw"
+    settings.beammap = "/maps/d.bmap"
+    settings.prepared_for = "1"
+    settings.geometry = QtCore.QByteArray(b"abc")
+    settings.sync()
+    again = Settings(tmp_path / "quicklook.ini")
+    assert again.bin_ms == 12.5
+    assert again.photon_folder == "/data/ä b"
+    assert again.bin_folder == "/raw"
+    assert again.beammap == "/maps/d.bmap"
+    assert again.prepared_for == "1"
+    assert bytes(again.geometry) == b"abc"
+
+
+def test_settings_defaults_and_nonsense(settings, tmp_path):
+    assert settings.bin_ms == 10.0
+    assert settings.photon_folder == ""
+    assert settings.geometry.isEmpty()
+    (tmp_path / "odd.ini").write_text("[plots]\nbin_ms=banana\n[General]\nversion=1\n")
+    assert Settings(tmp_path / "odd.ini").bin_ms == 10.0
+    (tmp_path / "large.ini").write_text("[plots]\nbin_ms=1e9\n[General]\nversion=1\n")
+    assert Settings(tmp_path / "large.ini").bin_ms == 200.0
+
+
+def test_settings_of_a_later_version_are_forgotten(tmp_path):
+    (tmp_path / "later.ini").write_text("[plots]\nbin_ms=50\n[General]\nversion=99\n")
+    assert Settings(tmp_path / "later.ini").bin_ms == 10.0
+
+
+def test_fresh_settings_touch_nothing(tmp_path):
+    usual = Settings()
+    usual.bin_ms = 44.0
+    usual.sync()
+    fresh = Settings.fresh()
+    assert fresh.bin_ms == 10.0
+    fresh.bin_ms = 99.0
+    fresh.sync()
+    assert Settings().bin_ms == 44.0
+
+
+def test_every_icon_that_the_code_names_exists():
+    source = Path(assets.__file__).parent
+    named = {row.icon for row in ACTIONS} | {"info", "success", "warning", "error"}
+    for path in source.rglob("*.py"):
+        named |= set(re.findall(r'icon\("(\w+)"\)', path.read_text()))
+    for name in sorted(named):
+        assert not assets.icon(name).isNull()
+    files = importlib.resources.files("quicklook.resources").joinpath("icons").iterdir()
+    assert {f.name.removesuffix(".svg") for f in files} == named  # and none is left over
+
+
+def test_missing_icon_is_an_error():
+    with pytest.raises(FileNotFoundError):
+        assets.icon("no_such_icon")
+
+
+def test_icons_are_not_empty():
+    for row in ACTIONS:
+        picture = assets.icon(row.icon).pixmap(32, 32).toImage()
+        drawn = sum(picture.pixelColor(x, y).alpha() > 0 for x in range(32) for y in range(32))
+        assert drawn > 40, row.icon
+
+
+def test_every_action_is_in_a_menu_with_its_shortcut_in_the_tip(qtbot):
+    parent = QtWidgets.QWidget()
+    qtbot.addWidget(parent)
+    actions = build_actions(parent)
+    in_menus = [name for _, names in MENUS for name in names if name]
+    assert sorted(in_menus) == sorted(actions)
+    shortcuts = [row.shortcut for row in ACTIONS if row.shortcut]
+    assert len(set(shortcuts)) == len(shortcuts)
+    for row in ACTIONS:
+        assert row.shortcut in actions[row.name].toolTip()
+
+
+def test_flag_colours_differ():
+    names = ("good", *(f"beammap.{n}" for n in ("noDacTone", "failed", "yFailed", "xFailed")))
+    assert len({palette.flag_colour(name, 0) for name in names}) == 5
+    assert palette.flag_colour("a + b", 0) != palette.flag_colour("a + b", 1)
+
+
+def test_session_refuses_what_is_not_there():
+    session = Session(0.01)
+    with pytest.raises(ValueError, match="not in the open file"):
+        session.set_pixel((0, 0))
+    session.set_file(OpenFiles(lambda path: FakeObs(path)).open(Path("n.h5")))
+    for pixel in ((10, 0), (0, 7), (-1, 0)):
+        with pytest.raises(ValueError, match="not in the open file"):
+            session.set_pixel(pixel)
+    with pytest.raises(ValueError, match="empty"):
+        session.set_time_range(2.0, 2.0)
+
+
+def test_session_tells_only_changes(qtbot):
+    session = Session(0.01)
+    session.set_file(OpenFiles(lambda path: FakeObs(path)).open(Path("n.h5")))
+    seen = []
+    session.pixelChanged.connect(lambda: seen.append(session.pixel))
+    session.timeRangeChanged.connect(lambda: seen.append(session.time_range))
+    session.set_pixel((1, 2))
+    session.set_pixel((1, 2))
+    session.set_time_range(0.0, 4.0)
+    session.set_time_range(0.0, 3.0)
+    assert seen == [(1, 2), (0.0, 3.0)]
+
+
+@pytest.fixture
+def catcher(monkeypatch):
+    """An error catcher instead of the hooks of the test runner."""
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    catcher = ErrorCatcher()
+    catcher.install()
+    yield catcher
+    catcher.uninstall()
+    for dialog in catcher.dialogs:
+        dialog.close()
+
+
+def test_uncaught_exception_opens_a_dialog(qtbot, catcher):
+    try:
+        raise KeyError("no such pixel")
+    except KeyError as error:
+        sys.excepthook(KeyError, error, error.__traceback__)
+    qtbot.waitUntil(lambda: len(catcher.dialogs) == 1)
+    dialog = catcher.dialogs[0]
+    assert dialog.isVisible()
+    assert not dialog.isModal()
+    assert "no such pixel" in dialog.details.toPlainText()
+    assert "test_uncaught" in dialog.details.toPlainText()
+
+
+def test_uncaught_exception_of_a_thread_opens_a_dialog(qtbot, catcher):
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+    qtbot.waitUntil(lambda: len(catcher.dialogs) == 1)
+    assert "ZeroDivisionError" in catcher.dialogs[0].details.toPlainText()
+
+
+def test_labels_are_drawn(qtbot):
+    """Without any font every label would be blank, and nothing would say so."""
+    label = QtWidgets.QLabel("Active Pixel")
+    qtbot.addWidget(label)
+    label.resize(label.sizeHint())
+    picture = label.grab().toImage()
+    pixels = [(x, y) for x in range(picture.width()) for y in range(picture.height())]
+    assert sum(picture.pixelColor(*p).lightness() < 120 for p in pixels) > 30

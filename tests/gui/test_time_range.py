@@ -1,0 +1,88 @@
+"""Start and stop can never make an empty window, whatever is typed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from quicklook.qt import Qt
+from quicklook.widgets.time_range import TimeRangeBoxes
+
+
+@pytest.fixture
+def boxes(qtbot):
+    boxes = TimeRangeBoxes()
+    qtbot.addWidget(boxes)
+    boxes.set_exposure(10.0)
+    return boxes
+
+
+def type_into(qtbot, box, text):
+    box.selectAll()
+    qtbot.keyClicks(box, text)
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+
+
+def test_whole_exposure_at_first(boxes):
+    assert boxes.range_s == (0.0, 10.0)
+
+
+def test_fractions_are_typed(qtbot, boxes):
+    type_into(qtbot, boxes.start, "1.25")
+    type_into(qtbot, boxes.stop, "2.5")
+    with qtbot.waitSignal(boxes.rangeChanged) as signal:
+        pass
+    assert signal.args == [(1.25, 2.5)]
+
+
+def test_start_beyond_stop_takes_the_stop_along(qtbot, boxes):
+    type_into(qtbot, boxes.stop, "3")
+    type_into(qtbot, boxes.start, "1")
+    type_into(qtbot, boxes.start, "5")
+    assert boxes.range_s == (5.0, 7.0)
+    assert boxes.stop.value() == 7.0
+
+
+def test_stop_before_start_takes_the_start_along(qtbot, boxes):
+    type_into(qtbot, boxes.start, "5")
+    type_into(qtbot, boxes.stop, "7")
+    type_into(qtbot, boxes.stop, "4")
+    assert boxes.range_s == (2.0, 4.0)
+
+
+def test_beyond_the_exposure_is_not_accepted(qtbot, boxes):
+    type_into(qtbot, boxes.start, "99")
+    assert boxes.range_s[0] < boxes.range_s[1] <= 10.0
+
+
+def test_exposure_with_more_digits_than_the_box(boxes):
+    boxes.set_exposure(3.0004567)
+    assert boxes.range_s == (0.0, 3.0004567)
+    boxes.stop.setValue(2.0)
+    boxes.stop.setValue(99.0)
+    assert boxes.range_s == (0.0, 3.0004567)
+
+
+def test_quick_changes_are_announced_once(qtbot, boxes):
+    seen = []
+    boxes.rangeChanged.connect(seen.append)
+    for value in (1.0, 2.0, 3.0):
+        boxes.start.setValue(value)
+    qtbot.waitUntil(lambda: bool(seen))
+    assert seen == [(3.0, 10.0)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    exposure=st.floats(0.001, 5000),
+    steps=st.lists(st.tuples(st.booleans(), st.floats(-10, 6000)), max_size=12),
+)
+@example(exposure=1.1875, steps=[(True, 2.0)])  # the box rounds up beyond the exposure
+@example(exposure=1.0005, steps=[(True, 2.0)])
+def test_never_empty(boxes, exposure, steps):
+    boxes.set_exposure(exposure)
+    for is_start, value in steps:
+        (boxes.start if is_start else boxes.stop).setValue(value)
+        start_s, stop_s = boxes.range_s
+        assert 0 <= start_s < stop_s <= exposure

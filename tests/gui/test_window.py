@@ -1,0 +1,424 @@
+"""The whole window with real clicks: what is on the screen equals what NumPy says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_obs import FakeObs
+from gui_actions import click_pixel, move_to, plot_counts, position_of, wait_for_plots
+
+from pipeline_core.errors import InputFormatError
+from quicklook.background_tasks import ConvertForm
+from quicklook.jobs import Job
+from quicklook.qt import Qt, QtCore, QtWidgets
+
+NIGHT = Path("night.h5")
+
+
+def test_before_a_file_is_open_nothing_is_invented(window):
+    assert "Ctrl+O" in window.image.message
+    assert window.image.image.image is None
+    assert all("click a pixel" in pane.message for pane in window.card.panes)
+    assert window.status.active_text == "Active Pixel: none"
+    assert window.strip.value("File") == "no file open"
+    for control in (window.controls.plot, window.controls.times, window.controls.counts):
+        assert not control.isEnabled()
+        assert "Open a photon file" in control.toolTip()
+    for name in ("light_curve", "histogram", "spectrum", "plot_image", "fit"):
+        assert not window.actions_by_name[name].isEnabled()
+
+
+def test_flag_image_appears_by_itself_with_its_legend(opened, observations):
+    assert opened.image.kind == "flags"
+    assert opened.image.message == ""
+    legend = {name: count for _, name, count, _ in opened.image.legend.entries}
+    assert legend == {"good": 67, "beammap.noDacTone": 2, "beammap.double + pixcal.hot": 1}
+    colours = {name: colour for colour, name, _, _ in opened.image.legend.entries}
+    assert len(set(colours.values())) == 3
+    index = opened.image.flags.image
+    names = [name for _, name, _, _ in opened.image.legend.entries]
+    flags = observations[NIGHT].flags
+    for x, y in np.ndindex(10, 7):  # row y, column x
+        same = (flags == flags[x, y]).sum()
+        assert legend[names[index[y, x]]] == same
+
+
+def test_flag_colours_on_the_screen(opened):
+    """The pixel under the mouse has the colour that the legend gives to its flag."""
+    legend = {name: colour for colour, name, _, _ in opened.image.legend.entries}
+    grab = opened.image.view.viewport().grab().toImage()
+    for (x, y), name in {
+        (0, 0): "good",
+        (1, 0): "beammap.noDacTone",
+        (9, 2): "beammap.noDacTone",
+        (2, 6): "beammap.double + pixcal.hot",
+    }.items():
+        assert grab.pixelColor(position_of(opened, x, y)).name() == legend[name]
+
+
+def test_facts_of_the_file(opened):
+    assert opened.strip.value("File") == "night.h5"
+    assert opened.strip.value("Start (UTC)") == "2020-10-07 06:00:00"
+    assert opened.strip.value("Exposure") == "4 s"
+    assert opened.strip.value("Photons") == "7,245"
+    assert opened.strip.value("Calibration") == "wavelength: not calibrated - phases in degrees"
+    assert opened.windowTitle() == "night.h5 - quicklook"
+
+
+@pytest.mark.parametrize("pixel", [(0, 0), (9, 0), (0, 6), (9, 6), (7, 2), (1, 0)])
+def test_a_click_makes_the_pixel_active(qtbot, opened, observations, pixel):
+    with qtbot.waitSignal(opened.image.pixelSelected, timeout=2000) as signal:
+        click_pixel(qtbot, opened, *pixel)
+    assert signal.args == [pixel]
+    assert opened.session.pixel == pixel
+    assert opened.image.marker.pixel == pixel
+    assert f"({pixel[0]}, {pixel[1]})" in opened.card.heading.text()
+    assert opened.status.active_text.startswith(f"Active Pixel ({pixel[0]}, {pixel[1]})")
+    wait_for_plots(qtbot, opened, pixel)
+
+
+def test_rows_go_up_and_columns_go_right(opened):
+    left_below, right_above = position_of(opened, 0, 0), position_of(opened, 9, 6)
+    assert left_below.x() < right_above.x()
+    assert left_below.y() > right_above.y()
+
+
+def test_whole_numbers_on_the_axes_are_middles_of_pixels(opened):
+    box = opened.image.plot.getViewBox()
+    on_screen = opened.image.view.mapFromScene(box.mapViewToScene(QtCore.QPointF(7.0, 2.0)))
+    assert on_screen == position_of(opened, 7, 2)
+    opened.session.set_pixel((7, 2))
+    middle = opened.image.marker.mapToParent(QtCore.QPointF(0.5, 0.5))
+    assert (middle.x(), middle.y()) == (7.0, 2.0)
+
+
+def test_a_click_outside_the_array_changes_nothing(qtbot, opened):
+    click_pixel(qtbot, opened, 7, 2)
+    qtbot.mouseClick(
+        opened.image.view.viewport(), Qt.MouseButton.LeftButton, pos=QtCore.QPoint(2, 2)
+    )
+    assert opened.session.pixel == (7, 2)
+
+
+def test_raw_counts_equal_numpy(qtbot, opened, observations):
+    plot_counts(qtbot, opened)
+    obs = observations[NIGHT]
+    expected = np.array([[obs.times[x, y].size for x in range(10)] for y in range(7)])
+    np.testing.assert_array_equal(opened.image.image.image, expected)
+    assert opened.image.value_at((9, 6)) == ("207", "counts")
+    click_pixel(qtbot, opened, 9, 6)
+    assert "207 counts" in opened.status.active_text
+    assert "resID 10906" in opened.status.active_text
+
+
+def test_raw_counts_of_a_time_range(qtbot, opened, observations):
+    opened.controls.times.start.setValue(1.25)
+    opened.controls.times.stop.setValue(2.5)
+    qtbot.waitUntil(lambda: opened.session.time_range == (1.25, 2.5))
+    plot_counts(qtbot, opened)
+    times = observations[NIGHT].times[7, 2]
+    assert opened.image.image.image[2, 7] == ((times >= 1.25) & (times < 2.5)).sum() > 0
+    assert "1.25 to 2.5 s" in opened.image.detail
+
+
+def test_contrast_comes_from_good_pixels(qtbot, opened, observations):
+    obs = observations[NIGHT]
+    obs.times[2, 6] = np.sort(np.random.default_rng(1).uniform(0, 4, 100_000))  # flagged hot
+    plot_counts(qtbot, opened)
+    low, high = opened.image.colour_bar.levels()
+    good = [obs.times[p].size for p in np.ndindex(obs.shape) if obs.flags[p] == obs.flags[0, 0]]
+    np.testing.assert_allclose((low, high), np.percentile(good, (1.0, 99.5)))
+    assert tuple(opened.image.image.levels) == (low, high)
+    assert opened.image.value_at((2, 6)) == ("100,000", "counts")
+
+
+def test_plots_equal_numpy(qtbot, opened, observations):
+    click_pixel(qtbot, opened, 7, 2)
+    wait_for_plots(qtbot, opened, (7, 2))
+    times = observations[NIGHT].times[7, 2]
+    counts = np.histogram(times, np.linspace(0, 4, 401))[0]
+    x, y = opened.card.light_curve.curve.getData()
+    np.testing.assert_allclose(x, np.arange(400) / 100 + 0.005)
+    np.testing.assert_allclose(y, counts / 0.01, rtol=1e-6)
+    edges, frequency = opened.card.histogram.bars.getData()
+    np.testing.assert_allclose(frequency, np.bincount(counts) / 400)
+    np.testing.assert_allclose(edges, np.arange(frequency.size + 1) - 0.5)
+    assert opened.card.spectrum.bars.getData()[1][3] == times.size
+    assert "phase" in opened.card.spectrum._title.text()
+    for pane in opened.card.panes:
+        assert "Pixel (7, 2)" in pane.detail
+
+
+def test_every_plot_names_its_units(qtbot, opened):
+    click_pixel(qtbot, opened, 7, 2)
+    wait_for_plots(qtbot, opened, (7, 2))
+    labels = {
+        (pane.name, side): pane.plot.getPlotItem().getAxis(side).labelText
+        for pane in opened.card.panes
+        for side in ("left", "bottom")
+    }
+    assert labels == {
+        ("light_curve", "left"): "Rate [counts/s]",
+        ("light_curve", "bottom"): "Time from start [s]",
+        ("histogram", "left"): "Frequency",
+        ("histogram", "bottom"): "Counts per 10 ms",
+        ("spectrum", "left"): "Counts per bin",
+        ("spectrum", "bottom"): "Phase [deg]",
+    }
+
+
+def test_plots_follow_time_range_and_exposure(qtbot, opened):
+    click_pixel(qtbot, opened, 7, 2)
+    opened.controls.times.stop.setValue(2.0)
+    opened.card.bin_ms.setValue(50.0)
+    wait_for_plots(qtbot, opened, (7, 2), stop_s=2.0)
+    qtbot.waitUntil(lambda: opened.card.light_curve.shown.request.bin_s == 0.05)
+    assert opened.card.light_curve.curve.getData()[0].size == 40
+
+
+def test_many_clicks_end_at_the_last_pixel(qtbot, opened, observations):
+    for x in range(10):
+        click_pixel(qtbot, opened, x, x % 7)
+    wait_for_plots(qtbot, opened, (9, 2))
+    assert opened.card.spectrum.bars.getData()[1][3] == observations[NIGHT].times[9, 2].size
+
+
+def test_newest_request_wins(qtbot, opened, observations):
+    """While one read is stuck, clicks pile up; only the last is read, and only that is shown."""
+    obs = observations[NIGHT]
+    obs.gate.clear()
+    click_pixel(qtbot, opened, 1, 1)
+    qtbot.waitUntil(lambda: bool(obs.asked))
+    for x in range(2, 9):
+        click_pixel(qtbot, opened, x, 3)
+    shown = []
+    for pane in opened.card.panes:
+        original = pane.draw
+        pane.draw = lambda result, o=original: (shown.append(result.request.pixel), o(result))
+    obs.gate.set()
+    wait_for_plots(qtbot, opened, (8, 3))
+    assert set(shown) == {(8, 3)}
+    read = {pixel for name, pixel in obs.asked if name == "spectrum"}
+    assert read <= {(1, 1), (8, 3)}
+
+
+def test_reads_happen_in_one_other_thread(qtbot, opened, observations):
+    click_pixel(qtbot, opened, 7, 2)
+    wait_for_plots(qtbot, opened, (7, 2))
+    plot_counts(qtbot, opened)
+    assert len(observations[NIGHT].threads) == 1
+    assert "MainThread" not in observations[NIGHT].threads
+
+
+def test_hidden_plot_asks_nothing_and_catches_up(qtbot, opened, observations):
+    opened.card.spectrum.hide()
+    click_pixel(qtbot, opened, 4, 4)
+    wait_for_plots(qtbot, opened, (4, 4))
+    assert not [name for name, _ in observations[NIGHT].asked if name == "spectrum"]
+    opened.actions_by_name["spectrum"].trigger()
+    wait_for_plots(qtbot, opened, (4, 4))
+    assert opened.card.spectrum.isVisible()
+
+
+def test_expected_trouble_is_shown_in_the_pane(qtbot, opened, observations):
+    error = InputFormatError("night.h5 is damaged: chunk 3 cannot be read. Convert it again.")
+    observations[NIGHT].broken["light_curve"] = error
+    click_pixel(qtbot, opened, 7, 2)
+    qtbot.waitUntil(lambda: "chunk 3" in opened.card.light_curve.message)
+    qtbot.waitUntil(lambda: opened.card.spectrum.shown is not None)
+    assert opened.card.spectrum.message == ""
+    del observations[NIGHT].broken["light_curve"]
+    click_pixel(qtbot, opened, 3, 2)
+    wait_for_plots(qtbot, opened, (3, 2))
+    assert opened.card.light_curve.message == ""
+
+
+def test_a_bug_is_reported_with_its_traceback(qtbot, opened, observations):
+    observations[NIGHT].broken["spectrum"] = ZeroDivisionError("by zero")
+    with qtbot.waitSignal(opened.bugFound, timeout=3000) as signal:
+        click_pixel(qtbot, opened, 7, 2)
+    title, details = signal.args
+    assert "ZeroDivisionError" in title
+    assert "in spectrum" in details
+    assert "by zero" in opened.card.spectrum.message
+
+
+def test_file_that_cannot_be_opened(qtbot, opened, observations):
+    bad = Path("bad.h5")
+    observations[bad] = InputFormatError("bad.h5 is no photon file. Choose another.")
+    opened.open_file(bad)
+    qtbot.waitUntil(lambda: "no photon file" in opened.messages.text)
+    assert opened.messages.kind == "error"
+    assert opened.session.file.path == NIGHT  # what was open stays open
+    click_pixel(qtbot, opened, 7, 2)
+    wait_for_plots(qtbot, opened, (7, 2))
+
+
+def test_second_file_replaces_the_first(qtbot, opened, observations):
+    other = Path("other.h5")
+    observations[other] = FakeObs(other, shape=(4, 9), exposure_s=2.0, seed=5)
+    click_pixel(qtbot, opened, 3, 2)
+    wait_for_plots(qtbot, opened, (3, 2))
+    with qtbot.waitSignal(opened.fileOpened):
+        opened.open_file(other)
+    token = opened.session.file.token
+    wait_for_plots(qtbot, opened, (3, 2), token=token)
+    qtbot.waitUntil(lambda: observations[NIGHT].closed)
+    assert opened.session.time_range == (0.0, 2.0)
+    assert opened.controls.times.range_s == (0.0, 2.0)
+    assert opened.image.flags.image.shape == (9, 4)
+    assert opened.card.spectrum.bars.getData()[1][3] == observations[other].times[3, 2].size
+
+
+def test_pixel_that_the_second_file_lacks(qtbot, opened, observations):
+    other = Path("other.h5")
+    observations[other] = FakeObs(other, shape=(4, 9))
+    click_pixel(qtbot, opened, 9, 2)
+    with qtbot.waitSignal(opened.fileOpened):
+        opened.open_file(other)
+    assert opened.session.pixel is None
+    assert "Click a pixel" in opened.card.light_curve.message
+
+
+def test_file_dialog_cancel_changes_nothing(qtbot, opened, monkeypatch):
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getOpenFileName", staticmethod(lambda *a, **k: ("", ""))
+    )
+    opened.actions_by_name["open"].trigger()
+    assert opened.session.file.path == NIGHT
+    assert opened.windowTitle() == "night.h5 - quicklook"
+
+
+@pytest.mark.parametrize("with_variable", [True, False])
+def test_file_dialog_starts_where_the_data_are(window, monkeypatch, tmp_path, with_variable):
+    asked = []
+
+    def dialog(_parent, _title, folder, _pattern):
+        asked.append(folder)
+        return "", ""
+
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getOpenFileName", staticmethod(dialog))
+    window.settings.photon_folder = "/last/folder"
+    if with_variable:
+        monkeypatch.setenv("MKID_DATA_DIR", str(tmp_path))
+    window.actions_by_name["open"].trigger()
+    assert asked == [str(tmp_path) if with_variable else "/last/folder"]
+
+
+def test_hint_while_the_image_is_not_what_the_controls_say(qtbot, opened):
+    assert opened.controls.hint.text() == ""
+    opened.controls.counts.setChecked(True)
+    assert "Plot Image" in opened.controls.hint.text()
+    plot_counts(qtbot, opened)
+    assert opened.controls.hint.text() == ""
+    opened.controls.times.stop.setValue(1.0)
+    qtbot.waitUntil(lambda: "Plot Image" in opened.controls.hint.text())
+
+
+def test_hover_says_what_is_below_the_mouse(qtbot, opened):
+    move_to(opened, 2, 6)
+    qtbot.waitUntil(lambda: "(2, 6)" in opened.status.hovered_text)
+    assert "beammap.double, pixcal.hot" in opened.status.hovered_text
+
+
+def test_zoom_survives_a_replot_and_fit_undoes_it(qtbot, opened):
+    box = opened.image.plot.getViewBox()
+    box.scaleBy((0.5, 0.5))
+    box.sigRangeChangedManually.emit([True, True])  # as the mouse wheel does
+    zoomed = box.viewRect()
+    plot_counts(qtbot, opened)
+    assert box.viewRect() == zoomed
+    opened.resize(1000, 700)
+    qtbot.wait(30)
+    assert box.viewRect().width() < 8
+    click_pixel(qtbot, opened, 5, 3)
+    assert opened.session.pixel == (5, 3)
+    opened.actions_by_name["fit"].trigger()
+    assert box.viewRect().width() > zoomed.width()
+
+
+def test_closing_closes_the_file_in_its_thread(qtbot, opened, observations):
+    obs = observations[NIGHT]
+    assert opened.close()
+    assert obs.closed
+    assert len(obs.threads) == 1
+    assert "MainThread" not in obs.threads
+
+
+def test_preferences_survive(qtbot, opened, settings, tmp_path):
+    opened.card.bin_ms.setValue(25.0)
+    opened.resize(1111, 777)
+    assert opened.close()
+    again = type(settings)(tmp_path / "quicklook.ini")
+    assert again.bin_ms == 25.0
+    assert again.photon_folder == "."
+    assert not again.geometry.isEmpty()
+
+
+def test_about_names_versions_and_log(window, monkeypatch, tmp_path):
+    texts = []
+    monkeypatch.setattr(
+        QtWidgets.QMessageBox, "about", staticmethod(lambda _p, _t, text: texts.append(text))
+    )
+    window.actions_by_name["about"].trigger()
+    for word in ("quicklook 0.1", "Python 3", "Qt 5", "pyqtgraph", str(tmp_path / "state")):
+        assert word in texts[0]
+
+
+class Summary:
+    """Of a conversion that wrote made.h5."""
+
+    path = Path("made.h5")
+
+    def lines(self):
+        return ("12 photons in made.h5",)
+
+
+@pytest.fixture
+def converting(opened, observations):
+    """The window while a conversion to made.h5 is under way."""
+    observations[Summary.path] = FakeObs("made.h5")
+    observations[Path("other.h5")] = FakeObs("other.h5")
+    job = Job("Converting made.h5", "convert", print)
+    opened.conversion.submitted.emit(job)
+    yield opened
+    opened.jobs.finished.emit(job)
+
+
+def test_result_of_a_conversion_opens_by_itself(qtbot, converting):
+    with qtbot.waitSignal(converting.fileOpened):
+        converting.conversion.succeeded.emit(Summary(), ConvertForm(out="made.h5"))
+    assert converting.session.file.path == Summary.path
+    assert "12 photons" in converting.messages.text
+
+
+def test_result_is_offered_if_another_file_was_opened_meanwhile(qtbot, converting):
+    with qtbot.waitSignal(converting.fileOpened):
+        converting.open_file(Path("other.h5"))
+    converting.conversion.succeeded.emit(Summary(), ConvertForm(out="made.h5"))
+    assert converting.session.file.path == Path("other.h5")
+    with qtbot.waitSignal(converting.fileOpened):
+        qtbot.mouseClick(converting.messages.button("Open result"), Qt.MouseButton.LeftButton)
+    assert converting.session.file.path == Summary.path
+
+
+def test_result_is_offered_if_that_was_wished(converting):
+    form = ConvertForm(out="made.h5", open_result=False)
+    converting.conversion.succeeded.emit(Summary(), form)
+    assert converting.session.file.path == NIGHT
+    assert converting.messages.button("Open result").isVisible()
+
+
+def test_no_stale_plot_while_another_file_is_read(qtbot, opened, observations):
+    other = Path("other.h5")
+    observations[other] = FakeObs(other, seed=9)
+    click_pixel(qtbot, opened, 7, 2)
+    wait_for_plots(qtbot, opened, (7, 2))
+    observations[other].gate.clear()
+    with qtbot.waitSignal(opened.fileOpened):
+        opened.open_file(other)
+    assert {pane.message for pane in opened.card.panes} == {"Reading…"}
+    observations[other].gate.set()
+    wait_for_plots(qtbot, opened, (7, 2), token=opened.session.file.token)

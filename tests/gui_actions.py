@@ -1,0 +1,49 @@
+"""What a person does with the window, with real mouse events."""
+
+from __future__ import annotations
+
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
+
+
+def position_of(window, x, y):
+    """Where pixel (x, y) is on the screen, in the coordinates of the image's viewport."""
+    pane = window.image
+    return pane.view.mapFromScene(pane.image.mapToScene(QtCore.QPointF(x + 0.5, y + 0.5)))
+
+
+def click_pixel(qtbot, window, x, y):
+    """Click in the middle of a pixel."""
+    qtbot.mouseClick(
+        window.image.view.viewport(), Qt.MouseButton.LeftButton, pos=position_of(window, x, y)
+    )
+
+
+def move_to(window, x, y):
+    """Move the mouse over a pixel without pressing anything."""
+    event = QtGui.QMouseEvent(
+        QtCore.QEvent.Type.MouseMove,
+        QtCore.QPointF(position_of(window, x, y)),
+        Qt.MouseButton.NoButton,
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QtWidgets.QApplication.sendEvent(window.image.view.viewport(), event)
+
+
+def wait_for_plots(qtbot, window, pixel, **wanted):
+    """Wait until all visible plots show this pixel, with these fields in their requests."""
+
+    def right(pane):
+        if pane.shown is None:
+            return False
+        request = pane.shown.request
+        return request.pixel == pixel and all(getattr(request, k) == v for k, v in wanted.items())
+
+    qtbot.waitUntil(lambda: all(right(p) for p in window.card.panes if p.isVisible()), timeout=5000)
+
+
+def plot_counts(qtbot, window):
+    """Choose Raw Counts, press Plot Image, wait for the answer."""
+    window.controls.counts.setChecked(True)
+    with qtbot.waitSignal(window.image.shownChanged, timeout=5000):
+        qtbot.mouseClick(window.controls.plot, Qt.MouseButton.LeftButton)
