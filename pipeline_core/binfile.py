@@ -10,6 +10,7 @@ import errno
 import mmap
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -254,12 +255,13 @@ class _Filler:
 
 SLABS_HELD = 2
 """How many slabs stay valid after the next one has been asked for, less one."""
+_READ_AHEAD = 3
 
 
 def stream_slabs(
     folder: BinFolder, seconds: tuple[int, ...], slab_words: int = SLAB_WORDS
 ) -> Iterator[Slab]:
-    """Yield the words of the files of `seconds` in order; one slab is read ahead in a thread.
+    """Yield the words of the files of `seconds` in order; a few slabs are read ahead in a thread.
 
     A slab is valid until `SLABS_HELD` + 1 more have been asked for: its buffer is used again.
 
@@ -270,17 +272,18 @@ def stream_slabs(
     """
     # from mmap: page-aligned, as reads past the cache need it
     size = -(-slab_words * BYTES_PER_WORD // _BLOCK) * _BLOCK
-    buffers = [np.frombuffer(mmap.mmap(-1, size), np.uint64) for _ in range(SLABS_HELD + 2)]
+    buffers = [
+        np.frombuffer(mmap.mmap(-1, size), np.uint64) for _ in range(SLABS_HELD + 1 + _READ_AHEAD)
+    ]
     filler = _Filler(folder, seconds, slab_words)
     with ThreadPoolExecutor(1, thread_name_prefix="bin-reader") as pool:
         try:
-            future = pool.submit(filler.fill, buffers[0])
-            turn = 0
-            while (slab := future.result()) is not None:
-                turn = (turn + 1) % len(buffers)
-                future = pool.submit(filler.fill, buffers[turn])
+            ahead = deque(pool.submit(filler.fill, buffer) for buffer in buffers[:_READ_AHEAD])
+            turn = _READ_AHEAD
+            while (slab := ahead.popleft().result()) is not None:
+                ahead.append(pool.submit(filler.fill, buffers[turn % len(buffers)]))
+                turn += 1
                 yield slab
         finally:
-            future.cancel()
-            pool.shutdown(wait=True)
+            pool.shutdown(wait=True, cancel_futures=True)
             filler.close()

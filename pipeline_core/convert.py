@@ -72,7 +72,7 @@ class ConvertSettings:
     beammap : path or Beammap
         Text file, or a map in memory.
     out : path
-        Photon file to write.
+        Photon file to write, ``*.h5``.
     shape : (ncols, nrows), optional
         Of the array; default: told by the beam map.
     baseline : {'ignore', 'keep', 'subtract-median'}
@@ -115,6 +115,8 @@ class ConvertSettings:
                 f"duration {self.duration} s is more than {MAX_DURATION_S} s, the range of a 32-bit time in "
                 "microseconds. Convert it in parts, each with its own start and output."
             )
+        if self.out.suffix != ".h5":
+            raise ConfigError(f"{self.out}: the name of a photon file must end in .h5.")
         if self.baseline not in schema.BASELINE_MODES:
             raise ConfigError(
                 f"baseline must be one of {', '.join(schema.BASELINE_MODES)}, not {self.baseline!r}."
@@ -216,6 +218,7 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     beammap = settings.beammap
     if not isinstance(beammap, Beammap):
         beammap = read_beammap(beammap, settings.shape)
+    _refuse_to_orphan(settings.out)
     folder = scan_folder(settings.bin_dir)
     seconds = folder.covering(settings.start, settings.duration)
     total_bytes = _check_space(folder, seconds, settings.out)
@@ -253,6 +256,16 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     )
     logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
     return summary
+
+
+def _refuse_to_orphan(out: Path) -> None:
+    """Refuse to replace a photon file to which something is attached: it would fit no longer."""
+    sidecar = out.with_name(f"{out.stem}{schema.SIDECAR_ENDING}")
+    if sidecar.exists():
+        raise OutputError(
+            f"{sidecar} keeps the history of a photon file named {out.name}; a new conversion would not fit it. Move "
+            "the sidecar (and the photon file) elsewhere first, or choose another output."
+        )
 
 
 def _check_space(folder: BinFolder, seconds: tuple[int, ...], out: Path) -> int:

@@ -28,6 +28,7 @@ __all__ = [
     "PIXEL_DTYPE",
     "READABLE_SIDECAR_VERSIONS",
     "READABLE_VERSIONS",
+    "SIDECAR_ENDING",
     "SIDECAR_FORMAT",
     "SIDECAR_VERSION",
     "SOURCE_DTYPE",
@@ -42,6 +43,7 @@ READABLE_VERSIONS = (1,)
 
 SIDECAR_FORMAT = "mkid-sidecar"
 SIDECAR_VERSION = 1
+SIDECAR_ENDING = ".cal.h5"
 READABLE_SIDECAR_VERSIONS = (1,)
 
 BASELINE_MODES = ("ignore", "keep", "subtract-median")

@@ -111,11 +111,11 @@ def sidecar_path(photon_file: Path, file_id: str) -> Path:
 
     Beside the photon file; where that folder is read-only, in the user's data folder.
     """
-    beside = photon_file.with_name(f"{photon_file.stem}.cal.h5")
+    beside = photon_file.with_name(f"{photon_file.stem}{schema.SIDECAR_ENDING}")
     if beside.exists() or os.access(photon_file.parent, os.W_OK):
         return beside
     data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data_home) / "quicklook" / "sidecars" / f"{file_id}.cal.h5"
+    return Path(data_home) / "quicklook" / "sidecars" / f"{file_id}{schema.SIDECAR_ENDING}"
 
 
 def load_sidecar(path: Path, file_id: str) -> Sidecar:

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -344,6 +345,17 @@ def test_output_is_read_only_and_never_replaced_unasked(tmp_path):
     assert out.read_bytes() != content  # a new file_id
 
 
+def test_a_photon_file_with_a_history_is_not_replaced(tmp_path):
+    write_words(tmp_path / f"{START}.bin", [header(1, 0, ticks_of(START)), photon(0, 0, 1)])
+    out = convert(settings_for(tmp_path)).path
+    with ObsFile(out, mode="write") as obs:
+        obs.annotate("worth keeping")
+    with pytest.raises(OutputError, match=r"out\.cal\.h5 keeps the history"):
+        convert(settings_for(tmp_path, overwrite=True))
+    with ObsFile(out) as obs:
+        assert obs.annotations == ("worth keeping",)
+
+
 def test_raw_files_stay_as_they_are(tmp_path):
     path = write_words(tmp_path / f"{START}.bin", [header(1, 0, ticks_of(START)), photon(0, 0, 1)])
     before = path.read_bytes(), path.stat().st_mtime_ns
@@ -391,6 +403,7 @@ def test_a_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch
         {"duration": 1.5},
         {"start": -1},
         {"baseline": "yes"},
+        {"out": Path("1602050400.bin"), "overwrite": True},
     ],
 )
 def test_impossible_settings(tmp_path, changes):
