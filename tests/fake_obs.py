@@ -68,10 +68,10 @@ class FakeObs:
 
     def close(self):
         self.closed = True
-        self.threads.add(threading.current_thread().name)
+        self.threads.add(threading.get_ident())
 
     def _enter(self, name, what=None):
-        self.threads.add(threading.current_thread().name)
+        self.threads.add(threading.get_ident())
         self.asked.append((name, what))
         self.gate.wait(5)
         if name in self.broken:
