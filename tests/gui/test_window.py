@@ -1,7 +1,8 @@
 """The whole window with real clicks: what is on the screen equals what NumPy says."""
 
-from __future__ import threading
+from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
