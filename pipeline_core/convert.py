@@ -1,40 +1,32 @@
 """Conversion of raw `.bin` files to a photon file: `convert` is what window and command line call.
 
-Each slab of raw words becomes a run of photons sorted by pixel (`rawkernels`); the runs are merged into the
+Each slab of raw words becomes a run of photons sorted by pixel (`slabsort`); the runs are merged into the
 order of the photon file (`photonruns`) and written chunk by chunk (`photon_writer`). Every word is accounted for.
 """
 
 from __future__ import annotations
 
-import calendar
-import datetime
 import logging
 import shutil
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core import rawkernels, schema
+from pipeline_core import schema
 from pipeline_core.atomic import write_aside, written_back
 from pipeline_core.beammap import Beammap, read_beammap
-from pipeline_core.binfile import (
-    SLABS_HELD,
-    BinFolder,
-    Segment,
-    Slab,
-    scan_folder,
-    stream_slabs,
-)
+from pipeline_core.binfile import BinFolder, Slab, scan_folder, stream_slabs
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError
 from pipeline_core.photon_writer import PhotonFileContent, write_photon_file
 from pipeline_core.photonruns import RunStore
 from pipeline_core.progress import Progress, part_of, silent
-from pipeline_core.rawwords import BASELINE_BITS, BYTES_PER_WORD, PIXEL_BITS, US_PER_TICK
+from pipeline_core.rawwords import BYTES_PER_WORD
+from pipeline_core.slabsort import Books, SlabSorter
 
 __all__ = ["DROP_REASONS", "MAX_DURATION_S", "ConversionSummary", "ConvertSettings", "convert"]
 
@@ -45,9 +37,6 @@ MAX_DURATION_S = 4294
 
 DEAD_TIME_US = 10.0
 """Of the firmware: a pixel is blind this long after each photon."""
-
-GAP_TICKS = 200
-"""Boards send a packet at least every 0.5 ms; silence of all of them for 100 ms is a gap."""
 
 RUN_MEMORY_BYTES = 900_000_000
 BATCH_PHOTONS = 1 << 20
@@ -224,26 +213,79 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     total_bytes = _check_space(folder, seconds, settings.out)
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
         with RunStore(beammap.code.size, settings.out.parent, RUN_MEMORY_BYTES) as runs:
-            with ThreadPoolExecutor(_SORTERS, thread_name_prefix="sorter") as pool:
-                sorter = _SlabSorter(settings, beammap, runs, pool)
-                reading = part_of(progress, 0.0, 0.6, "reading raw files")
-                done = 0
-                for slab in stream_slabs(folder, seconds):
-                    reading(done, total_bytes)
-                    sorter.add(slab)
-                    done += slab.n_words * BYTES_PER_WORD
-                sorter.finish()
-            sorter.refuse_if_empty(folder)
-            content = sorter.content(runs.counts())
+            reading = part_of(progress, 0.0, 0.6, "reading raw files")
+            books = _sort(
+                settings, beammap, stream_slabs(folder, seconds), runs, reading, total_bytes
+            )
+            _refuse_empty(settings, books)
+            content = _content(settings, beammap, runs.counts(), books)
             batches = runs.batches(BATCH_PHOTONS, with_baseline=settings.baseline == "keep")
-            writing = part_of(progress, 0.6, 0.98)
             with written_back(part):
-                repaired = write_photon_file(part, content, batches, writing)
+                repaired = write_photon_file(part, content, batches, part_of(progress, 0.6, 0.98))
         # the last report: once the file has its name, it is too late to cancel
         progress(990, 1000, "writing to disk")
-    present = set(folder.seconds)
+    elapsed = time.perf_counter() - begun
+    summary = _summary(settings, content, frozenset(folder.seconds), repaired, elapsed)
+    logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
+    return summary
+
+
+def _sort(
+    settings: ConvertSettings,
+    beammap: Beammap,
+    slabs: Iterator[Slab],
+    runs: RunStore,
+    progress: Progress,
+    total_bytes: int,
+) -> Books:
+    """Sort all photons into runs; return what became of the words."""
+    with ThreadPoolExecutor(_SORTERS, thread_name_prefix="sorter") as pool:
+        sorter = SlabSorter(
+            beammap,
+            runs,
+            pool,
+            start=settings.start,
+            duration=settings.duration,
+            baseline=settings.baseline,
+        )
+        done = 0
+        for slab in slabs:
+            progress(done, total_bytes)
+            sorter.add(slab)
+            done += slab.n_words * BYTES_PER_WORD
+        sorter.finish()
+        return sorter.books()
+
+
+def _content(
+    settings: ConvertSettings, beammap: Beammap, counts: npt.NDArray[np.int64], books: Books
+) -> PhotonFileContent:
+    """Bring together all that the photon file holds besides its photons."""
+    return PhotonFileContent(
+        beammap=beammap,
+        counts=counts,
+        start=settings.start,
+        exposure_s=settings.duration,
+        baseline_mode=settings.baseline,
+        baseline_median=books.baseline_median,
+        gaps_us=books.gaps_us,
+        sources=books.sources,
+        boards=books.boards,
+        data_dir=str(settings.bin_dir),
+        settings=settings.as_dict(),
+        dead_time_us=DEAD_TIME_US,
+    )
+
+
+def _summary(
+    settings: ConvertSettings,
+    content: PhotonFileContent,
+    present: frozenset[int],
+    repaired: int,
+    elapsed_s: float,
+) -> ConversionSummary:
     wanted = range(settings.start, settings.start + settings.duration)
-    summary = ConversionSummary(
+    return ConversionSummary(
         path=settings.out,
         n_photons=content.n_photons,
         dropped={reason: int(content.sources[reason].sum()) for reason in DROP_REASONS},
@@ -252,10 +294,8 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
         lost_packets={int(row["board"]): int(row["lost"]) for row in content.boards},
         missing_seconds=tuple(s for s in wanted if s not in present),
         repaired_pixels=repaired,
-        seconds=time.perf_counter() - begun,
+        seconds=elapsed_s,
     )
-    logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
-    return summary
 
 
 def _refuse_to_orphan(out: Path) -> None:
@@ -287,227 +327,17 @@ def _check_space(folder: BinFolder, seconds: tuple[int, ...], out: Path) -> int:
     return total
 
 
-def _year_starts(second: int) -> npt.NDArray[np.int64]:
-    """Return the unix seconds at which the year of `second` and its neighbours begin (UTC)."""
-    year = datetime.datetime.fromtimestamp(second, datetime.timezone.utc).year
-    years = range(max(year - 1, 1970), year + 2)
-    return np.array([calendar.timegm((y, 1, 1, 0, 0, 0)) for y in years], np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class _Packets:
-    """Packets of one segment: photon words ``begin:end`` of the slab, time in us, and how many have a header."""
-
-    second: int
-    spare_bytes: int
-    begin: npt.NDArray[np.int64]
-    end: npt.NDArray[np.int64]
-    times: npt.NDArray[np.int64]
-    with_header: int
-
-
-@dataclass(frozen=True, eq=False)
-class _SortedSlab:
-    """Photons of a slab by pixel, and what became of its words (one row of `sources` a segment)."""
-
-    offsets: npt.NDArray[np.int64]
-    photons: npt.NDArray[np.uint64]
-    baseline: npt.NDArray[np.int32]
-    baseline_histogram: npt.NDArray[np.int64]
-    sources: list[npt.NDArray[np.int64]]
-
-
-class _SlabSorter:
-    """Turns slabs into sorted runs and keeps the books over all of them.
-
-    Packets are found and dated slab by slab, since each may continue the one before; the sorting, which is most of the
-    work, runs in threads. Its results are taken in the order of the slabs, whatever thread is first.
-    """
-
-    def __init__(
-        self, settings: ConvertSettings, beammap: Beammap, runs: RunStore, pool: ThreadPoolExecutor
-    ) -> None:
-        self.settings = settings
-        self.beammap = beammap
-        self.runs = runs
-        self._pool = pool
-        self._under_way: deque[Future[_SortedSlab]] = deque()
-        ncols, nrows = beammap.shape
-        self._n_pixels = ncols * nrows
-        self._exposure_us = settings.duration * 1_000_000
-        self._mode = schema.BASELINE_MODES.index(settings.baseline)
-        rank = np.empty(self._n_pixels, np.int32)
-        rank[beammap.photon_order()] = np.arange(self._n_pixels)
-        by_coordinates = np.full((1024, 1024), self._n_pixels, np.int32)
-        by_coordinates[:ncols, :nrows] = rank.reshape(ncols, nrows)
-        self._rank = by_coordinates.reshape(1 << PIXEL_BITS)
-        self._sources: list[npt.NDArray[np.int64]] = []
-        self._last_frame = np.full(256, -1, np.int64)
-        self._packets = np.zeros(256, np.int64)
-        self._lost = np.zeros(256, np.int64)
-        self._seen = np.zeros(self._exposure_us // US_PER_TICK, bool)
-        self._baseline_histogram = np.zeros(1 << BASELINE_BITS, np.int64)
-        self._carried_us = int(rawkernels.UNDATED)
-        self._last_second = -1
-        self._nearest_us: int | None = None
-
-    def add(self, slab: Slab) -> None:
-        """Begin to sort a slab; returns when at most `SLABS_HELD` are under way."""
-        packets = [self._packets_of(slab.words, segment) for segment in slab.segments]
-        self._under_way.append(self._pool.submit(self._sort, slab.words, packets))
-        while len(self._under_way) > SLABS_HELD:
-            self._collect()
-
-    def finish(self) -> None:
-        """Wait for the slabs that are under way."""
-        while self._under_way:
-            self._collect()
-
-    def _collect(self) -> None:
-        done = self._under_way.popleft().result()
-        self._sources += done.sources
-        self._baseline_histogram[: done.baseline_histogram.size] += done.baseline_histogram
-        self.runs.add(done.offsets, done.photons, done.baseline)
-
-    def _sort(self, words: npt.NDArray[np.uint64], packets: list[_Packets]) -> _SortedSlab:
-        """Sort the photons of a slab by pixel. Runs in a thread; changes nothing of the sorter."""
-        counts = np.zeros(self._n_pixels + 1, np.int64)
-        sources = []
-        for p in packets:
-            tallies = np.zeros(rawkernels.N_TALLIES, np.int64)
-            before = int(counts[:-1].sum())
-            rawkernels.count_photons(
-                words, p.begin, p.end, p.times, self._exposure_us, self._rank, counts, tallies
-            )
-            tallies[rawkernels.KEPT] = int(counts[:-1].sum()) - before
-            sources.append(np.array([p.second, p.with_header, *tallies, p.spare_bytes]))
-        offsets = np.concatenate(([0], np.cumsum(counts[:-1])))
-        packed = np.empty(int(offsets[-1]), np.uint64)
-        baseline = np.empty(packed.size if self._mode == 1 else 0, np.int32)
-        histogram = np.zeros(1 << BASELINE_BITS if self._mode == 2 else 0, np.int64)
-        cursor = offsets.copy()
-        for p, source in zip(packets, sources, strict=True):
-            tallies = np.zeros(rawkernels.N_TALLIES, np.int64)
-            rawkernels.place_photons(
-                words,
-                p.begin,
-                p.end,
-                p.times,
-                self._exposure_us,
-                self._rank,
-                cursor,
-                self._mode,
-                packed,
-                baseline,
-                histogram,
-                tallies,
-            )
-            source[2 : 2 + tallies.size] += tallies
-        return _SortedSlab(offsets, packed, baseline, histogram, sources)
-
-    def _packets_of(self, words: npt.NDArray[np.uint64], segment: Segment) -> _Packets:
-        """Find and date the packets of a segment.
-
-        The first entry stands for words before the first header: they continue the packet before, which is
-        in the previous slab or in the file of the previous second.
-        """
-        part = words[segment.first : segment.stop]
-        n = rawkernels.count_headers(part)
-        index, ticks = np.empty(n, np.int64), np.empty(n, np.int64)
-        board, frame = np.empty(n, np.uint8), np.empty(n, np.uint16)
-        rawkernels.find_packets(part, segment.first, index, ticks, board, frame)
-        times = np.empty(n + 1, np.int64)
-        adjacent = segment.second == self._last_second + 1
-        if segment.opens_file and not adjacent:
-            self._carried_us = int(rawkernels.UNDATED)
-        times[0] = self._carried_us
-        rawkernels.date_packets(
-            ticks, segment.second, _year_starts(segment.second), self.settings.start, times[1:]
-        )
-        rawkernels.follow_frames(
-            board,
-            frame,
-            times[1:],
-            self._exposure_us,
-            self._last_frame,
-            self._packets,
-            self._lost,
-            self._seen,
-        )
-        begin = np.concatenate(([segment.first], index + 1))
-        end = np.concatenate((index, [segment.stop]))
-        self._carried_us = int(times[-1])
-        self._last_second = segment.second
-        if n:
-            self._note_nearest(times[1:])
-        return _Packets(segment.second, segment.spare_bytes, begin, end, times, n)
-
-    def _note_nearest(self, times: npt.NDArray[np.int64]) -> None:
-        nearest = int(times[np.argmin(np.abs(times))])
-        if self._nearest_us is None or abs(nearest) < abs(self._nearest_us):
-            self._nearest_us = nearest
-
-    def refuse_if_empty(self, folder: BinFolder) -> None:
-        """Raise if the files hold packets, but none of the time range, or no packet at all."""
-        if self._packets.any():
-            return
-        if self._nearest_us is None:
-            raise InputFormatError(
-                f"The .bin files of {folder.folder} between {self.settings.start} and "
-                f"{self.settings.start + self.settings.duration - 1} hold no packet header: they are empty or "
-                "not raw photon files. Choose other seconds or another folder."
-            )
+def _refuse_empty(settings: ConvertSettings, books: Books) -> None:
+    """Raise if the files hold packets, but none of the time range, or no packet at all."""
+    if books.boards.size:
+        return
+    if books.nearest_us is None:
         raise InputFormatError(
-            f"No packet of {folder.folder} lies in the time range from {self.settings.start} on: the nearest is "
-            f"{self._nearest_us / 1e6:+.3f} s from its beginning. Check the start, or the read-out's clock."
+            f"The .bin files of {settings.bin_dir} between {settings.start} and "
+            f"{settings.start + settings.duration - 1} hold no packet header: they are empty or "
+            "not raw photon files. Choose other seconds or another folder."
         )
-
-    def content(self, counts: npt.NDArray[np.int64]) -> PhotonFileContent:
-        """Return all that the photon file holds besides its photons."""
-        boards = np.flatnonzero(self._packets)
-        board_rows = np.zeros(boards.size, schema.BOARD_DTYPE)
-        board_rows["board"] = boards
-        board_rows["packets"] = self._packets[boards]
-        board_rows["lost"] = self._lost[boards]
-        return PhotonFileContent(
-            beammap=self.beammap,
-            counts=counts,
-            start=self.settings.start,
-            exposure_s=self.settings.duration,
-            baseline_mode=self.settings.baseline,
-            baseline_median=self._baseline_median(),
-            gaps_us=_gaps(self._seen),
-            sources=self._source_rows(),
-            boards=board_rows,
-            data_dir=str(self.settings.bin_dir),
-            settings=self.settings.as_dict(),
-            dead_time_us=DEAD_TIME_US,
-        )
-
-    def _baseline_median(self) -> int:
-        total = int(self._baseline_histogram.sum())
-        if not total:
-            return 0
-        middle = np.searchsorted(np.cumsum(self._baseline_histogram), (total + 1) // 2)
-        return int(middle) - 65536
-
-    def _source_rows(self) -> npt.NDArray[np.void]:
-        """Return one row a file: a file that filled several slabs is added up."""
-        table = np.array(self._sources)
-        seconds = np.unique(table[:, 0])
-        rows = np.zeros(seconds.size, schema.SOURCE_DTYPE)
-        names = schema.SOURCE_DTYPE.names or ()
-        for row, second in zip(rows, seconds, strict=True):
-            sums = table[table[:, 0] == second].sum(axis=0)
-            for name, value in zip(names[1:], sums[1:], strict=True):
-                row[name] = value
-            row["second"] = second
-        return rows
-
-
-def _gaps(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return intervals of at least `GAP_TICKS` without a packet, in us, half-open, shape (n, 2)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([True], seen, [True])).astype(np.int8)))
-    intervals = edges.reshape(-1, 2)
-    long_enough = intervals[:, 1] - intervals[:, 0] >= GAP_TICKS
-    return intervals[long_enough].astype(np.int64) * US_PER_TICK
+    raise InputFormatError(
+        f"No packet of {settings.bin_dir} lies in the time range from {settings.start} on: the nearest is "
+        f"{books.nearest_us / 1e6:+.3f} s from its beginning. Check the start, or the read-out's clock."
+    )

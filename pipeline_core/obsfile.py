@@ -6,27 +6,17 @@ arrays are [x, y], shape (ncols, nrows). No flag excludes anything unless asked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core import schema
 from pipeline_core.beammap import Beammap
-from pipeline_core.errors import CalibrationError, ConfigError, InputFormatError, SchemaVersionError
+from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us
-from pipeline_core.hdf5 import (
-    attribute,
-    attribute_names,
-    has_node,
-    open_readonly,
-    read_array,
-    reading,
-)
 from pipeline_core.histograms import (
     IntensityHistogram,
     Spectrum,
@@ -34,38 +24,13 @@ from pipeline_core.histograms import (
     phase_histogram,
 )
 from pipeline_core.lightcurves import LightCurve, bin_edges_us, light_curve
-from pipeline_core.photon_reader import BASELINE, PHASE, TIME, PhotonReader
+from pipeline_core.photon_file import PhotonFile, Pixel, Source
 from pipeline_core.progress import Progress, silent
 from pipeline_core.sidecar import Action, Sidecar, load_sidecar, save_sidecar, sidecar_path
 
-__all__ = ["ObsFile", "Source"]
-
-Pixel = tuple[int, int]
+__all__ = ["ObsFile"]
 
 _MODES = {"read": False, "r": False, "write": True, "w": True, "a": True}
-_PHOTON = [("time", "u4"), ("phase", "f4"), ("wavelength", "f4"), ("weight", "f4")]
-_NEEDED = (
-    schema.PHOTON_TABLE,
-    schema.INDEX_START,
-    schema.INDEX_STOP,
-    schema.BEAMMAP_MAP,
-    schema.BEAMMAP_FLAG,
-    f"{schema.MKID}/pixels",
-)
-
-
-@dataclass(frozen=True)
-class Source:
-    """What became of the words of one raw file (`second`: unix, in its name)."""
-
-    second: int
-    packets: int
-    kept: int
-    end_of_frame: int
-    outside_array: int
-    outside_window: int
-    without_header: int
-    spare_bytes: int
 
 
 class ObsFile:
@@ -77,6 +42,17 @@ class ObsFile:
         A photon file ("mkid-photons").
     mode : {'read', 'write'}
         The photon file itself is never written to. ``'write'`` allows actions that change the sidecar.
+
+    Attributes
+    ----------
+    path : Path
+    file_id, camera, baseline, software_version : str
+    start_unix : int
+    exposure_s, dead_time_us : float
+    n_photons : int
+    shape : (ncols, nrows)
+    flags : ndarray of uint32, shape (ncols, nrows)
+        Bits of `pipeline_core.flags`.
 
     Raises
     ------
@@ -90,6 +66,17 @@ class ObsFile:
     Notes
     -----
     To be used from the thread that made it. A context manager; `close` may be called twice.
+
+    The methods that select photons share these parameters and errors:
+
+    start, stop : float, optional
+        Seconds from the start of the observation, ``start <= time < stop``; default: all.
+    min_phase, max_phase : float, optional
+        Degrees, ``min_phase <= phase < max_phase``; default: all. Phases are negative.
+    ConfigError
+        Pixel outside the array, an impossible range or bin.
+    InputFormatError
+        Damaged file.
     """
 
     def __init__(self, path: Path | str, mode: str = "read") -> None:
@@ -97,12 +84,19 @@ class ObsFile:
             raise ConfigError(f"mode must be 'read' or 'write', not {mode!r}.")
         self.path = Path(path).expanduser()
         self._writable = _MODES[mode]
-        self._reader: PhotonReader | None = None
         self._recent: tuple[Pixel, npt.NDArray[np.void]] | None = None
-        self._h5 = open_readonly(self.path)
+        self._file = PhotonFile(self.path)
+        self.file_id = self._file.file_id
+        self.camera = self._file.camera
+        self.baseline = self._file.baseline
+        self.software_version = self._file.software_version
+        self.start_unix = self._file.start_unix
+        self.exposure_s = self._file.exposure_us / 1e6
+        self.dead_time_us = self._file.dead_time_us
+        self.n_photons = self._file.n_photons
+        self.shape = self._file.shape
+        self.flags = self._file.flags
         try:
-            with reading(self.path):
-                self._read_frame()
             self._sidecar_path = sidecar_path(self.path, self.file_id)
             self._sidecar = load_sidecar(self._sidecar_path, self.file_id)
         except BaseException:
@@ -121,104 +115,29 @@ class ObsFile:
 
     def close(self) -> None:
         """Release the file."""
-        if self._reader is not None:
-            self._reader.close()
-        if self._h5.isopen:
-            self._h5.close()
+        self._file.close()
 
     # --- what the file says -------------------------------------------------------------------
 
-    def _read_frame(self) -> None:
-        """Read everything but photons."""
-        h5, root = self._h5, self._h5.root
-        if attribute(root, "format") != schema.FORMAT:
-            raise _not_ours(self.path, h5)
-        version = attribute(root, "version")
-        if version not in schema.READABLE_VERSIONS:
-            raise SchemaVersionError(
-                f"{self.path} has photon-file version {version}; this program knows {schema.VERSION}. "
-                "Update the program."
-            )
-        missing = [name for name in _NEEDED if not has_node(h5, name)]
-        names = ("file_id", "camera", "start", "exposure", "baseline", "dead_time")
-        missing += [name for name in names if name not in attribute_names(root)]
-        if missing:
-            raise InputFormatError(
-                f"{self.path} is damaged: it has no {', '.join(missing)}. Convert the raw files again."
-            )
-        self.file_id = str(attribute(root, "file_id"))
-        self.camera = str(attribute(root, "camera"))
-        self.start_unix = int(attribute(root, "start") or 0)
-        self.exposure_s = float(attribute(root, "exposure") or 0)
-        self.baseline = str(attribute(root, "baseline"))
-        self.software_version = str(attribute(root, "software_version"))
-        self.dead_time_us = float(attribute(root, "dead_time") or 0)
-        self._exposure_us = round(self.exposure_s * 1e6)
-        self._table = h5.get_node(schema.PHOTON_TABLE)
-        self.n_photons = int(self._table.nrows)
-        self._start_row = read_array(h5, schema.INDEX_START)
-        self._stop_row = read_array(h5, schema.INDEX_STOP)
-        self.flags = read_array(h5, schema.BEAMMAP_FLAG).astype(np.uint32)
-        self._check_index()
-
-    def _check_index(self) -> None:
-        """Refuse an index that does not fit the table: reads would go astray."""
-        start, stop = self._start_row, self._stop_row
-        order = np.argsort(start.ravel(), kind="stable")
-        a, b = start.ravel()[order], stop.ravel()[order]
-        fits = (
-            start.shape == stop.shape == self.flags.shape
-            and start.ndim == 2
-            and start.size > 0
-            and bool((a <= b).all())
-            and int(a[0]) == 0
-            and bool((np.sort(b)[:-1] == np.sort(a)[1:]).all())
-            and int(b.max()) == self.n_photons
-        )
-        if not fits:
-            raise InputFormatError(
-                f"{self.path} is damaged: its pixel index does not fit its {self.n_photons} photons. Convert the raw "
-                "files again."
-            )
-
     @property
-    def shape(self) -> tuple[int, int]:
-        """(ncols, nrows)."""
-        ncols, nrows = self.flags.shape
-        return ncols, nrows
-
-    @cached_property
     def beammap(self) -> Beammap:
         """Resonator and beam-map code of every pixel."""
-        with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/pixels")
-        res_id = np.zeros(self.shape, np.uint32)
-        code = np.zeros(self.shape, np.uint8)
-        frequency = np.full(self.shape, np.nan)
-        x, y = rows["x"], rows["y"]
-        res_id[x, y], code[x, y], frequency[x, y] = rows["resID"], rows["code"], rows["frequency"]
-        return Beammap(res_id, code, frequency, str(self.path))
+        return self._file.beammap
 
-    @cached_property
+    @property
     def gaps_us(self) -> npt.NDArray[np.int64]:
         """Intervals without any packet, half-open, us; shape (n, 2)."""
-        with reading(self.path):
-            gaps: npt.NDArray[np.int64] = read_array(self._h5, schema.GAPS)
-        return gaps
+        return self._file.gaps_us
 
-    @cached_property
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The raw files it was made from, with what became of their words."""
-        with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/sources")
-        return tuple(Source(*(int(value) for value in row.item())) for row in rows)
+        return self._file.sources
 
-    @cached_property
+    @property
     def lost_packets(self) -> dict[int, int]:
         """Packets lost on the network, by board."""
-        with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/boards")
-        return {int(row["board"]): int(row["lost"]) for row in rows}
+        return self._file.lost_packets
 
     @property
     def is_wavelength_calibrated(self) -> bool:
@@ -234,14 +153,17 @@ class ObsFile:
         stop: float | None = None,
         min_wavelength: float | None = None,
         max_wavelength: float | None = None,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
     ) -> npt.NDArray[np.void]:
         """Return the photons of one pixel or several.
 
         Parameters
         ----------
         pixel : (x, y) or sequence of (x, y)
-        start, stop : float, optional
-            Seconds from the start of the observation, ``start <= time < stop``; default: all.
+        start, stop, min_phase, max_phase
+            See the class.
         min_wavelength, max_wavelength : float, optional
             nm; need a wavelength calibration.
 
@@ -254,12 +176,8 @@ class ObsFile:
 
         Raises
         ------
-        ConfigError
-            Pixel outside the array, or an impossible time range.
         CalibrationError
             If a wavelength range is asked for and no calibration is attached.
-        InputFormatError
-            Damaged file.
         """
         if min_wavelength is not None or max_wavelength is not None:
             raise CalibrationError(
@@ -267,12 +185,13 @@ class ObsFile:
                 "range open."
             )
         window = self._window(start, stop)
+        phases = _phase_range(min_phase, max_phase)
         if len(pixel) == 2 and not isinstance(pixel[0], Sequence):
-            return self._photons_of(self._checked(cast(Pixel, pixel)), window)
+            return self._photons_of(self._checked(cast(Pixel, pixel)), window, phases)
         parts = []
         for one in cast("Sequence[Pixel]", pixel):
             x, y = self._checked(one)
-            rows = self._photons_of((x, y), window)
+            rows = self._photons_of((x, y), window, phases)
             placed = np.empty(rows.size, [*rows.dtype.descr, ("x", "u2"), ("y", "u2")])
             for name in rows.dtype.names or ():
                 placed[name] = rows[name]
@@ -280,7 +199,7 @@ class ObsFile:
             parts.append(placed)
         if parts:
             return np.concatenate(parts)
-        return np.empty(0, [*self._photon_dtype(), ("x", "u2"), ("y", "u2")])
+        return np.empty(0, [*self._file.photon_dtype, ("x", "u2"), ("y", "u2")])
 
     def count_image(
         self,
@@ -288,13 +207,16 @@ class ObsFile:
         stop: float | None = None,
         exclude: int = 0,
         progress: Progress = silent,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
     ) -> npt.NDArray[np.int64]:
         """Count the photons of every pixel: raw counts, exact.
 
         Parameters
         ----------
-        start, stop : float, optional
-            Seconds from the start of the observation, half-open; default: all.
+        start, stop, min_phase, max_phase
+            See the class.
         exclude : int
             Flag bits; pixels with any of them count 0. Nothing by default.
         progress : Progress
@@ -303,22 +225,10 @@ class ObsFile:
         Returns
         -------
         ndarray of int64, shape (ncols, nrows)
-
-        Raises
-        ------
-        ConfigError
-            Impossible time range.
-        InputFormatError
-            Damaged file.
         """
         start_us, stop_us = self._window(start, stop)
-        if (start_us, stop_us) == (0, self._exposure_us):
-            image = self._stop_row - self._start_row
-        else:
-            counts = self._photon_reader().count_window(start_us, stop_us, progress)
-            image = np.empty(self._stop_row.size, np.int64)
-            image[self._order] = counts
-            image = image.reshape(self.shape)
+        phases = _phase_range(min_phase, max_phase)
+        image = self._file.count_window(start_us, stop_us, phases, progress)
         if exclude:
             image = np.where(self.flags & np.uint32(exclude), 0, image)
         return image
@@ -329,6 +239,9 @@ class ObsFile:
         bin_s: float = 0.01,
         start: float | None = None,
         stop: float | None = None,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
     ) -> LightCurve:
         """Bin one pixel's photons in time; see `LightCurve`.
 
@@ -337,23 +250,18 @@ class ObsFile:
         pixel : (x, y)
         bin_s : float
             Width of a bin in s; rounded to us. The last bin ends at `stop` and may be shorter.
-        start, stop : float, optional
-            As for `photons`.
-
-        Raises
-        ------
-        ConfigError
-            Pixel outside the array, impossible time range or bin.
-        InputFormatError
-            Damaged file.
+        start, stop, min_phase, max_phase
+            See the class. Photons of any phase make the pixel blind for the dead time.
         """
         start_us, stop_us = self._window(start, stop)
         edges = bin_edges_us(start_us, stop_us, bin_s)
+        phases = _phase_range(min_phase, max_phase)
         pixel = self._checked(pixel)
-        times = self._all_photons(pixel)["time"]
+        recorded = self._all_photons(pixel)
+        chosen = recorded[_inside(recorded["phase"], phases)]["time"]
         gaps = blind_intervals(self.gaps_us)
-        blind = blind_intervals(self.gaps_us, times, self.dead_time_us)
-        return light_curve(pixel, times, edges, round(bin_s * 1e6) / 1e6, gaps, blind)
+        blind = blind_intervals(self.gaps_us, recorded["time"], self.dead_time_us)
+        return light_curve(pixel, chosen, edges, round(bin_s * 1e6) / 1e6, gaps, blind)
 
     def intensity_histogram(
         self,
@@ -361,12 +269,18 @@ class ObsFile:
         bin_s: float = 0.01,
         start: float | None = None,
         stop: float | None = None,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
     ) -> IntensityHistogram:
         """Count how often a bin of `bin_s` held 0, 1, 2, ... photons; see `IntensityHistogram`.
 
-        Parameters and errors as for `light_curve`.
+        Parameters as for `light_curve`.
         """
-        return intensity_histogram(self.light_curve(pixel, bin_s, start, stop))
+        curve = self.light_curve(
+            pixel, bin_s, start, stop, min_phase=min_phase, max_phase=max_phase
+        )
+        return intensity_histogram(curve)
 
     def spectrum(
         self,
@@ -374,27 +288,24 @@ class ObsFile:
         start: float | None = None,
         stop: float | None = None,
         bin_deg: float = 1.0,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
     ) -> Spectrum:
         """Histogram one pixel's phases: the spectrum of a file that is not wavelength-calibrated.
 
         Parameters
         ----------
         pixel : (x, y)
-        start, stop : float, optional
-            As for `photons`.
+        start, stop, min_phase, max_phase
+            See the class.
         bin_deg : float
             Width of a bin in degrees; edges are its multiples.
-
-        Raises
-        ------
-        ConfigError
-            Pixel outside the array, impossible time range or bin.
-        InputFormatError
-            Damaged file.
         """
         pixel = self._checked(pixel)
-        phases = self._photons_of(pixel, self._window(start, stop))["phase"]
-        return phase_histogram(pixel, phases, bin_deg)
+        phases = _phase_range(min_phase, max_phase)
+        rows = self._photons_of(pixel, self._window(start, stop), phases)
+        return phase_histogram(pixel, rows["phase"], bin_deg)
 
     def live_time(
         self,
@@ -410,8 +321,8 @@ class ObsFile:
         ----------
         pixel : (x, y), optional
             Default: all pixels.
-        start, stop : float, optional
-            As for `photons`.
+        start, stop
+            See the class.
         dead_time : bool
             Whether the dead time after each photon counts as not alive. For one pixel it is exact; for the whole
             array, photons are taken to be at least a dead time apart and away from gaps and ends.
@@ -426,9 +337,8 @@ class ObsFile:
         dead_time_us = self.dead_time_us if dead_time else 0.0
         if pixel is not None:
             times = self._all_photons(self._checked(pixel))["time"]
-            return float(
-                live_time_us(edges, blind_intervals(self.gaps_us, times, dead_time_us))[0] / 1e6
-            )
+            blind = blind_intervals(self.gaps_us, times, dead_time_us)
+            return float(live_time_us(edges, blind)[0] / 1e6)
         open_us = float(live_time_us(edges, blind_intervals(self.gaps_us))[0])
         if not dead_time_us:
             return np.full(self.shape, open_us / 1e6)
@@ -477,19 +387,6 @@ class ObsFile:
 
     # --- helpers ------------------------------------------------------------------------------
 
-    @cached_property
-    def _order(self) -> npt.NDArray[np.int64]:
-        """Flat pixel indices in the order of the photon table."""
-        # pixels without photons may stand anywhere among equal rows
-        return np.lexsort((self._stop_row.ravel(), self._start_row.ravel())).astype(np.int64)
-
-    def _photon_reader(self) -> PhotonReader:
-        if not self._h5.isopen:
-            raise ConfigError(f"{self.path} has been closed. Open it again.")
-        if self._reader is None:
-            self._reader = PhotonReader(self.path, self._table, self._stop_row.ravel()[self._order])
-        return self._reader
-
     def _checked(self, pixel: Sequence[int]) -> Pixel:
         ncols, nrows = self.shape
         x, y = (int(v) for v in pixel)
@@ -503,46 +400,46 @@ class ObsFile:
         """Return a time range in us; it must be inside the observation and not empty."""
         begin = 0.0 if start is None else float(start)
         end = self.exposure_s if stop is None else float(stop)
-        if not (np.isfinite(begin) and np.isfinite(end)):
+        if not (math.isfinite(begin) and math.isfinite(end)):
             raise ConfigError("A time range needs numbers of seconds.")
         start_us, stop_us = round(begin * 1e6), round(end * 1e6)
-        if not 0 <= start_us < stop_us <= self._exposure_us:
+        if not 0 <= start_us < stop_us <= self._file.exposure_us:
             raise ConfigError(
                 f"Time range {begin:g} to {end:g} s: it must satisfy 0 <= start < stop <= {self.exposure_s:g} s."
             )
         return start_us, stop_us
 
-    def _photon_dtype(self) -> list[tuple[str, str]]:
-        return [*_PHOTON, ("baseline", "f4")] if self.baseline == "keep" else _PHOTON
-
     def _all_photons(self, pixel: Pixel) -> npt.NDArray[np.void]:
         """Return all photons of a pixel, read-only; the pixel asked for last is kept."""
-        if self._recent is not None and self._recent[0] == pixel:
-            return self._recent[1]
-        columns = (TIME, PHASE, BASELINE) if self.baseline == "keep" else (TIME, PHASE)
-        first, stop = int(self._start_row[pixel]), int(self._stop_row[pixel])
-        values = self._photon_reader().rows(first, stop, columns)
-        rows = np.empty(stop - first, self._photon_dtype())
-        rows["time"], rows["phase"] = values[0], values[1].view(np.float32)
-        rows["wavelength"], rows["weight"] = np.nan, 1.0
-        if self.baseline == "keep":
-            rows["baseline"] = values[2].view(np.float32)
-        rows.setflags(write=False)
-        self._recent = (pixel, rows)
-        return rows
+        if self._recent is None or self._recent[0] != pixel:
+            photons = self._file.photons(pixel)
+            photons.setflags(write=False)
+            self._recent = (pixel, photons)
+        return self._recent[1]
 
-    def _photons_of(self, pixel: Pixel, window: tuple[int, int]) -> npt.NDArray[np.void]:
+    def _photons_of(
+        self, pixel: Pixel, window: tuple[int, int], phases: tuple[float, float]
+    ) -> npt.NDArray[np.void]:
         rows = self._all_photons(pixel)
         first, stop = np.searchsorted(rows["time"], np.array(window, np.uint64))
-        return rows[first:stop].copy()
+        rows = rows[first:stop]
+        return rows[_inside(rows["phase"], phases)].copy()
 
 
-def _not_ours(path: Path, h5: object) -> InputFormatError:
-    """Explain what kind of HDF5 file this is, if not ours."""
-    older = any(name in h5 for name in ("/Photons", "/photons"))  # type: ignore[operator]
-    if older:
-        return InputFormatError(
-            f"{path} has the layout of an older program, which cannot be opened yet. Convert its raw .bin files with "
-            "'python -m pipeline_core convert'."
+def _phase_range(min_phase: float | None, max_phase: float | None) -> tuple[float, float]:
+    """Return a phase range in degrees, open where None; it must not be empty."""
+    low = -math.inf if min_phase is None else float(min_phase)
+    high = math.inf if max_phase is None else float(max_phase)
+    if not low < high:
+        raise ConfigError(
+            f"Phase range {low:g} to {high:g} deg: its beginning must be below its end."
         )
-    return InputFormatError(f"{path} is an HDF5 file, but holds no photons. Choose a photon file.")
+    return low, high
+
+
+def _inside(
+    phase_deg: npt.NDArray[np.float32], phases: tuple[float, float]
+) -> npt.NDArray[np.bool_]:
+    low, high = phases
+    exact = phase_deg.astype(np.float64)  # a float32 limit would not be the one asked for
+    return (exact >= low) & (exact < high)

@@ -116,12 +116,46 @@ def _count_window(
         p += 1
 
 
+@kernel
+def _count_phases(
+    planes: npt.NDArray[np.uint8],
+    rows_a_block: int,
+    row_bytes: int,
+    chunk_first: int,
+    stops: npt.NDArray[np.int64],
+    start_us: int,
+    stop_us: int,
+    low_deg: float,
+    high_deg: float,
+    phases: npt.NDArray[np.uint32],
+    counts: npt.NDArray[np.int64],
+) -> None:
+    """As `_count_window`, for photons with ``low_deg <= phase < high_deg``; `phases` is scratch."""
+    chunk_stop = min(chunk_first + CHUNK_ROWS, stops[-1])
+    p = np.searchsorted(stops, chunk_first, side="right")
+    row = chunk_first
+    while row < chunk_stop:
+        high = min(stops[p], chunk_stop)
+        low, high = row - chunk_first, high - chunk_first
+        a = _first_at_or_after(planes, rows_a_block, row_bytes, low, high, start_us)
+        b = _first_at_or_after(planes, rows_a_block, row_bytes, a, high, stop_us)
+        part = phases[: b - a]
+        _gather(planes, rows_a_block, row_bytes, 2, a, part)
+        inside = 0
+        for phase in part.view(np.float32):
+            inside += int((np.float64(phase) >= low_deg) & (np.float64(phase) < high_deg))
+        counts[p] += inside
+        row = chunk_first + high
+        p += 1
+
+
 class _Scratch:
     """Buffers of one thread: a chunk as stored, and its byte planes."""
 
     def __init__(self, row_bytes: int) -> None:
         self.stored = np.empty(0, np.uint8)
         self.planes = np.empty(row_bytes * CHUNK_ROWS, np.uint8)
+        self.phases = np.empty(CHUNK_ROWS, np.uint32)
 
     def room(self, size: int) -> npt.NDArray[np.uint8]:
         """Return the buffer for stored bytes, grown to `size`; its content survives."""
@@ -198,9 +232,13 @@ class PhotonReader:
         return out
 
     def count_window(
-        self, start_us: int, stop_us: int, progress: Progress = silent
+        self,
+        start_us: int,
+        stop_us: int,
+        phase_deg: tuple[float, float] = (-np.inf, np.inf),
+        progress: Progress = silent,
     ) -> npt.NDArray[np.int64]:
-        """Count each pixel's photons with ``start_us <= time < stop_us``, in photon-file order.
+        """Count each pixel's photons in half-open windows of time and phase, in photon-file order.
 
         Raises
         ------
@@ -211,22 +249,27 @@ class PhotonReader:
         n_chunks = -(-n_rows // CHUNK_ROWS)
         for chunk in range(n_chunks):
             self._place(chunk)  # PyTables is asked here, in the calling thread
+        any_phase = phase_deg == (-np.inf, np.inf)
         counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
 
         def scan(thread: int, chunks: range) -> None:
             scratch = self._scratch[thread]
             for chunk in chunks:
-                block = self._decode(chunk, TIME, scratch)
-                _count_window(
+                block = self._decode(chunk, TIME if any_phase else PHASE, scratch)
+                first = chunk * CHUNK_ROWS
+                where = (
                     scratch.planes,
                     block,
                     self._row_bytes,
-                    chunk * CHUNK_ROWS,
+                    first,
                     self._stops,
                     start_us,
                     stop_us,
-                    counts[thread],
                 )
+                if any_phase:
+                    _count_window(*where, counts[thread])
+                else:
+                    _count_phases(*where, *phase_deg, scratch.phases, counts[thread])
 
         with ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
             for first in range(0, n_chunks, _CHUNKS_A_STEP):

@@ -116,6 +116,50 @@ def test_windows_equal_a_count_by_hand(obs, observation, window):
     np.testing.assert_array_equal(mine, times[(times >= window[0]) & (times < window[1])])
 
 
+phases = st.tuples(st.floats(-160, 0), st.floats(-160, 0)).filter(lambda w: w[0] < w[1])
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(windows, phases)
+def test_phase_windows_equal_a_count_by_hand(obs, observation, window, phase):
+    start, stop = window[0] / 1e6, window[1] / 1e6
+    low, high = phase
+    selection = {"min_phase": low, "max_phase": high}
+    image = obs.count_image(start, stop, **selection)
+    for pixel, (times, counts) in observation[1].items():
+        # equal times may stand in any order here: look at each photon's own pair
+        degrees = np.array([float(phase_degrees(int(c))) for c in counts[:500]])
+        if times.size > 500:
+            continue
+        inside = (times >= window[0]) & (times < window[1]) & (degrees >= low) & (degrees < high)
+        assert image[pixel] == inside.sum()
+        assert obs.photons(pixel, start, stop, **selection).size == inside.sum()
+        assert obs.spectrum(pixel, start, stop, **selection).counts.sum() == inside.sum()
+        assert obs.light_curve(pixel, 0.5, start, stop, **selection).counts.sum() == inside.sum()
+    big = obs.photons((5, 1), start, stop)["phase"].astype(float)
+    assert image[5, 1] == ((big >= low) & (big < high)).sum()
+
+
+def test_phase_limits_are_half_open(obs):
+    phase = float(obs.photons((4, 2))["phase"][7])
+    assert obs.photons((4, 2), min_phase=phase, max_phase=np.nextafter(phase, 0)).size == 1
+    assert (
+        obs.count_image(min_phase=phase)[4, 2]
+        == 1 + obs.count_image(min_phase=np.nextafter(phase, 0))[4, 2]
+    )
+    with pytest.raises(ConfigError, match="below its end"):
+        obs.count_image(min_phase=-50, max_phase=-50)
+
+
+def test_dead_time_is_that_of_all_photons(obs):
+    every = obs.light_curve((5, 1), 0.5)
+    some = obs.light_curve((5, 1), 0.5, min_phase=-60)
+    np.testing.assert_array_equal(some.live_time_s, every.live_time_s)
+    assert (some.counts < every.counts).all()
+
+
 def test_windows_are_half_open(tmp_path):
     words = [header(1, 0, (START - YEAR_2020) * 2000), photon(1, 0, 100), photon(1, 0, 200)]
     write_words(tmp_path / f"{START}.bin", words)
@@ -303,9 +347,9 @@ def test_a_broken_chunk_is_named_and_other_pixels_still_read(observation, tmp_pa
     path = tmp_path / "broken.h5"
     data = bytearray(observation[0].read_bytes())
     with ObsFile(observation[0]) as obs:
-        offset, size = obs._photon_reader()._place(0)
-        first_pixel = tuple(np.argwhere(obs._start_row == 0)[0])
-        last_pixel = tuple(np.argwhere(obs._stop_row == obs.n_photons)[0])
+        offset, size = obs._file._photon_reader()._place(0)
+        first_pixel = tuple(np.argwhere(obs._file._start_row == 0)[0])
+        last_pixel = tuple(np.argwhere(obs._file._stop_row == obs.n_photons)[0])
     data[offset + 20 : offset + 24] = b"\xff\xff\xff\x00"  # length of the compressed stream
     path.write_bytes(data)
     with ObsFile(path) as obs:

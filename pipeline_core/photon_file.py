@@ -1,0 +1,267 @@
+"""What is stored in a photon file: read once, checked, handed out as values and photons.
+
+`ObsFile` is the face that people use; it has one of these inside. Times are integer microseconds here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tables
+
+from pipeline_core import schema
+from pipeline_core.beammap import Beammap
+from pipeline_core.errors import ConfigError, InputFormatError, SchemaVersionError
+from pipeline_core.hdf5 import (
+    attribute,
+    attribute_names,
+    has_node,
+    open_readonly,
+    read_array,
+    reading,
+)
+from pipeline_core.photon_reader import BASELINE, PHASE, TIME, PhotonReader
+from pipeline_core.progress import Progress, silent
+
+__all__ = ["PhotonFile", "Pixel", "Source"]
+
+Pixel = tuple[int, int]
+"""(x, y): column and row."""
+
+_PHOTON = [("time", "u4"), ("phase", "f4"), ("wavelength", "f4"), ("weight", "f4")]
+_ATTRIBUTES = ("file_id", "camera", "start", "exposure", "baseline", "dead_time")
+_NODES = (
+    schema.PHOTON_TABLE,
+    schema.INDEX_START,
+    schema.INDEX_STOP,
+    schema.BEAMMAP_MAP,
+    schema.BEAMMAP_FLAG,
+    f"{schema.MKID}/pixels",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What became of the words of one raw file (`second`: unix, in its name)."""
+
+    second: int
+    packets: int
+    kept: int
+    end_of_frame: int
+    outside_array: int
+    outside_window: int
+    without_header: int
+    spare_bytes: int
+
+
+class PhotonFile:
+    """An open photon file ("mkid-photons"). Opened for reading only; use from one thread.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    file_id, camera, baseline, software_version : str
+    start_unix, exposure_us, n_photons : int
+    dead_time_us : float
+    flags : ndarray of uint32, shape (ncols, nrows)
+
+    Raises
+    ------
+    InputFormatError
+        Missing, damaged, or no photon file; the message says which and what to do.
+    SchemaVersionError
+        Written by a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader: PhotonReader | None = None
+        self._h5 = open_readonly(path)
+        try:
+            with reading(path):
+                self._check_kind()
+                self._read_facts()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Release the file; may be called twice."""
+        if self._reader is not None:
+            self._reader.close()
+        if self._h5.isopen:
+            self._h5.close()
+
+    def _check_kind(self) -> None:
+        root = self._h5.root
+        if attribute(root, "format") != schema.FORMAT:
+            raise _not_ours(self.path, self._h5)
+        version = attribute(root, "version")
+        if version not in schema.READABLE_VERSIONS:
+            raise SchemaVersionError(
+                f"{self.path} has photon-file version {version}; this program knows {schema.VERSION}. "
+                "Update the program."
+            )
+        missing = [name for name in _NODES if not has_node(self._h5, name)]
+        missing += [name for name in _ATTRIBUTES if name not in attribute_names(root)]
+        if missing:
+            raise InputFormatError(
+                f"{self.path} is damaged: it has no {', '.join(missing)}. Convert the raw files again."
+            )
+
+    def _read_facts(self) -> None:
+        h5, root = self._h5, self._h5.root
+        self.file_id = str(attribute(root, "file_id"))
+        self.camera = str(attribute(root, "camera"))
+        self.start_unix = int(attribute(root, "start") or 0)
+        self.exposure_us = round(float(attribute(root, "exposure") or 0) * 1e6)
+        self.baseline = str(attribute(root, "baseline"))
+        self.software_version = str(attribute(root, "software_version"))
+        self.dead_time_us = float(attribute(root, "dead_time") or 0)
+        self._table = h5.get_node(schema.PHOTON_TABLE)
+        self.n_photons = int(self._table.nrows)
+        self._start_row = read_array(h5, schema.INDEX_START)
+        self._stop_row = read_array(h5, schema.INDEX_STOP)
+        self.flags = read_array(h5, schema.BEAMMAP_FLAG).astype(np.uint32)
+        self._check_index()
+        # pixels without photons may stand anywhere among equal rows
+        order = np.lexsort((self._stop_row.ravel(), self._start_row.ravel()))
+        self._order: npt.NDArray[np.int64] = order.astype(np.int64)
+
+    def _check_index(self) -> None:
+        """Refuse an index that does not fit the table: reads would go astray."""
+        start, stop = self._start_row, self._stop_row
+        a, b = np.sort(start, axis=None), np.sort(stop, axis=None)
+        fits = (
+            start.shape == stop.shape == self.flags.shape
+            and start.ndim == 2
+            and start.size > 0
+            and bool((start <= stop).all())
+            and int(a[0]) == 0
+            and bool((b[:-1] == a[1:]).all())
+            and int(b[-1]) == self.n_photons
+        )
+        if not fits:
+            raise InputFormatError(
+                f"{self.path} is damaged: its pixel index does not fit its {self.n_photons} photons. Convert the raw "
+                "files again."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ncols, nrows)."""
+        ncols, nrows = self.flags.shape
+        return ncols, nrows
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """All photons of every pixel, from the index alone; shape (ncols, nrows)."""
+        counts: npt.NDArray[np.int64] = self._stop_row - self._start_row
+        return counts
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether each photon's baseline was kept."""
+        return self.baseline == "keep"
+
+    @property
+    def photon_dtype(self) -> list[tuple[str, str]]:
+        """Fields of the photons that `photons` returns."""
+        return [*_PHOTON, ("baseline", "f4")] if self.has_baseline else _PHOTON
+
+    @cached_property
+    def beammap(self) -> Beammap:
+        """Resonator and beam-map code of every pixel."""
+        with reading(self.path):
+            rows = read_array(self._h5, f"{schema.MKID}/pixels")
+        res_id = np.zeros(self.shape, np.uint32)
+        code = np.zeros(self.shape, np.uint8)
+        frequency = np.full(self.shape, np.nan)
+        x, y = rows["x"], rows["y"]
+        res_id[x, y], code[x, y], frequency[x, y] = rows["resID"], rows["code"], rows["frequency"]
+        return Beammap(res_id, code, frequency, str(self.path))
+
+    @cached_property
+    def gaps_us(self) -> npt.NDArray[np.int64]:
+        """Intervals without any packet, half-open, us; shape (n, 2)."""
+        with reading(self.path):
+            gaps: npt.NDArray[np.int64] = read_array(self._h5, schema.GAPS)
+        return gaps
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """The raw files it was made from, with what became of their words."""
+        with reading(self.path):
+            rows = read_array(self._h5, f"{schema.MKID}/sources")
+        return tuple(Source(*(int(value) for value in row.item())) for row in rows)
+
+    @cached_property
+    def lost_packets(self) -> dict[int, int]:
+        """Packets lost on the network, by board."""
+        with reading(self.path):
+            rows = read_array(self._h5, f"{schema.MKID}/boards")
+        return {int(row["board"]): int(row["lost"]) for row in rows}
+
+    def photons(self, pixel: Pixel) -> npt.NDArray[np.void]:
+        """Return all photons of a pixel (inside the array), in order of time.
+
+        Raises
+        ------
+        InputFormatError
+            Damaged chunk.
+        """
+        columns = (TIME, PHASE, BASELINE) if self.has_baseline else (TIME, PHASE)
+        first, stop = int(self._start_row[pixel]), int(self._stop_row[pixel])
+        values = self._photon_reader().rows(first, stop, columns)
+        photons = np.empty(stop - first, self.photon_dtype)
+        photons["time"], photons["phase"] = values[0], values[1].view(np.float32)
+        photons["wavelength"], photons["weight"] = np.nan, 1.0
+        if self.has_baseline:
+            photons["baseline"] = values[2].view(np.float32)
+        return photons
+
+    def count_window(
+        self,
+        start_us: int,
+        stop_us: int,
+        phase_deg: tuple[float, float],
+        progress: Progress = silent,
+    ) -> npt.NDArray[np.int64]:
+        """Count each pixel's photons in half-open windows of time and phase; shape (ncols, nrows).
+
+        Raises
+        ------
+        InputFormatError
+            Damaged chunk.
+        """
+        all_times = (start_us, stop_us) == (0, self.exposure_us)
+        if all_times and phase_deg == (-np.inf, np.inf):
+            return self.counts
+        counts = self._photon_reader().count_window(start_us, stop_us, phase_deg, progress)
+        image = np.empty(self._stop_row.size, np.int64)
+        image[self._order] = counts
+        return image.reshape(self.shape)
+
+    def _photon_reader(self) -> PhotonReader:
+        if not self._h5.isopen:
+            raise ConfigError(f"{self.path} has been closed. Open it again.")
+        if self._reader is None:
+            self._reader = PhotonReader(self.path, self._table, self._stop_row.ravel()[self._order])
+        return self._reader
+
+
+def _not_ours(path: Path, h5: tables.File) -> InputFormatError:
+    """Explain what kind of HDF5 file this is, if not ours."""
+    if any(has_node(h5, name) for name in ("/Photons", "/photons")):
+        return InputFormatError(
+            f"{path} has the layout of an older program, which cannot be opened yet. Convert its raw .bin files with "
+            "'python -m pipeline_core convert'."
+        )
+    return InputFormatError(f"{path} is an HDF5 file, but holds no photons. Choose a photon file.")
