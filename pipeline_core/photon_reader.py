@@ -27,7 +27,7 @@ from pipeline_core.errors import InputFormatError
 from pipeline_core.hdf5 import no_pickles
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["BASELINE", "PHASE", "TIME", "PhotonReader"]
+__all__ = ["BASELINE", "PHASE", "TIME", "PhotonReader", "load_kernels"]
 
 # place of the columns in a row
 TIME, PHASE, BASELINE = 1, 2, 5
@@ -164,6 +164,21 @@ class _Scratch:
             grown[: self.stored.size] = self.stored
             self.stored = grown
         return self.stored
+
+
+def load_kernels() -> None:
+    """Load (at the very first time: compile) the kernels of a reader, so that its first answer is as fast as others.
+
+    The window calls it in the background after its start.
+    """
+    scratch = _Scratch(20)
+    nothing = np.empty(0, np.uint8)
+    no_rows = np.zeros(1, np.int64)
+    where = (scratch.planes, CHUNK_ROWS, 20)
+    decode_prefix(nothing, 20, 12, scratch.planes)
+    _gather(*where, TIME, 0, scratch.phases[:0])
+    _count_window(*where, 0, no_rows, 0, 1, no_rows)
+    _count_phases(*where, 0, no_rows, 0, 1, 0.0, 1.0, scratch.phases, no_rows)
 
 
 class PhotonReader:

@@ -181,9 +181,12 @@ class OpenFiles:
         self._last_token = 0
 
     def prepare(self, *, progress: Progress = silent) -> None:
-        """Import the core, so that the first file opens at once."""
+        """Import the core and load its kernels, so that the first file and the first click are answered at once."""
         import pipeline_core.display
         import pipeline_core.obsfile  # noqa: F401
+        from pipeline_core.photon_reader import load_kernels
+
+        load_kernels()
 
     def open(self, path: Path, *, progress: Progress = silent) -> FileFacts:
         """Open a file and return its facts; the handle opened before stays until `close_others`."""

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -404,6 +406,29 @@ def test_a_pickle_in_an_attribute_is_never_executed(observation, tmp_path):
     with tables.open_file(str(path)):  # the file was malicious indeed
         pass
     assert (tmp_path / "executed").exists()
+
+
+LOADING = """
+import sys
+from pipeline_core import ObsFile, photon_reader
+from pipeline_core.chunkcodec import decode_prefix
+photon_reader.load_kernels()
+names = ("_gather", "_count_window", "_count_phases")
+kernels = [decode_prefix, *(getattr(photon_reader, name) for name in names)]
+before = [len(kernel.signatures) for kernel in kernels]
+with ObsFile(sys.argv[1]) as obs:
+    obs.photons((1, 1))
+    obs.count_image(0.1, 0.2)
+    obs.count_image(0.1, 0.2, min_phase=-80.0)
+print(before, [len(kernel.signatures) for kernel in kernels])
+"""
+
+
+def test_loading_the_kernels_is_not_in_vain(observation):
+    """It must call them with the very types that reading does; in a process that has not read yet."""
+    command = [sys.executable, "-c", LOADING, str(observation[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[1, 1, 1, 1] [1, 1, 1, 1]"
 
 
 def test_plain_pytables_and_ours_agree(observation):
