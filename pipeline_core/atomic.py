@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,17 +14,46 @@ from pathlib import Path
 
 from pipeline_core.errors import OutputError
 
+logger = logging.getLogger(__name__)
+
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
+
 __all__ = ["part_path", "write_aside", "written_back"]
 
 
 def part_path(target: Path) -> Path:
-    """Return where this process writes `target` aside: beside it, named by target and process."""
-    return target.with_name(f"{target.name}.{os.getpid()}.part")
+    """Return where this process writes `target` aside: beside it, named by target, host and process."""
+    return target.with_name(f"{target.name}.{_HOST}.{os.getpid()}.part")
+
+
+def _remove_left_overs(target: Path) -> None:
+    """Remove what processes of this machine left behind that were killed while they wrote `target`."""
+    name = re.compile(rf"{re.escape(target.name)}\.{re.escape(_HOST)}\.(\d+)\.part")
+    with suppress(OSError):
+        for path in target.parent.iterdir():
+            match = name.fullmatch(path.name)
+            if match and not _is_running(int(match.group(1))):
+                logger.info("removed %s, left behind by a process that was killed", path)
+                path.unlink()
+
+
+def _is_running(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager
 def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[Path]:
     """Give a path to write to; on success it becomes `target`, on any error nothing is left.
+
+    What a process that was killed has left is removed by the next one that writes the same target.
 
     Parameters
     ----------
@@ -36,10 +68,15 @@ def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[P
     Raises
     ------
     OutputError
-        If the folder is missing or cannot be written, or `target` exists and must not be replaced.
+        If the folder is missing or cannot be written, the disk is full, or `target` exists and must not be replaced.
     """
+    if target.is_symlink():
+        target = target.resolve()
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder. Choose the name of a file.")
     if target.exists() and not replace:
         raise OutputError(_exists(target))
+    _remove_left_overs(target)
     part = part_path(target)
     try:
         part.touch(exist_ok=False)
@@ -56,11 +93,13 @@ def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[P
         yield part
         _finish(part, target, replace=replace, mode=mode)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(
                 f"The disk that holds {target.parent} is full. Free some space and try again."
             ) from error
-        raise
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror or error}. Check the disk."
+        ) from error
     finally:
         with suppress(FileNotFoundError):
             part.unlink()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import tables
 import tables.attributeset
 
-from pipeline_core.errors import InputFormatError
+from pipeline_core.errors import InputFormatError, OutputError
 
 __all__ = [
     "attribute",
@@ -25,9 +26,14 @@ __all__ = [
     "has_node",
     "no_pickles",
     "open_readonly",
+    "plain_node",
     "read_array",
     "reading",
+    "writing",
 ]
+
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 class _Guard(threading.local):
@@ -79,20 +85,33 @@ def open_readonly(path: Path) -> tables.File:
     if path.is_dir():
         raise InputFormatError(f"{path} is a folder. Choose a file in it.")
     try:
-        with path.open("rb"):
-            pass
+        with path.open("rb") as stream:
+            head = stream.read(len(_MAGIC))
     except OSError as error:
         raise InputFormatError(
             f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
         ) from error
+    if head != _MAGIC:
+        raise InputFormatError(_what_else(path, head))
     try:
         with no_pickles():
             return tables.open_file(str(path), "r", pytables_sys_attrs=False)
     except (tables.HDF5ExtError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise InputFormatError(
-            f"{path} is not an HDF5 file, or it was cut off while being written. Choose another file, or convert "
-            "the raw files again."
+            f"{path} is an HDF5 file, but damaged or cut off. Copy it again, or convert the raw files again."
         ) from error
+
+
+def _what_else(path: Path, head: bytes) -> str:
+    """Say what a file is that is not HDF5."""
+    if not head:
+        return f"{path} is empty. Choose another file, or convert the raw files again."
+    if path.suffix == ".bin":
+        return (
+            f"{path} is a raw file of one second. Convert it first: File > Convert .bin files..., or "
+            "'python -m pipeline_core convert'."
+        )
+    return f"{path} is not a photon file (not HDF5). Choose a file that ends in .h5."
 
 
 @contextlib.contextmanager
@@ -138,12 +157,46 @@ def attribute(node: Any, name: str) -> str | int | float | None:
     return None
 
 
-def read_array(h5: tables.File, name: str) -> Any:
-    """Read a whole array or table.
+def plain_node(h5: tables.File, name: str) -> Any:
+    """Return an array or table of the file; anything else (a VLArray may hold pickled objects) is refused.
 
     Raises
     ------
     tables.NoSuchNodeError, tables.HDF5ExtError
         See `reading`.
+    InputFormatError
+        If it is neither an array nor a table.
     """
-    return h5.get_node(name).read()
+    node = h5.get_node(name)
+    if not isinstance(node, (tables.Array, tables.Table)):
+        raise InputFormatError(
+            f"{h5.filename} is damaged: {name} is not a plain array. Convert the raw files again."
+        )
+    return node
+
+
+def read_array(h5: tables.File, name: str) -> Any:
+    """Read a whole array or table; errors as for `plain_node`."""
+    return plain_node(h5, name).read()
+
+
+@contextlib.contextmanager
+def writing(path: Path, title: str) -> Iterator[tables.File]:
+    """Open a new HDF5 file for writing, and close it whatever happens.
+
+    Raises
+    ------
+    OutputError
+        If HDF5 fails, most likely because the disk is full.
+    """
+    try:
+        h5 = tables.open_file(str(path), "w", title=title)
+        try:
+            yield h5
+        finally:
+            h5.close()
+    except tables.HDF5ExtError as error:
+        free = shutil.disk_usage(path.parent).free / 1e6
+        raise OutputError(
+            f"{path} cannot be written; its disk has {free:.0f} MB free. Free some space or choose another folder."
+        ) from error

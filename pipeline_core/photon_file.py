@@ -21,6 +21,7 @@ from pipeline_core.hdf5 import (
     attribute_names,
     has_node,
     open_readonly,
+    plain_node,
     read_array,
     reading,
 )
@@ -81,9 +82,9 @@ class PhotonFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.absolute()
         self._reader: PhotonReader | None = None
-        self._h5 = open_readonly(path)
+        self._h5 = open_readonly(self.path)
         try:
             with reading(path):
                 self._check_kind()
@@ -120,12 +121,17 @@ class PhotonFile:
         h5, root = self._h5, self._h5.root
         self.file_id = str(attribute(root, "file_id"))
         self.camera = str(attribute(root, "camera"))
-        self.start_unix = int(attribute(root, "start") or 0)
-        self.exposure_us = round(float(attribute(root, "exposure") or 0) * 1e6)
+        self.start_unix = int(self._number("start"))
+        self.exposure_us = round(self._number("exposure") * 1e6)
         self.baseline = str(attribute(root, "baseline"))
         self.software_version = str(attribute(root, "software_version"))
-        self.dead_time_us = float(attribute(root, "dead_time") or 0)
-        self._table = h5.get_node(schema.PHOTON_TABLE)
+        self.dead_time_us = self._number("dead_time")
+        self._table = plain_node(h5, schema.PHOTON_TABLE)
+        if self._table.dtype != schema.photon_dtype(with_baseline=self.has_baseline):
+            raise InputFormatError(
+                f"{self.path} is damaged: its photon table has other columns than format {schema.FORMAT}. Convert the "
+                "raw files again."
+            )
         self.n_photons = int(self._table.nrows)
         self._start_row = read_array(h5, schema.INDEX_START)
         self._stop_row = read_array(h5, schema.INDEX_STOP)
@@ -134,6 +140,15 @@ class PhotonFile:
         # pixels without photons may stand anywhere among equal rows
         order = np.lexsort((self._stop_row.ravel(), self._start_row.ravel()))
         self._order: npt.NDArray[np.int64] = order.astype(np.int64)
+        self._reader = PhotonReader(self.path, self._table, self._stop_row.ravel()[self._order])
+
+    def _number(self, name: str) -> float:
+        value = attribute(self._h5.root, name)
+        if not isinstance(value, (int, float)):
+            raise InputFormatError(
+                f"{self.path} is damaged: its attribute {name} is no number. Convert the raw files again."
+            )
+        return value
 
     def _check_index(self) -> None:
         """Refuse an index that does not fit the table: reads would go astray."""
@@ -250,10 +265,8 @@ class PhotonFile:
         return image.reshape(self.shape)
 
     def _photon_reader(self) -> PhotonReader:
-        if not self._h5.isopen:
+        if self._reader is None or not self._h5.isopen:
             raise ConfigError(f"{self.path} has been closed. Open it again.")
-        if self._reader is None:
-            self._reader = PhotonReader(self.path, self._table, self._stop_row.ravel()[self._order])
         return self._reader
 
 

@@ -7,6 +7,7 @@ Chunks of a kind that is not decoded here are read through PyTables.
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -200,14 +201,33 @@ class PhotonReader:
         self._stops = stops
         self._row_bytes = int(table.dtype.itemsize)
         self._names = table.dtype.names or ()
-        self._own_layout = int(table.chunkshape[0]) == CHUNK_ROWS
+        # anything else is left to PyTables, chunk by chunk, one at a time
+        self._own_layout = table.chunkshape == (CHUNK_ROWS,) and str(
+            table.filters.complib
+        ).startswith("blosc:")
+        self._hdf5 = threading.Lock()
         self._places: dict[int, tuple[int, int]] = {}
         self._scratch = [_Scratch(self._row_bytes) for _ in range(_SCAN_THREADS)]
         self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
-        self._fd = os.open(path, os.O_RDONLY)
+        self._fd = self._open_same(path, table)
         if hasattr(os, "posix_fadvise"):
             # read-ahead would fetch what is skipped
             os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_RANDOM)
+
+    @staticmethod
+    def _open_same(path: Path, table: tables.Table) -> int:
+        """Open the very file that HDF5 has open: another one may have taken its name."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise InputFormatError(
+                f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
+            ) from error
+        mine, theirs = os.fstat(descriptor), os.fstat(table._v_file.fileno())
+        if (mine.st_dev, mine.st_ino) != (theirs.st_dev, theirs.st_ino):
+            os.close(descriptor)
+            raise InputFormatError(f"{path} was replaced while it was being opened. Open it again.")
+        return descriptor
 
     def close(self) -> None:
         """Close the plain handle (the table belongs to the caller)."""
@@ -348,7 +368,7 @@ class PhotonReader:
         """Let PyTables read the chunk, and lay it out as a single block of byte planes."""
         first = chunk * CHUNK_ROWS
         try:
-            with no_pickles():
+            with self._hdf5, no_pickles():
                 rows = self._table.read(first, min(first + CHUNK_ROWS, self._table.nrows))
         except (tables.HDF5ExtError, OSError) as error:
             raise self._damaged(chunk) from error

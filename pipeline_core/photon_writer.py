@@ -6,7 +6,6 @@ caller's business (`pipeline_core.atomic`).
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import uuid
@@ -26,6 +25,7 @@ from pipeline_core.beammap import Beammap, camera_name
 from pipeline_core.chunkcodec import CHUNK_ROWS, encode_chunk, encoded_bound
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAG_NAMES, FLAGS
+from pipeline_core.hdf5 import writing
 from pipeline_core.photonruns import Batch
 from pipeline_core.progress import Progress
 from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
@@ -106,7 +106,7 @@ def write_photon_file(
         Number of pixels whose photons had to be put in order of time.
     """
     keep = content.baseline_mode == "keep"
-    with _opened(path) as h5:
+    with writing(path, "MKID Photon File") as h5:
         _write_frame(h5, content)
         table = h5.create_table(
             "/Photons",
@@ -121,16 +121,6 @@ def write_photon_file(
         repaired = _write_rows(table, content, batches, progress)
         h5.flush()
     return repaired
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tables.File]:
-    """Open an HDF5 file for writing, and close it whatever happens."""
-    h5 = tables.open_file(str(path), "w", title="MKID Photon File")
-    try:
-        yield h5
-    finally:
-        h5.close()
 
 
 def _write_frame(h5: tables.File, content: PhotonFileContent) -> None:

@@ -16,6 +16,7 @@ from pipeline_core.rawwords import (
     FAKE_PHOTON,
     FRAME_MASK,
     FRAME_SHIFT,
+    HEADER_MARK,
     TICKS_PER_SECOND,
     TIME_MASK,
     TIMESTAMP_MASK,
@@ -33,6 +34,7 @@ __all__ = [
     "N_TALLIES",
     "OUTSIDE_ARRAY",
     "OUTSIDE_WINDOW",
+    "UNDATED",
     "WITHOUT_HEADER",
     "count_headers",
     "count_photons",
@@ -58,7 +60,7 @@ def count_headers(words: npt.NDArray[np.uint64]) -> int:
     count = 0
     for word in words:
         # the first byte of a big-endian word is the lowest of what a little-endian machine reads
-        count += (word & np.uint64(0xFF)) == np.uint64(0xFF)
+        count += (word & np.uint64(0xFF)) == np.uint64(HEADER_MARK)
     return count
 
 
@@ -77,7 +79,7 @@ def find_packets(
     """
     n = 0
     for i in range(words.size):
-        if (words[i] & np.uint64(0xFF)) == np.uint64(0xFF):
+        if (words[i] & np.uint64(0xFF)) == np.uint64(HEADER_MARK):
             word = swap_bytes(words[i])
             index[n] = first + i
             ticks[n] = np.int64(word & np.uint64(TIMESTAMP_MASK))
@@ -133,14 +135,16 @@ def follow_frames(
     time_us: npt.NDArray[np.int64],
     exposure_us: int,
     last_frame: npt.NDArray[np.int64],
+    newest_us: npt.NDArray[np.int64],
     packets: npt.NDArray[np.int64],
     lost: npt.NDArray[np.int64],
     seen: npt.NDArray[np.bool_],
 ) -> None:
     """Count packets and lost packets of each board inside the window, and mark the ticks seen.
 
-    A board numbers its packets modulo 4096. A step back by less than half of that is a packet that came
-    late: it had been counted as lost.
+    A board numbers its packets modulo 4096 and sends about one a tick. A large step that does not go forward in
+    time is a packet that came late: it had been counted as lost. Over a long silence, as many rounds of 4096 are
+    added as bring the number of packets nearest to that of ticks.
 
     Parameters
     ----------
@@ -148,13 +152,14 @@ def follow_frames(
         Of each packet, in arrival order.
     exposure_us : int
         Length of the window.
-    last_frame : ndarray of int64, shape (256,)
-        Newest frame of each board so far, -1 for none. Updated in place.
+    last_frame, newest_us : ndarrays of int64, shape (256,)
+        Newest frame of each board so far (-1 for none) and its time. Updated in place.
     packets, lost : ndarrays of int64, shape (256,)
         Updated in place.
     seen : ndarray of bool
         One a tick of 0.5 ms of the window: was there a packet of any board? Updated in place.
     """
+    frames = FRAME_MASK + 1
     for i in range(board.size):
         b = board[i]
         f = np.int64(frame[i])
@@ -164,17 +169,19 @@ def follow_frames(
             seen[time_us[i] // US_PER_TICK] = True
         if last_frame[b] < 0:
             last_frame[b] = f
+            newest_us[b] = time_us[i]
             continue
         step = (f - last_frame[b]) & FRAME_MASK
-        if step == 0:
-            continue
-        if step > FRAME_MASK // 2:
+        silent_ticks = (time_us[i] - newest_us[b]) // US_PER_TICK
+        if step > FRAME_MASK // 2 and silent_ticks <= 0:
             if inside and lost[b] > 0:
                 lost[b] -= 1
             continue
-        if inside:
+        step += max((silent_ticks - step + frames // 2) // frames, 0) * frames
+        if inside and step > 1:
             lost[b] += step - 1
         last_frame[b] = f
+        newest_us[b] = max(newest_us[b], time_us[i])
 
 
 @kernel

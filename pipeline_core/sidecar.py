@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tables
 
 from pipeline_core import __version__, schema
 from pipeline_core.atomic import write_aside
@@ -28,7 +27,7 @@ from pipeline_core.errors import (
     SchemaVersionError,
     SidecarConflictError,
 )
-from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading
+from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading, writing
 
 __all__ = ["Action", "Sidecar", "load_sidecar", "save_sidecar", "sidecar_path"]
 
@@ -112,10 +111,13 @@ def sidecar_path(photon_file: Path, file_id: str) -> Path:
     Beside the photon file; where that folder is read-only, in the user's data folder.
     """
     beside = photon_file.with_name(f"{photon_file.stem}{schema.SIDECAR_ENDING}")
-    if beside.exists() or os.access(photon_file.parent, os.W_OK):
-        return beside
     data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data_home) / "quicklook" / "sidecars" / f"{file_id}{schema.SIDECAR_ENDING}"
+    elsewhere = Path(data_home) / "quicklook" / "sidecars" / f"{file_id}{schema.SIDECAR_ENDING}"
+    if beside.exists():
+        return beside
+    if elsewhere.exists() or not os.access(photon_file.parent, os.W_OK):
+        return elsewhere
+    return beside
 
 
 def load_sidecar(path: Path, file_id: str) -> Sidecar:
@@ -202,8 +204,7 @@ def _write(path: Path, sidecar: Sidecar) -> None:
         row["time"], row["undone"] = action.time, action.undone
         for name in ("action", "kind", "detail", "software"):
             row[name] = getattr(action, name).encode()
-    h5 = tables.open_file(str(path), "w", title="MKID calibration sidecar")
-    try:
+    with writing(path, "MKID calibration sidecar") as h5:
         attributes = h5.root._v_attrs
         attributes.format = schema.SIDECAR_FORMAT
         attributes.version = np.int64(schema.SIDECAR_VERSION)
@@ -212,8 +213,6 @@ def _write(path: Path, sidecar: Sidecar) -> None:
         attributes.revision = np.int64(sidecar.revision)
         h5.create_table("/", "history", schema.HISTORY_DTYPE, "one row an action").append(rows)
         h5.create_group("/", "slots", "calibrations attached: none yet")
-    finally:
-        h5.close()
 
 
 @contextlib.contextmanager

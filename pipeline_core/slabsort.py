@@ -18,9 +18,19 @@ from pipeline_core import rawkernels, schema
 from pipeline_core.beammap import Beammap
 from pipeline_core.binfile import SLABS_HELD, Segment, Slab
 from pipeline_core.photonruns import RunStore
-from pipeline_core.rawwords import BASELINE_BITS, PIXEL_BITS, US_PER_TICK
+from pipeline_core.rawwords import (
+    BASELINE_BITS,
+    FAKE_PHOTON,
+    MAX_PHOTONS_PER_PACKET,
+    PIXEL_BITS,
+    US_PER_TICK,
+    Y_SHIFT,
+)
 
 __all__ = ["Books", "SlabSorter"]
+
+_MOST_WORDS = MAX_PHOTONS_PER_PACKET + 1
+"""Words of a packet behind its header: photons, and perhaps an end-of-frame marker."""
 
 GAP_TICKS = 200
 """Boards send a packet at least every 0.5 ms; silence of all of them for 100 ms is a gap."""
@@ -120,13 +130,17 @@ class SlabSorter:
         by_coordinates = np.full((1024, 1024), self._n_pixels, np.int32)
         by_coordinates[:ncols, :nrows] = rank.reshape(ncols, nrows)
         self._rank = by_coordinates.reshape(1 << PIXEL_BITS)
+        # a photon there could not be told from an end-of-frame marker
+        self._rank[FAKE_PHOTON >> Y_SHIFT] = self._n_pixels
         self._sources: list[npt.NDArray[np.int64]] = []
         self._last_frame = np.full(256, -1, np.int64)
+        self._newest_us = np.zeros(256, np.int64)
         self._packets = np.zeros(256, np.int64)
         self._lost = np.zeros(256, np.int64)
         self._seen = np.zeros(self._exposure_us // US_PER_TICK, bool)
         self._baseline_histogram = np.zeros(1 << BASELINE_BITS, np.int64)
         self._carried_us = int(rawkernels.UNDATED)
+        self._carried_words = 0
         self._last_second = -1
         self._nearest_us: int | None = None
 
@@ -199,6 +213,9 @@ class SlabSorter:
         adjacent = segment.second == self._last_second + 1
         if segment.opens_file and not adjacent:
             self._carried_us = int(rawkernels.UNDATED)
+            self._last_frame[
+                :
+            ] = -1  # what was sent in a second without a file is not lost on the network
         times[0] = self._carried_us
         rawkernels.date_packets(
             ticks, segment.second, _year_starts(segment.second), self._start, times[1:]
@@ -209,16 +226,22 @@ class SlabSorter:
             times[1:],
             self._exposure_us,
             self._last_frame,
+            self._newest_us,
             self._packets,
             self._lost,
             self._seen,
         )
         begin = np.concatenate(([segment.first], index + 1))
         end = np.concatenate((index, [segment.stop]))
+        carried_words = self._carried_words
         self._carried_us = int(times[-1])
+        self._carried_words = int(end[-1] - begin[-1]) + (carried_words if n == 0 else 0)
         self._last_second = segment.second
         if n:
             self._note_nearest(times[1:])
+        room = np.full(times.size, _MOST_WORDS)
+        room[0] -= min(carried_words, _MOST_WORDS)
+        begin, end, times = _cut_long_packets(begin, end, times, room)
         return _Packets(segment.second, segment.spare_bytes, begin, end, times, n)
 
     def _note_nearest(self, times: npt.NDArray[np.int64]) -> None:
@@ -260,6 +283,32 @@ class SlabSorter:
                 row[name] = value
             row["second"] = second
         return rows
+
+
+def _cut_long_packets(
+    begin: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+    times: npt.NDArray[np.int64],
+    room: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Take from packets the words beyond what the firmware puts into one: their header was lost, and their time.
+
+    `room` is how many words each packet may have here. Returns begin, end and times with the cut-off words behind all
+    others, as packets without a time.
+    """
+    long = np.flatnonzero((end - begin > room) & (times != rawkernels.UNDATED))
+    if not long.size:
+        return begin, end, times
+    cut = begin[long] + room[long]
+    rest_end = end[long]
+    end = end.copy()
+    end[long] = cut
+    undated = np.full(long.size, rawkernels.UNDATED)
+    return (
+        np.concatenate((begin, cut)),
+        np.concatenate((end, rest_end)),
+        np.concatenate((times, undated)),
+    )
 
 
 def _gaps(seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

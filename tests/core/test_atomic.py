@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -16,6 +18,14 @@ def test_appears_whole_with_its_permissions(tmp_path):
     assert target.read_text() == "whole"
     assert target.stat().st_mode & 0o777 == 0o444
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_other_trouble_of_the_disk_is_told(tmp_path):
+    with (
+        pytest.raises(OutputError, match="Input/output error"),
+        write_aside(tmp_path / "a", replace=False),
+    ):
+        raise OSError(5, "Input/output error")
 
 
 @pytest.mark.parametrize("error", [ValueError, OperationCancelled, KeyboardInterrupt])
@@ -50,6 +60,33 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
         target.write_text("theirs")
     assert target.read_text() == "theirs"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_left_overs_of_killed_processes_are_removed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    dead, alive, mine = int(done.stdout), os.getppid(), part_path(tmp_path / "a")
+    host = mine.name.split(".")[1]
+    for name in (f"a.{host}.{dead}.part", f"b.{host}.{dead}.part", f"a.elsewhere.{dead}.part"):
+        (tmp_path / name).touch()
+    (tmp_path / f"a.{host}.{alive}.part").touch()
+    with write_aside(tmp_path / "a", replace=False) as part:
+        part.write_text("whole")
+    left = sorted(p.name for p in tmp_path.iterdir())
+    assert f"a.{host}.{dead}.part" not in left
+    assert len(left) == 4  # another target, another machine, and a running process are left alone
+
+
+def test_targets_that_are_links_or_folders(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with write_aside(tmp_path / "link", replace=True) as part:
+        part.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    with pytest.raises(OutputError, match="is a folder"), write_aside(tmp_path, replace=True):
+        pass
 
 
 def test_a_growing_file_is_sent_to_the_disk_and_errors_are_told(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -214,8 +215,9 @@ def test_lost_packets_are_counted_per_board(tmp_path):
     }
     words = []
     for board, numbers in frames.items():
-        for k, frame in enumerate(numbers):
-            words += [header(board, frame, t + k), photon(0, 0, 5), FAKE]
+        for frame in numbers:  # one packet a tick, as long as all is well
+            tick = (frame - numbers[0]) % 4096
+            words += [header(board, frame, t + tick), photon(0, 0, 5), FAKE]
     write_words(tmp_path / f"{START}.bin", words)
     summary = convert(settings_for(tmp_path))
     assert summary.lost_packets == {112: 3, 120: 1, 121: 0}
@@ -223,6 +225,50 @@ def test_lost_packets_are_counted_per_board(tmp_path):
     with ObsFile(summary.path) as obs:
         assert obs.lost_packets == {112: 3, 120: 1, 121: 0}
         assert obs.sources[0].packets == 10
+
+
+@pytest.mark.parametrize("loss", [1, 2000, 2047, 2048, 2100, 3000, 4000, 4095, 4096, 9000])
+def test_a_long_loss_hides_no_other_one(tmp_path, loss):
+    t = ticks_of(START)
+    numbers = [0, 1, 502, 503, 504 + loss, 505 + loss, 507 + loss]  # 500 lost, then many, then one
+    words = [w for k in numbers for w in (header(7, k, t + k), photon(0, 0, 5))]
+    write_words(tmp_path / f"{START}.bin", words)
+    summary = convert(settings_for(tmp_path, duration=6))
+    assert summary.lost_packets == {7: 500 + loss + 1}
+
+
+def test_seconds_without_a_file_are_not_lost_packets(tmp_path):
+    for second, frame in ((START, 100), (START + 3, 2000), (START + 4, 4000)):
+        words = [header(7, frame, ticks_of(second)), photon(0, 0, 5)]
+        write_words(tmp_path / f"{second}.bin", words)
+    summary = convert(settings_for(tmp_path, duration=5))
+    assert summary.lost_packets == {7: 1999}  # between the last two
+    assert summary.missing_seconds == (START + 1, START + 2)
+
+
+def test_photons_behind_a_lost_header_are_not_given_a_wrong_time(tmp_path):
+    t = ticks_of(START)
+    words = [header(7, 0, t), *(photon(1, 1, k) for k in range(250)), header(7, 1, t + 1)]
+    words += [photon(1, 1, 3)] * 101
+    write_words(tmp_path / f"{START}.bin", words)
+    for slab_words in (37, 101, 102, 5000):
+        with pytest.MonkeyPatch.context() as patch:
+            sized = functools.partial(binfile.stream_slabs, slab_words=slab_words)
+            patch.setattr(convert_module, "stream_slabs", sized)
+            summary = convert(settings_for(tmp_path, overwrite=True))
+        # 100 photons and a marker fit into a packet
+        assert summary.dropped["without_header"] == 149
+        assert photons_of(summary.path, (1, 1)).size == 202
+
+
+def test_end_of_frame_markers_are_no_photons_of_the_largest_array(tmp_path):
+    words = [header(7, 0, ticks_of(START) - 1), *[FAKE] * 3, header(7, 1, ticks_of(START))]
+    words += [photon(511, 1022, 1), *[FAKE] * 2]
+    write_words(tmp_path / f"{START}.bin", words)
+    beammap = Beammap.design((512, 1024), feedlines=1)
+    summary = convert(settings_for(tmp_path, beammap=beammap))
+    assert summary.n_photons == 1
+    assert summary.dropped["end_of_frame"] == 5
 
 
 def test_photons_out_of_order_are_sorted_and_equal_times_keep_arrival_order(tmp_path):
