@@ -162,8 +162,8 @@ def read_beammap(path: Path | str, shape: tuple[int, int] | None = None) -> Beam
         Lines ``resID flag x y`` with an optional fifth column, the resonance frequency in MHz.
         ``#`` starts a comment.
     shape : (ncols, nrows), optional
-        Default: the camera with as many pixels as the file has lines, else the smallest camera
-        or rectangle that holds every coordinate.
+        Default: the rectangle that the coordinates fill, else the camera with as many pixels as the file
+        has lines, else the smallest camera that holds all coordinates of a map that is not tiny.
 
     Raises
     ------
@@ -260,6 +260,8 @@ def _refuse(
 def _guess_shape(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> tuple[int, int]:
     needed = int(x.max()) + 1, int(y.max()) + 1
     fitting = [s for s in CAMERAS.values() if needed[0] <= s[0] and needed[1] <= s[1]]
+    if needed[0] * needed[1] == x.size:
+        return needed
     for shape in CAMERAS.values():
         if shape in fitting and shape[0] * shape[1] == x.size:
             return shape

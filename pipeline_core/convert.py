@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ DEAD_TIME_US = 10.0
 RUN_MEMORY_BYTES = 900_000_000
 BATCH_PHOTONS = 1 << 20
 _SORTERS = 2
+_SUSPICIOUS = 0.2
+"""Above this share of silent good pixels, or of words outside the array, the beam map is doubted."""
 
 DROP_REASONS = ("end_of_frame", "outside_array", "outside_window", "without_header")
 """Why a photon word is no photon of the observation; columns of `schema.SOURCE_DTYPE`."""
@@ -92,11 +95,12 @@ class ConvertSettings:
             object.__setattr__(self, "beammap", Path(self.beammap).expanduser())
         for name in ("start", "duration"):
             value = getattr(self, name)
-            if isinstance(value, bool) or value != int(value):
+            whole = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
+            if isinstance(value, bool) or not whole:
                 raise ConfigError(f"{name} must be a whole number of seconds, not {value!r}.")
             object.__setattr__(self, name, int(value))
-        if self.start < 0:
-            raise ConfigError(f"start must be a unix second, not {self.start}.")
+        if not 0 <= self.start < 2**31:
+            raise ConfigError(f"start must be a unix second below 2**31, not {self.start}.")
         if self.duration < 1:
             raise ConfigError(f"duration must be at least 1 s, not {self.duration}.")
         if self.duration > MAX_DURATION_S:
@@ -104,8 +108,10 @@ class ConvertSettings:
                 f"duration {self.duration} s is more than {MAX_DURATION_S} s, the range of a 32-bit time in "
                 "microseconds. Convert it in parts, each with its own start and output."
             )
-        if self.out.suffix != ".h5":
-            raise ConfigError(f"{self.out}: the name of a photon file must end in .h5.")
+        if self.out.suffix != ".h5" or self.out.name.endswith(schema.SIDECAR_ENDING):
+            raise ConfigError(
+                f"{self.out}: the name of a photon file must end in .h5, not in {schema.SIDECAR_ENDING}."
+            )
         if self.baseline not in schema.BASELINE_MODES:
             raise ConfigError(
                 f"baseline must be one of {', '.join(schema.BASELINE_MODES)}, not {self.baseline!r}."
@@ -127,7 +133,10 @@ class ConvertSettings:
 
 @dataclass(frozen=True)
 class ConversionSummary:
-    """What a conversion did. `dropped` counts words by reason; every word is kept or in there."""
+    """What a conversion did. `dropped` counts words by reason; every word is kept or in there.
+
+    `warnings` are sentences about what may be wrong with the result.
+    """
 
     path: Path
     n_photons: int
@@ -138,6 +147,7 @@ class ConversionSummary:
     missing_seconds: tuple[int, ...]
     repaired_pixels: int
     seconds: float
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> tuple[str, ...]:
         """Return the summary for people."""
@@ -189,7 +199,7 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     ----------
     settings : ConvertSettings
     progress : Progress
-        Called at least every 100 ms; raising `OperationCancelled` from it leaves nothing behind.
+        Called about every 50 ms; raising `OperationCancelled` from it leaves nothing behind.
 
     Returns
     -------
@@ -210,7 +220,9 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     _refuse_to_orphan(settings.out)
     folder = scan_folder(settings.bin_dir)
     seconds = folder.covering(settings.start, settings.duration)
-    total_bytes = _check_space(folder, seconds, settings.out)
+    total_bytes = _check_space(
+        folder, seconds, settings.out, keeps_baseline=settings.baseline == "keep"
+    )
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
         with RunStore(beammap.code.size, settings.out.parent, RUN_MEMORY_BYTES) as runs:
             reading = part_of(progress, 0.0, 0.6, "reading raw files")
@@ -295,7 +307,34 @@ def _summary(
         missing_seconds=tuple(s for s in wanted if s not in present),
         repaired_pixels=repaired,
         seconds=elapsed_s,
+        warnings=_warnings(content),
     )
+
+
+def _warnings(content: PhotonFileContent) -> tuple[str, ...]:
+    """Say what a person should know before trusting the file."""
+    found = []
+    missing_s = float(np.diff(content.gaps_us, axis=1).sum()) / 1e6
+    if missing_s:
+        found.append(
+            f"There are no data for {missing_s:.1f} of {content.exposure_s} s: rates are per second with data."
+        )
+    order = content.beammap.photon_order()
+    good = content.beammap.code.ravel()[order] == 0
+    silent = int(np.count_nonzero(good & (content.counts == 0)))
+    if silent > _SUSPICIOUS * max(int(np.count_nonzero(good)), 1):
+        found.append(
+            f"{silent:,} of {np.count_nonzero(good):,} pixels that the beam map calls good recorded no photon: "
+            "is it the map of this camera and night?"
+        )
+    outside = int(content.sources["outside_array"].sum())
+    if outside > _SUSPICIOUS * max(content.n_photons, 1):
+        ncols, nrows = content.beammap.shape
+        found.append(
+            f"{outside:,} photon words lie outside the {ncols} x {nrows} array: "
+            "is the beam map that of another camera?"
+        )
+    return tuple(found)
 
 
 def _refuse_to_orphan(out: Path) -> None:
@@ -308,11 +347,21 @@ def _refuse_to_orphan(out: Path) -> None:
         )
 
 
-def _check_space(folder: BinFolder, seconds: tuple[int, ...], out: Path) -> int:
+def _check_space(
+    folder: BinFolder, seconds: tuple[int, ...], out: Path, *, keeps_baseline: bool
+) -> int:
     """Return the bytes to read; refuse if the disk of `out` plainly cannot hold the result."""
-    total = sum(folder.path(second).stat().st_size for second in seconds)
-    scratch = max(0, total - RUN_MEMORY_BYTES)
-    needed = total + scratch + (10 << 20)
+    try:
+        total = sum(folder.path(second).stat().st_size for second in seconds)
+    except OSError as error:
+        raise InputFormatError(
+            f"Raw file {error.filename} cannot be read: {error.strerror}. Check the disk and the permissions."
+        ) from error
+    result = (
+        1.5 * total if keeps_baseline else total
+    )  # a photon takes at most 9.3, or 6.3, of its 8 bytes
+    scratch = max(0, (1.5 * total if keeps_baseline else total) - RUN_MEMORY_BYTES)
+    needed = result + scratch + (10 << 20)
     try:
         free = shutil.disk_usage(out.parent).free
     except OSError as error:
@@ -329,7 +378,7 @@ def _check_space(folder: BinFolder, seconds: tuple[int, ...], out: Path) -> int:
 
 def _refuse_empty(settings: ConvertSettings, books: Books) -> None:
     """Raise if the files hold packets, but none of the time range, or no packet at all."""
-    if books.boards.size:
+    if books.boards.size or books.sources["kept"].any():
         return
     if books.nearest_us is None:
         raise InputFormatError(

@@ -68,6 +68,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             if (obs.flags & np.uint32(1 << flag.bit)).any()
         }
         ncols, nrows = obs.shape
+        open_s = obs.open_time()
         return {
             "file": str(path),
             "kind": "photon file",
@@ -76,15 +77,16 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "camera": f"{obs.camera}, {ncols} columns x {nrows} rows",
             "start": f"{_utc(obs.start_unix)} ({obs.start_unix})",
             "exposure (s)": obs.exposure_s,
+            "time with data (s)": round(open_s, 6),
             "photons": obs.n_photons,
-            "mean rate (counts/s)": round(obs.n_photons / obs.exposure_s, 3),
+            "mean rate (counts/s with data)": round(obs.n_photons / open_s, 3) if open_s else None,
             "baseline": obs.baseline,
             "pixels by flag": flagged,
             "raw files": len(obs.sources),
             "words left out": {
                 name: sum(getattr(s, name) for s in obs.sources) for name in dropped
             },
-            "packets lost by board": obs.lost_packets,
+            "packets lost by board": {b: n for b, n in obs.lost_packets.items() if n},
             "gaps (s)": [f"{a / 1e6:.3f} to {b / 1e6:.3f}" for a, b in obs.gaps_us.tolist()],
             "wavelength calibration": "none: phases in degrees",
             "flat field": "none",

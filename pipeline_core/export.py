@@ -61,9 +61,7 @@ def export_image(
     OutputError
         Cannot be written.
     """
-    facts = _facts(obs) | {
-        "TSTART": (0.0 if start is None else start, "[s] from the start of the observation"),
-        "TSTOP": (obs.exposure_s if stop is None else stop, "[s] end, not included"),
+    facts = _facts(obs, start, stop) | {
         "EXFLAGS": (exclude, "flag bits of pixels that were set to 0"),
         "BUNIT": ("count", "raw counts"),
     }
@@ -100,14 +98,21 @@ def export_light_curve(
         "rate": ("count/s", curve.rate_cps),
         "rate_error": ("count/s", curve.rate_error_cps),
     }
-    facts = _facts(obs) | _pixel_facts(obs, curve.pixel) | {"BINWIDTH": (curve.bin_s, "[s]")}
+    span = float(curve.edges_s[0]), float(curve.edges_s[-1])
+    facts = _facts(obs, *span) | _pixel_facts(obs, curve.pixel) | {"BINWIDTH": (curve.bin_s, "[s]")}
     _save_columns(path, "LIGHTCURVE", columns, facts, overwrite=overwrite)
 
 
 def export_spectrum(
-    path: Path, obs: ObsFile, spectrum: Spectrum, *, overwrite: bool = False
+    path: Path,
+    obs: ObsFile,
+    spectrum: Spectrum,
+    start: float | None = None,
+    stop: float | None = None,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Write a spectrum: bin edges, counts and their errors.
+    """Write a spectrum of the photons between `start` and `stop` (s): bin edges, counts and their errors.
 
     Parameters and errors as for `export_image`; FITS holds a table.
     """
@@ -117,23 +122,33 @@ def export_spectrum(
         "counts": ("count", spectrum.counts),
         "error": ("count", spectrum.errors),
     }
-    facts = _facts(obs) | _pixel_facts(obs, spectrum.pixel)
+    facts = _facts(obs, start, stop) | _pixel_facts(obs, spectrum.pixel)
     _save_columns(path, "SPECTRUM", columns, facts, overwrite=overwrite)
 
 
-def _facts(obs: ObsFile) -> dict[str, tuple[object, str]]:
-    begun = datetime.datetime.fromtimestamp(obs.start_unix, datetime.timezone.utc)
+def _facts(obs: ObsFile, start: float | None, stop: float | None) -> dict[str, tuple[object, str]]:
+    """Return what is true of a product of the photons between `start` and `stop` (s)."""
+    first = 0.0 if start is None else start
+    last = obs.exposure_s if stop is None else stop
     return {
         "ORIGIN": (f"quicklook {__version__}", "software"),
         "INSTRUME": (obs.camera, "camera"),
-        "DATE-OBS": (begun.strftime("%Y-%m-%dT%H:%M:%S"), "UTC, start of the observation"),
-        "UNIXSTR": (obs.start_unix, "[s] unix time of the start"),
-        "EXPTIME": (obs.exposure_s, "[s] of the observation"),
+        "DATE-OBS": (_utc(obs.start_unix + first), "UTC, start of the time range"),
+        "DATE-END": (_utc(obs.start_unix + last), "UTC, end of the time range"),
+        "EXPTIME": (obs.open_time(start, stop), "[s] with data in the time range"),
+        "TSTART": (first, "[s] time range, from the start of the file"),
+        "TSTOP": (last, "[s] end of the time range, not included"),
+        "UNIXSTR": (obs.start_unix, "[s] unix time of the start of the file"),
         "PHOTFILE": (obs.path.name, "photon file"),
         "FILEID": (obs.file_id, "id of the photon file"),
         "BASELINE": (obs.baseline, "what was done with baselines"),
         "WAVECAL": ("none", "wavelength solution"),
     }
+
+
+def _utc(unix: float) -> str:
+    moment = datetime.datetime.fromtimestamp(unix, datetime.timezone.utc)
+    return moment.isoformat(timespec="microseconds")[:26]
 
 
 def _pixel_facts(obs: ObsFile, pixel: tuple[int, int]) -> dict[str, tuple[object, str]]:
@@ -157,6 +172,8 @@ def _ending(path: Path) -> str:
 def _header(facts: Mapping[str, tuple[object, str]]) -> fits.Header:
     header = fits.Header()
     for key, (value, comment) in facts.items():
+        if isinstance(value, str):  # FITS knows no other letters
+            value = value.encode("ascii", "replace").decode()
         header[key] = (value, comment)
     return header
 

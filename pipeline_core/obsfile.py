@@ -7,6 +7,7 @@ arrays are [x, y], shape (ncols, nrows). No flag excludes anything unless asked.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -186,7 +187,7 @@ class ObsFile:
             )
         window = self._window(start, stop)
         phases = _phase_range(min_phase, max_phase)
-        if len(pixel) == 2 and not isinstance(pixel[0], Sequence):
+        if len(pixel) == 2 and np.ndim(pixel[0]) == 0:
             return self._photons_of(self._checked(cast(Pixel, pixel)), window, phases)
         parts = []
         for one in cast("Sequence[Pixel]", pixel):
@@ -325,7 +326,7 @@ class ObsFile:
             See the class.
         dead_time : bool
             Whether the dead time after each photon counts as not alive. For one pixel it is exact; for the whole
-            array, photons are taken to be at least a dead time apart and away from gaps and ends.
+            array, photons are taken to be at least a dead time apart and away from gaps and ends (never below 0).
 
         Returns
         -------
@@ -339,11 +340,16 @@ class ObsFile:
             times = self._all_photons(self._checked(pixel))["time"]
             blind = blind_intervals(self.gaps_us, times, dead_time_us)
             return float(live_time_us(edges, blind)[0] / 1e6)
-        open_us = float(live_time_us(edges, blind_intervals(self.gaps_us))[0])
+        open_s = self.open_time(start, stop)
         if not dead_time_us:
-            return np.full(self.shape, open_us / 1e6)
-        dead_us = np.multiply(self.count_image(start, stop), dead_time_us, dtype=np.float64)
-        return (open_us - dead_us) / 1e6
+            return np.full(self.shape, open_s)
+        dead_s = np.multiply(self.count_image(start, stop), dead_time_us / 1e6, dtype=np.float64)
+        return np.maximum(open_s - dead_s, 0.0)
+
+    def open_time(self, start: float | None = None, stop: float | None = None) -> float:
+        """Return how many seconds of a time range there are data for (dead time counts as data)."""
+        edges = np.array(self._window(start, stop))
+        return float(live_time_us(edges, blind_intervals(self.gaps_us))[0] / 1e6)
 
     # --- the sidecar --------------------------------------------------------------------------
 
@@ -389,7 +395,10 @@ class ObsFile:
 
     def _checked(self, pixel: Sequence[int]) -> Pixel:
         ncols, nrows = self.shape
-        x, y = (int(v) for v in pixel)
+        try:
+            x, y = (operator.index(v) for v in pixel)
+        except TypeError:
+            raise ConfigError(f"A pixel is two whole numbers (x, y), not {pixel!r}.") from None
         if not (0 <= x < ncols and 0 <= y < nrows):
             raise ConfigError(
                 f"Pixel ({x}, {y}) is outside the array: x 0..{ncols - 1}, y 0..{nrows - 1}."

@@ -9,7 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from types import ModuleType
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands[command.NAME] = command
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
     bar = _Bar(quiet=args.quiet or args.json)
     try:
         result = commands[args.command].run(args, bar)
@@ -57,12 +62,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("cancelled: nothing was left behind", file=sys.stderr)
         return 1
     bar.close()
-    if args.json:
-        print(json.dumps(result, indent=2, default=str))
-    else:
-        for key, value in result.items():
-            _print_value(key, value)
+    try:
+        _print_result(result, as_json=args.json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _print_result(result: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2, default=str))
+        return
+    for key, value in result.items():
+        _print_value(key, value)
+
+
+def _stop(*_: object) -> None:
+    """Treat a request to end like Ctrl-C, so that nothing half-written is left."""
+    raise KeyboardInterrupt
 
 
 def _print_value(key: str, value: object) -> None:

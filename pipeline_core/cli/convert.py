@@ -61,8 +61,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         "photons": summary.n_photons,
         "dropped": summary.dropped,
         "spare bytes": summary.spare_bytes,
-        "packets lost": summary.lost_packets,
+        "packets lost by board": {b: n for b, n in summary.lost_packets.items() if n},
         "seconds without a file": list(summary.missing_seconds),
         "pixels put in order of time": summary.repaired_pixels,
         "wall time (s)": round(summary.seconds, 3),
+        "warnings": list(summary.warnings),
     }

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     progress(0, 1, "reading the pixel")
     with ObsFile(args.observation) as obs:
         spectrum = obs.spectrum(tuple(args.pixel), args.start, args.stop, args.bin_deg)
-        export_spectrum(args.out, obs, spectrum, overwrite=args.overwrite)
+        export_spectrum(args.out, obs, spectrum, args.start, args.stop, overwrite=args.overwrite)
     return {
         "file": str(args.out),
         "axis": f"{spectrum.quantity} ({spectrum.unit})",

@@ -65,7 +65,7 @@ def test_missing_and_binary_files(tmp_path):
         read_beammap(tmp_path / "b.bmap")
 
 
-@pytest.mark.parametrize("shape", [(80, 125), (140, 146), (10, 7)])
+@pytest.mark.parametrize("shape", [(80, 125), (140, 146), (10, 7), (100, 100)])
 def test_design_map_round_trip_and_guessed_shape(tmp_path, shape):
     design = Beammap.design(shape)
     path = tmp_path / "design.bmap"

@@ -59,7 +59,8 @@ def test_convert_reports_as_json(night, capsys):
     assert run("convert", folder, *arguments, "--out", folder / "j.h5", "--baseline", "keep") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["photons"] == EXPECTED.sum()
-    assert result["packets lost"] == {"5": 0}
+    assert result["packets lost by board"] == {}
+    assert result["warnings"] == []
     with ObsFile(folder / "j.h5") as obs:
         assert obs.baseline == "keep"
 
@@ -72,10 +73,15 @@ def test_image_in_every_format(night, tmp_path):
         head = hdus[0].header
         assert (head["NAXIS1"], head["NAXIS2"]) == (4, 3)
         assert head["BUNIT"] == "count"
-        assert head["DATE-OBS"] == "2020-10-07T06:00:00"
-        assert (head["TSTART"], head["TSTOP"]) == (0.0, 1.0)
+        assert head["DATE-OBS"] == "2020-10-07T06:00:00.000000"
+        assert (head["TSTART"], head["TSTOP"], head["EXPTIME"]) == (0.0, 1.0, 1.0)
         assert head["PHOTFILE"] == "o.h5"
         assert hdus["FLAGS"].data.shape == (3, 4)
+    assert run("image", out, "--out", tmp_path / "part.fits", "--start", 0.25, "--stop", 0.5) == 0
+    head = fits.getheader(tmp_path / "part.fits")
+    assert head["EXPTIME"] == 0.25
+    assert head["DATE-OBS"] == "2020-10-07T06:00:00.250000"
+    assert head["DATE-END"] == "2020-10-07T06:00:00.500000"
     assert run("image", out, "--out", tmp_path / "i.npz", "--start", 0, "--stop", 0.05) == 0
     with np.load(tmp_path / "i.npz") as arrays:
         np.testing.assert_array_equal(arrays["image"], np.minimum(EXPECTED, 5))
@@ -130,6 +136,57 @@ def test_info_of_every_kind(night, capsys):
     assert f"photons: {EXPECTED.sum()}" in printed
     assert "2020-10-07 06:00:00 UTC" in printed
     assert "beammap.good: 12" in printed
+
+
+def test_names_that_fits_cannot_spell(night, tmp_path):
+    _, out = night
+    odd = tmp_path / "nächte.h5"
+    odd.write_bytes(out.read_bytes())
+    assert run("image", odd, "--out", tmp_path / "i.fits") == 0
+    assert fits.getheader(tmp_path / "i.fits")["PHOTFILE"] == "n?chte.h5"
+
+
+def test_a_reader_that_stops_early_is_no_error(night):
+    _, out = night
+    command = f"'{sys.executable}' -m pipeline_core info '{out}' | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.startswith("file: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_request_to_end_leaves_nothing(tmp_path):
+    """As Ctrl-C, in a process of its own."""
+    code = (
+        "import os, signal, sys, pipeline_core.cli.convert as c\n"
+        "from pipeline_core.cli import main\n"
+        "def slow(settings, progress):\n"
+        "    open(str(settings.out) + '.part', 'w')\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        signal.pause()\n"
+        "    finally:\n"
+        "        os.unlink(str(settings.out) + '.part')\n"
+        "c.convert = slow\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = [
+        "convert",
+        ".",
+        "--start",
+        "5",
+        "--duration",
+        "1",
+        "--beammap",
+        "b",
+        "--out",
+        "o.h5",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "cancelled: nothing was left behind" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_exit_codes_and_messages(night, tmp_path, capsys):

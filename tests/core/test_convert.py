@@ -402,6 +402,20 @@ def test_a_photon_file_with_a_history_is_not_replaced(tmp_path):
         assert obs.annotations == ("worth keeping",)
 
 
+def test_doubts_are_said(tmp_path):
+    t = ticks_of(START)
+    words = [header(1, k, t + k) for k in range(2000)]
+    words += [photon(0, 0, 1), *[photon(900, 5, 1)] * 3]
+    write_words(tmp_path / f"{START}.bin", words)
+    gap, silent, outside = convert(settings_for(tmp_path, duration=3)).warnings
+    assert "no data for 2.0 of 3 s" in gap
+    assert "14 of 15 pixels that the beam map calls good" in silent
+    assert "3 photon words lie outside the 5 x 3 array" in outside
+    words += [photon(x, y, 1) for x in range(5) for y in range(3)]
+    write_words(tmp_path / f"{START}.bin", words)
+    assert convert(settings_for(tmp_path, overwrite=True)).warnings == ()
+
+
 def test_raw_files_stay_as_they_are(tmp_path):
     path = write_words(tmp_path / f"{START}.bin", [header(1, 0, ticks_of(START)), photon(0, 0, 1)])
     before = path.read_bytes(), path.stat().st_mtime_ns
@@ -447,6 +461,10 @@ def test_a_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch
         {"duration": 0},
         {"duration": 4295},
         {"duration": 1.5},
+        {"duration": float("nan")},
+        {"duration": None},
+        {"start": 2**31},
+        {"out": Path("n.cal.h5")},
         {"start": -1},
         {"baseline": "yes"},
         {"out": Path("1602050400.bin"), "overwrite": True},

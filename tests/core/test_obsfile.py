@@ -189,6 +189,9 @@ def test_several_pixels(obs, observation):
     assert set(zip(rows["x"].tolist(), rows["y"].tolist(), strict=True)) == {(1, 2), (6, 0)}
     assert rows.size == observation[1][1, 2][0].size + observation[1][6, 0][0].size
     assert obs.photons([]).size == 0
+    same = obs.photons(np.array([[1, 2], [6, 0]]))
+    np.testing.assert_array_equal(same["time"], rows["time"])
+    assert obs.photons(np.array([1, 2])).size == observation[1][1, 2][0].size
     assert obs.photons([(1, 2), (1, 2)]).size == 2 * obs.photons((1, 2)).size
 
 
@@ -273,6 +276,7 @@ def test_reads_do_not_alias(obs):
     [
         lambda o: o.photons((7, 0)),
         lambda o: o.photons((0, -1)),
+        lambda o: o.photons((0.9, 0)),
         lambda o: o.count_image(1.0, 1.0),
         lambda o: o.count_image(0.0, 2.1),
         lambda o: o.count_image(-0.1, 1.0),
