@@ -7,9 +7,11 @@ thread layer aborts the process when two threads enter it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -42,7 +44,27 @@ def _ensure_cache_folder() -> None:
     settings.CACHE_DIR = str(fallback)
 
 
+def _drop_stale_kernels(package: Path) -> None:
+    """Remove cached kernels of a checkout whose sources have changed.
+
+    Numba compiles a kernel anew when its own file changes, but not when a file does whose helpers it has inlined: after
+    an update of a checkout, old bits would be read with new names.
+    """
+    sources = sorted(package.rglob("*.py"))
+    facts = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sources]
+    stamp = hashlib.sha256(repr(facts).encode()).hexdigest()
+    note = package / "__pycache__" / "kernels.stamp"
+    with suppress(OSError):  # a package that cannot be written to is replaced as a whole
+        if note.exists() and note.read_text() == stamp:
+            return
+        for cached in package.rglob("__pycache__/*.nb[ic]"):
+            cached.unlink(missing_ok=True)
+        note.parent.mkdir(exist_ok=True)
+        note.write_text(stamp)
+
+
 _ensure_cache_folder()
+_drop_stale_kernels(Path(__file__).resolve().parent)
 
 
 def kernel(function: F) -> F:

@@ -113,7 +113,8 @@ def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch
     for frame in range(400):
         words.append(header(112, frame, ticks_of(START) + 2 * frame))
         for time in np.sort(rng.integers(0, 500, 20)):
-            word = photon(rng.integers(5), rng.integers(3), time, rng.integers(-9999, 0), 77)
+            level = rng.integers(-9999, 9999)
+            word = photon(rng.integers(5), rng.integers(3), time, rng.integers(-9999, 0), level)
             words.append(word)
     write_words(tmp_path / f"{START}.bin", words)
     for mode in ("ignore", "keep"):
@@ -275,18 +276,20 @@ def test_photons_out_of_order_are_sorted_and_equal_times_keep_arrival_order(tmp_
     t = ticks_of(START)
     words = [
         header(1, 1, t + 10),
-        photon(3, 1, 5, -1),
-        photon(3, 1, 5, -2),
+        photon(3, 1, 5, -1, 10),
+        photon(3, 1, 5, -2, 20),
         photon(0, 0, 5, -9),
         header(1, 0, t),
-        photon(3, 1, 1, -3),
+        photon(3, 1, 1, -3, 30),
         header(2, 0, t + 10),
-        photon(3, 1, 5, -4),
+        photon(3, 1, 5, -4, 40),
     ]
     write_words(tmp_path / f"{START}.bin", words)
-    summary = convert(settings_for(tmp_path))
+    summary = convert(settings_for(tmp_path, baseline="keep"))
     rows = photons_of(summary.path, (3, 1))
     assert rows["time"].tolist() == [1, 5005, 5005, 5005]
+    levels = np.rint(rows["baseline"] / BASELINE_DEG_PER_COUNT).astype(int)
+    assert levels.tolist() == [30, 10, 20, 40]  # moved along with their photons
     counts = np.rint(rows["phase"] / PHASE_DEG_PER_COUNT).astype(int)
     assert counts.tolist() == [-3, -1, -2, -4]
     assert summary.repaired_pixels == 1

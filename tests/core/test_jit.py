@@ -35,6 +35,21 @@ def test_a_choice_of_the_user_stays(cache_dir, monkeypatch):
     assert numba.config.CACHE_DIR == "/somewhere"
 
 
+def test_cached_kernels_go_when_any_source_changes(tmp_path):
+    (tmp_path / "sub" / "__pycache__").mkdir(parents=True)
+    source = tmp_path / "sub" / "a.py"
+    source.write_text("x = 1")
+    _jit._drop_stale_kernels(tmp_path)
+    cached = [tmp_path / "sub" / "__pycache__" / name for name in ("k.nbi", "k.1.nbc")]
+    for path in cached:
+        path.touch()
+    _jit._drop_stale_kernels(tmp_path)
+    assert all(path.exists() for path in cached)
+    source.write_text("x = 22")
+    _jit._drop_stale_kernels(tmp_path)
+    assert not any(path.exists() for path in cached)
+
+
 def test_kernels_do_not_hold_the_interpreter():
     @_jit.kernel
     def add(a, b):

@@ -162,6 +162,63 @@ def test_dead_time_is_that_of_all_photons(obs):
     assert (some.counts < every.counts).all()
 
 
+@pytest.mark.parametrize("chunks_a_step", [1, 2, 3])
+def test_every_chunk_is_looked_at(observation, monkeypatch, chunks_a_step):
+    from pipeline_core import photon_reader
+
+    monkeypatch.setattr(photon_reader, "_CHUNKS_A_STEP", chunks_a_step)
+    with ObsFile(observation[0]) as obs:
+        image = obs.count_image(0.0, 1.999_999)
+    for pixel, (times, _) in observation[1].items():
+        assert image[pixel] == (times < 1_999_999).sum()
+
+
+def test_foreign_compression_is_left_to_pytables(observation, tmp_path):
+    def rewrite(h5):
+        rows = h5.root.Photons.PhotonTable.read()
+        h5.remove_node("/Photons/PhotonTable")
+        filters = tables.Filters(complevel=1, complib="zlib")
+        h5.create_table("/Photons", "PhotonTable", obj=rows, filters=filters, chunkshape=65536)
+
+    with (
+        ObsFile(observation[0]) as ours,
+        ObsFile(damaged_copy(observation[0], tmp_path, rewrite)) as theirs,
+    ):
+        np.testing.assert_array_equal(theirs.count_image(0.1, 1.5), ours.count_image(0.1, 1.5))
+        np.testing.assert_array_equal(
+            theirs.photons((5, 1))["phase"], ours.photons((5, 1))["phase"]
+        )
+
+
+def test_a_file_that_is_replaced_while_open_stays_itself(observation, tmp_path):
+    path = tmp_path / "o.h5"
+    path.write_bytes(observation[0].read_bytes())
+    with ObsFile(path) as obs:
+        other = tmp_path / "other"
+        other.write_bytes(b"something else")
+        other.replace(path)
+        assert obs.photons((1, 1)).size == observation[1][1, 1][0].size
+        assert obs.count_image(0.0, 1.0).sum() > 0
+
+
+def test_pickled_objects_in_arrays_are_refused(observation, tmp_path):
+    class Malice:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    for name in (schema.INDEX_START, schema.GAPS):
+
+        def plant(h5, name=name):
+            group, leaf = name.rsplit("/", 1)
+            h5.remove_node(name)
+            h5.create_vlarray(group, leaf, tables.ObjectAtom()).append(Malice())
+
+        path = damaged_copy(observation[0], tmp_path, plant)
+        with pytest.raises(InputFormatError, match="is not a plain array"), ObsFile(path) as obs:
+            _ = obs.gaps_us
+    assert not (tmp_path / "executed").exists()
+
+
 def test_windows_are_half_open(tmp_path):
     words = [header(1, 0, (START - YEAR_2020) * 2000), photon(1, 0, 100), photon(1, 0, 200)]
     write_words(tmp_path / f"{START}.bin", words)
