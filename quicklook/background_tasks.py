@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from pipeline_core.errors import InputFormatError
@@ -26,6 +28,9 @@ __all__ = [
     "rehearse",
     "simulate_demo",
 ]
+
+_STRAGGLERS = 0.25
+"""A last file smaller than this part of the median holds what arrived after the observation's end."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,12 @@ class ConvertCheck:
         Name of the form's field that the problem is about.
     first, last, n_files : int
         Unix seconds of the first and last .bin file of the folder, and how many there are.
+    run : int
+        How many seconds from `first` on have complete files without a gap.
+    missing : int
+        Seconds of the form's range that have no file.
+    writable : bool
+        Whether a photon file could be written into the folder.
     """
 
     form: ConvertForm
@@ -68,6 +79,9 @@ class ConvertCheck:
     first: int = 0
     last: int = 0
     n_files: int = 0
+    run: int = 0
+    missing: int = 0
+    writable: bool = True
 
 
 def check_conversion(form: ConvertForm, *, progress: Progress = silent) -> ConvertCheck:
@@ -79,12 +93,35 @@ def check_conversion(form: ConvertForm, *, progress: Progress = silent) -> Conve
         return ConvertCheck(form, "Choose the folder of the .bin files.", "bin_dir")
     from pipeline_core.binfile import scan_folder
 
+    folder = Path(form.bin_dir).expanduser()
     try:
-        seconds = scan_folder(Path(form.bin_dir).expanduser()).seconds
-    except InputFormatError as error:
+        seconds = scan_folder(folder).seconds
+        run = _first_run(folder, seconds)
+    except (InputFormatError, OSError) as error:
         return ConvertCheck(form, str(error), "bin_dir")
     problem, where = _form_problem(form, seconds)
-    return ConvertCheck(form, problem, where, seconds[0], seconds[-1], len(seconds))
+    there = sum(form.start <= second < form.start + form.duration for second in seconds)
+    return ConvertCheck(
+        form,
+        problem,
+        where,
+        first=seconds[0],
+        last=seconds[-1],
+        n_files=len(seconds),
+        run=run,
+        missing=form.duration - there,
+        writable=os.access(folder, os.W_OK),
+    )
+
+
+def _first_run(folder: Path, seconds: tuple[int, ...]) -> int:
+    """Return how many files follow one another from the first on, without a last one of stragglers."""
+    run = 1
+    while run < len(seconds) and seconds[run] == seconds[0] + run:
+        run += 1
+    sizes = [(folder / f"{second}.bin").stat().st_size for second in seconds[:run]]
+    has_stragglers = run > 1 and sizes[-1] < _STRAGGLERS * median(sizes)
+    return run - 1 if has_stragglers else run
 
 
 def _form_problem(form: ConvertForm, seconds: tuple[int, ...]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ Created by the main window, which shows what the signals say.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline_core.progress import Progress
 from quicklook import background_tasks
@@ -16,7 +17,10 @@ from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
 
-__all__ = ["ConversionController", "convert_in_child"]
+if TYPE_CHECKING:
+    from pipeline_core.convert import ConversionSummary
+
+__all__ = ["ConversionController", "convert_in_child", "describe_result"]
 
 
 def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
@@ -28,6 +32,13 @@ def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
             left_over.unlink(missing_ok=True)
 
     return run_in_child(background_tasks.convert, form, progress=progress, clean_up=clean_up)
+
+
+def describe_result(summary: ConversionSummary) -> tuple[str, str]:
+    """Return kind and text of the message on a finished conversion: a warning if it has any."""
+    text = "Converted: " + "; ".join(summary.lines()) + "."
+    warnings = getattr(summary, "warnings", ())
+    return ("warning" if warnings else "success"), " ".join((text, *warnings))
 
 
 class ConversionController(QtCore.QObject):

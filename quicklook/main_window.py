@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quicklook.about import about_text
 from quicklook.actions import ACTIONS, build_actions, build_menus
 from quicklook.assets import defaults, icon
 from quicklook.background_tasks import ConvertForm
-from quicklook.conversion import ConversionController
+from quicklook.conversion import ConversionController, describe_result
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.preparation import PREPARE, Preparation
 from quicklook.qt import Qt, QtGui, QtWidgets, Signal, Slot
@@ -26,6 +27,9 @@ from quicklook.widgets.job_bar import JobBar
 from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.plot_controls import PlotControls
 from quicklook.widgets.status_line import StatusLine
+
+if TYPE_CHECKING:
+    from pipeline_core.convert import ConversionSummary
 
 __all__ = ["MainWindow"]
 
@@ -56,7 +60,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.jobs = JobRunner("jobs", parent=self)
         self.broker = ReadBroker(self.reads, self._files, self)
         self._opening: Job | None = None
-        self._after_opening = ""
+        self._after_opening: tuple[str, str] | None = None
         self._opened_another = False
         self._closing = False
         self.actions_by_name = build_actions(self)
@@ -107,10 +111,10 @@ class MainWindow(QtWidgets.QMainWindow):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         layout.addWidget(self.strip)
-        layout.addWidget(self.messages)
         layout.addWidget(self.splitter, 1)
         layout.addWidget(self.job_bar)
         self.setCentralWidget(centre)
+        self.messages.cover(self.strip)
 
     def _connect(self) -> None:
         act = self.actions_by_name
@@ -189,8 +193,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.broker.forget()
         self.messages.hide()
         if self._after_opening:
-            self.messages.show_message("success", self._after_opening)
-            self._after_opening = ""
+            self.messages.show_message(*self._after_opening)
+            self._after_opening = None
         self.session.set_file(facts)
         self.reads.submit("close", self._files.close_others, facts.token, key="close")
         self.settings.photon_folder = str(facts.path.parent)
@@ -203,7 +207,7 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         if self._opening is not None and failure.job.id == self._opening.id:
             self._end_opening()
-        self._show_failure(f"{failure.job.args[0]} was not opened.", failure)
+        self._show_failure(Path(failure.job.args[0]), "opened", failure)
 
     def _end_opening(self) -> None:
         self._opening = None
@@ -221,6 +225,7 @@ class MainWindow(QtWidgets.QMainWindow):
                 self.actions_by_name[row.name].setEnabled(facts is not None)
         title = "quicklook" if facts is None else f"{facts.path.name} - quicklook"
         self.setWindowTitle(title)
+        self._on_hover(None)
         self._show_active()
 
     @Slot()
@@ -301,23 +306,21 @@ class MainWindow(QtWidgets.QMainWindow):
             self.close()
 
     @Slot(object, object)
-    def _on_converted(self, summary: object, form: ConvertForm) -> None:
+    def _on_converted(self, summary: ConversionSummary, form: ConvertForm) -> None:
         """Open the result; only offer it if another file was opened meanwhile, or as wished."""
-        path = Path(summary.path)  # type: ignore[attr-defined]
-        text = "Converted: " + "; ".join(summary.lines()) + "."  # type: ignore[attr-defined]
-        logger.info("%s", text)
+        path = Path(summary.path)
+        message = describe_result(summary)
+        logger.info("%s", message[1])
         if form.open_result and not self._opened_another and not self._closing:
-            self._after_opening = text
+            self._after_opening = message
             self.open_file(path)
             self._opened_another = False  # that was not the person
         else:
-            self.messages.show_message(
-                "success", text, ("Open result", lambda: self.open_file(path))
-            )
+            self.messages.show_message(*message, ("Open result", lambda: self.open_file(path)))
 
     @Slot(object, object)
     def _on_conversion_failed(self, failure: Failure, form: ConvertForm) -> None:
-        self._show_failure(f"{form.out} was not written.", failure)
+        self._show_failure(Path(form.out), "written", failure)
 
     @Slot(object)
     def _on_conversion_cancelled(self, form: ConvertForm) -> None:
@@ -326,10 +329,12 @@ class MainWindow(QtWidgets.QMainWindow):
 
     # --- trouble ---------------------------------------------------------------------------------
 
-    def _show_failure(self, what: str, failure: Failure) -> None:
+    def _show_failure(self, path: Path, verb: str, failure: Failure) -> None:
         """Show expected trouble in the window, and a bug in a dialog."""
+        what = f"{path} was not {verb}."
         if failure.expected:
-            self.messages.show_message("error", f"{what} {failure.error}")
+            text = str(failure.error)
+            self.messages.show_message("error", text if path.name in text else f"{what} {text}")
         else:
             self.messages.show_message("error", f"{what} Unexpected error: {failure.error!r}")
             self._on_bug(failure)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["ACCENT", "AXIS", "BAND", "INK", "MARKER", "MUTED", "PAPER", "POISSON", "flag_colour"]
+__all__ = [
+    "ACCENT",
+    "AXIS",
+    "BAND",
+    "GAP",
+    "INK",
+    "MARKER",
+    "MUTED",
+    "PAPER",
+    "POISSON",
+    "flag_colour",
+]
 
 INK = "#1f2a36"
 MUTED = "#5f6f80"
@@ -10,6 +21,7 @@ PAPER = "#ffffff"
 AXIS = "#9aa7b5"
 ACCENT = "#1f6fb2"
 BAND = "#9cc3e6"
+GAP = "#e9ecef"
 POISSON = "#d55e00"
 MARKER = "#ff2d78"
 

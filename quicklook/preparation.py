@@ -21,7 +21,7 @@ __all__ = ["PREPARE", "Preparation", "rehearse_in_child", "versions"]
 PREPARE = "prepare"
 """Key of the job."""
 
-_TITLE = "Preparing for the first start"
+_TITLE = "Compiling the numerical kernels, once, about 15 s"
 
 
 def versions() -> str:
@@ -64,3 +64,4 @@ class Preparation(QtCore.QObject):
     def _on_success(self, success: Success) -> None:
         if success.job.key == PREPARE:
             self._settings.prepared_for = versions()
+            self._settings.sync()  # it is true however this run ends

@@ -74,6 +74,8 @@ class FileFacts:
     res_id: npt.NDArray[np.uint32]
     flag_image: FlagImage
     wavelength_calibrated: bool = False
+    open_s: float | None = None
+    """How long data were taken [s]: the exposure without its gaps; None if not known."""
 
     @property
     def calibration(self) -> str:
@@ -250,6 +252,7 @@ def _facts(token: int, path: Path, handle: Any) -> FileFacts:
         flags=handle.flags,
         res_id=handle.beammap.res_id,
         flag_image=flag_image(handle.flags),
+        open_s=float(handle.live_time(pixel=None, dead_time=False).flat[0]),
     )
 
 

@@ -21,10 +21,11 @@ class Curve:
     bin_s: float
     edges_s: np.ndarray
     counts: np.ndarray
+    open_time_s: np.ndarray
 
     @property
     def live_time_s(self):
-        return np.diff(self.edges_s)
+        return np.where(self.open_time_s > 0, self.open_time_s, np.nan)
 
     @property
     def rate_cps(self):
@@ -43,6 +44,7 @@ class FakeObs:
         self.path = Path(path)
         self.shape = shape
         self.exposure_s = exposure_s
+        self.gaps_s = [(exposure_s + 1, exposure_s + 2)]  # tests put one inside
         self.camera = "unknown"
         self.start_unix = 1602050400
         self.baseline = "ignore"
@@ -88,11 +90,17 @@ class FakeObs:
             image[pixel] = self._inside(pixel, start, stop).size
         return image
 
+    def live_time(self, pixel=None, dead_time=True):
+        gaps = sum(max(min(b, self.exposure_s) - a, 0) for a, b in self.gaps_s)
+        return np.full(self.shape, self.exposure_s - gaps)
+
     def light_curve(self, pixel, bin_s=0.01, start=None, stop=None):
         self._enter("light_curve", pixel)
         edges = np.append(np.arange(start, stop - 1e-9, bin_s), stop)
         counts = np.histogram(self._inside(pixel, start, stop), edges)[0]
-        return Curve(bin_s, edges, counts)
+        middle = (edges[:-1] + edges[1:]) / 2
+        in_gap = np.any([(low < middle) & (middle < high) for low, high in self.gaps_s], axis=0)
+        return Curve(bin_s, edges, counts, np.where(in_gap, 0.0, np.diff(edges)))
 
     def intensity_histogram(self, pixel, bin_s=0.01, start=None, stop=None):
         self._enter("intensity_histogram", pixel)

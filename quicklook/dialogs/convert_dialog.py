@@ -5,6 +5,7 @@ The main window's conversion controller answers `checkRequested` through `show_c
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 from quicklook.background_tasks import ConvertCheck, ConvertForm
@@ -48,6 +49,7 @@ class ConvertDialog(QtWidgets.QDialog):
         self._settings = settings
         self._scanned_folder = ""
         self._proposed_out = ""
+        self._out_folder = ""
         self._build_fields()
         self._build_layout()
         self._settle = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
@@ -108,11 +110,15 @@ class ConvertDialog(QtWidgets.QDialog):
         if check.n_files:
             files = f"{check.n_files} file" + ("s" if check.n_files != 1 else "")
             self.folder_facts.setText(f"{files}, unix seconds {check.first} to {check.last}")
+            seconds = check.form.duration
+            missing = f"{check.missing} of {seconds} seconds have no file" if check.missing else ""
+            self.missing.setText(missing)
             if check.form.bin_dir != self._scanned_folder:
                 self._propose_times(check)
                 return
         else:
-            self.folder_facts.setText("")
+            self.folder_facts.clear()
+            self.missing.clear()
         self.reason.setText(check.problem)
         self.convert.setEnabled(not check.problem)
 
@@ -122,16 +128,25 @@ class ConvertDialog(QtWidgets.QDialog):
         self.reason.setText(message)
 
     def _propose_times(self, check: ConvertCheck) -> None:
-        """Take all seconds of a newly chosen folder; emits another check."""
+        """Take the first seconds without a gap of a newly chosen folder; emits another check."""
         self._scanned_folder = check.form.bin_dir
         self.start.setValue(check.first)
-        self.duration.setValue(check.last - check.first + 1)
+        self.duration.setValue(check.run)
+        self._out_folder = check.form.bin_dir
+        if not check.writable:
+            self._out_folder = self._settings.photon_folder or str(Path.home())
+        self._propose_out()
         self._on_edit()
+
+    @Slot(int)
+    def _show_date(self, start: int) -> None:
+        date = datetime.fromtimestamp(start, timezone.utc)
+        self.date.setText(f"{date:%Y-%m-%d %H:%M:%S} UTC" if start else "")
 
     @Slot()
     def _propose_out(self) -> None:
         """Name the output after the start, as long as the person has not chosen another name."""
-        folder = self.bin_dir.text()
+        folder = self._out_folder
         if folder and self.start.value() and self.out.text() in ("", self._proposed_out):
             self._proposed_out = str(Path(folder) / f"{self.start.value()}.h5")
             self.out.set_text(self._proposed_out)
@@ -156,7 +171,9 @@ class ConvertDialog(QtWidgets.QDialog):
             suffix=" s",
             toolTip="At most 4294 s: times are 32-bit microseconds",
         )
-        self.start.setMinimumWidth(150)
+        self.date = QtWidgets.QLabel(objectName="caption")
+        self.missing = QtWidgets.QLabel(objectName="hint")
+        self.start.setMinimumWidth(130)
         self.duration.setMinimumWidth(110)
         self.beammap = PathEdit(
             "open", "Beam map", "Beam maps (*.txt *.bmap *.csv *.dat);;All files (*)"
@@ -186,6 +203,10 @@ class ConvertDialog(QtWidgets.QDialog):
         times.addWidget(QtWidgets.QLabel("Duration"))
         times.addWidget(self.duration)
         times.addStretch(1)
+        time_facts = QtWidgets.QHBoxLayout()
+        time_facts.setSpacing(16)
+        time_facts.addWidget(self.date)
+        time_facts.addWidget(self.missing, 1)
         grid = QtWidgets.QFormLayout()
         grid.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         grid.setHorizontalSpacing(16)
@@ -193,6 +214,7 @@ class ConvertDialog(QtWidgets.QDialog):
         grid.addRow("Folder of .bin files", self.bin_dir)
         grid.addRow("", self.folder_facts)
         grid.addRow("Start [unix s]", times)
+        grid.addRow("", time_facts)
         grid.addRow("Beam map", self.beammap)
         grid.addRow("Array", self.shape)
         grid.addRow("Baseline", self.baseline)
@@ -220,7 +242,7 @@ class ConvertDialog(QtWidgets.QDialog):
             choice.currentIndexChanged.connect(self._on_edit)
         self.overwrite.toggled.connect(self._on_edit)
         self.open_result.toggled.connect(self._on_edit)
-        self.bin_dir.changed.connect(self._propose_out)
         self.start.valueChanged.connect(self._propose_out)
+        self.start.valueChanged.connect(self._show_date)
         self.convert.clicked.connect(self._on_convert)
         self.cancel.clicked.connect(self.reject)

@@ -46,7 +46,7 @@ def new_plot(**axes: pg.AxisItem) -> pg.PlotWidget:
     for side in ("left", "bottom"):
         calm_axis(item.getAxis(side))
     item.getAxis("left").setWidth(62)
-    item.getAxis("bottom").setHeight(round(2.7 * plot.fontMetrics().height()))
+    item.getAxis("bottom").setHeight(round(2.2 * plot.fontMetrics().height()))
     item.layout.setContentsMargins(0, 4, 12, 4)  # room for the last number of the lower axis
     item.getViewBox().setDefaultPadding(0.01)
     return plot

@@ -16,6 +16,8 @@ __all__ = ["HistogramPane"]
 _SHORTEST_AXIS = 6
 """A pixel without light shows some empty bins, not one bar across the plot."""
 
+_ROOM_FOR_LEGEND = 1.3
+
 
 class HistogramPane(PlotPane):
     """Relative frequency of counts per bin of the effective exposure time."""
@@ -56,7 +58,8 @@ class HistogramPane(PlotPane):
         self.plot.setLabel("bottom", f"Counts per {1e3 * data.bin_s:g} ms")
         self.plot.setLimits(xMin=-0.5, yMin=0)
         self.plot.setXRange(-0.5, max(counts.size, _SHORTEST_AXIS) - 0.5, padding=0)
-        self.plot.enableAutoRange(axis="y")
+        highest = max(float(data.frequency.max()), float(np.nanmax(data.poisson)))
+        self.plot.setYRange(0, _ROOM_FOR_LEGEND * highest, padding=0)
         self.set_detail(
             f"Pixel {result.request.pixel}   mean {data.mean:.3g} counts, {data.n_bins} bins"
         )

@@ -29,7 +29,7 @@ __all__ = ["FLAGS", "RAW_COUNTS", "ImagePane"]
 FLAGS = "flags"
 RAW_COUNTS = "raw_counts"
 
-_AXIS_WIDTH, _AXIS_HEIGHT = 46, 38
+_AXIS_WIDTH, _AXIS_HEIGHT = 46, 34
 _WELCOME = (
     "Open a photon file:  Ctrl+O\n\nor make one from raw files:  File > Convert .bin files…  (Ctrl+B)\n\n"
     "A first try without data:  quicklook --demo"
@@ -57,6 +57,7 @@ class ImagePane(Pane):
         super().__init__("image", "Image", session)
         self.kind = ""
         self.counts: CountsResult | None = None
+        self._span = ""
         self._zoomed = False
         self._array: npt.NDArray[np.generic] | None = None
         self.view = pg.GraphicsLayoutWidget()
@@ -100,18 +101,31 @@ class ImagePane(Pane):
             item.setPos(-0.5, -0.5)  # whole numbers on the axes are the middles of pixels
         scene = self.plot.scene()
         scene.sigMouseClicked.connect(self._on_click)
+        self._mouse_inside = False
+        self.view.viewport().installEventFilter(self)
         self._hover = pg.SignalProxy(scene.sigMouseMoved, rateLimit=30, slot=self._on_hover)
 
     def _build_colour_bar(self) -> pg.ColorBarItem:
         colours = pg.colormap.get(defaults()["colour_map"])
-        bar = pg.ColorBarItem(values=(0, 1), colorMap=colours, width=16)
+        bar = pg.ColorBarItem(
+            values=(0, 1),
+            colorMap=colours,
+            width=16,
+            hoverPen=palette.ACCENT,
+            hoverBrush="#ffffff40",
+        )
         bar.setImageItem(self.image)
         calm_axis(bar.axis)
         bar.axis.setLabel("Counts per pixel [photons]")
-        bar.axis.setWidth(84)  # seven digits and the label
         self.colour_bar_view.ci.layout.setContentsMargins(8, 6, 0, _AXIS_HEIGHT)
         self.colour_bar_view.addItem(bar)
         return bar
+
+    def _fit_colour_axis(self, highest: float) -> None:
+        """Keep the label close to the numbers, however many digits they have."""
+        axis = self.colour_bar.axis
+        digits = self.fontMetrics().horizontalAdvance(f"{highest:.0f}0")
+        axis.setWidth(digits + self.fontMetrics().height() + 8)
 
     # --- what to show ----------------------------------------------------------------------------
 
@@ -140,16 +154,18 @@ class ImagePane(Pane):
         self._array = result.image
         self.image.setImage(result.image.T, autoLevels=False)
         self.colour_bar.setLevels(result.levels)
+        self._fit_colour_axis(result.levels[1])
         request = result.request
-        span = f"{request.start_s:g} to {request.stop_s:g} s"
-        self._now_showing(RAW_COUNTS, "Raw Counts", span)
+        self._span = f"{request.start_s:g} to {request.stop_s:g} s"
+        self._now_showing(RAW_COUNTS, "Raw Counts", self._span)
 
     def value_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
         """Return value and unit of a pixel as text, taken from the array on the screen."""
         if self._array is None:
             return "", ""
-        value = int(self._array[pixel])
-        return (f"{value:,}", "counts") if self.kind == RAW_COUNTS else ("", "")
+        if self.kind != RAW_COUNTS:
+            return "", ""
+        return f"{int(self._array[pixel]):,}", f"counts in {self._span}"
 
     @Slot()
     def fit(self) -> None:
@@ -245,4 +261,15 @@ class ImagePane(Pane):
             self.pixelSelected.emit(pixel)
 
     def _on_hover(self, args: tuple[QtCore.QPointF]) -> None:
-        self.hovered.emit(self._pixel_at(args[0]))
+        # told with a delay: the mouse may have left by now
+        self.hovered.emit(self._pixel_at(args[0]) if self._mouse_inside else None)
+
+    def eventFilter(self, watched: QtCore.QObject | None, event: QtCore.QEvent | None) -> bool:
+        """Notice when the mouse leaves the image, which the scene does not tell."""
+        kind = event.type() if event is not None else None
+        if kind == QtCore.QEvent.Type.MouseMove:
+            self._mouse_inside = True
+        elif kind == QtCore.QEvent.Type.Leave:
+            self._mouse_inside = False
+            self.hovered.emit(None)
+        return super().eventFilter(watched, event)

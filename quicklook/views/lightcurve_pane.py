@@ -6,6 +6,7 @@ from quicklook import palette
 from quicklook.qt import QtGui, pg
 from quicklook.session import Session
 from quicklook.tasks import FileFacts, LightCurveRequest, PlotResult
+from quicklook.views.gap_shade import GapShade
 from quicklook.views.plot_pane import PlotPane
 
 __all__ = ["LightCurvePane"]
@@ -26,9 +27,11 @@ class LightCurvePane(PlotPane):
         self.curve = pg.PlotCurveItem(pen=pg.mkPen(palette.ACCENT, width=1), connect="finite")
         band = QtGui.QColor(palette.BAND)
         band.setAlpha(120)
-        self._low = pg.PlotCurveItem(pen=None)
-        self._high = pg.PlotCurveItem(pen=None)
+        self._low = pg.PlotCurveItem(pen=None, connect="finite")
+        self._high = pg.PlotCurveItem(pen=None, connect="finite")
         self.band = pg.FillBetweenItem(self._low, self._high, brush=band)
+        self.gaps = GapShade()
+        self.plot.addItem(self.gaps, ignoreBounds=True)
         self.plot.addItem(self.band)
         self.plot.addItem(self.curve)
 
@@ -43,6 +46,7 @@ class LightCurvePane(PlotPane):
         rate, error = data.rate_cps, data.rate_error_cps
         with_band = rate.size <= _BAND_UP_TO
         self.curve.setData(middle, rate)
+        self.gaps.set_bins(data.edges_s, data.open_time_s == 0)
         self.band.setVisible(with_band)
         if with_band:
             self._low.setData(middle, rate - error)
@@ -51,4 +55,5 @@ class LightCurvePane(PlotPane):
         self.plot.setXRange(request.start_s, request.stop_s, padding=0)
         self.plot.enableAutoRange(axis="y")
         band = "band ±√n" if with_band else "error band not drawn above 5000 bins"
-        self.set_detail(f"Pixel {result.request.pixel}   bins of {1e3 * data.bin_s:g} ms, {band}")
+        gaps = ", grey: no data" if self.gaps.intervals else ""
+        self.set_detail(f"Pixel {request.pixel}   bins of {1e3 * data.bin_s:g} ms, {band}{gaps}")

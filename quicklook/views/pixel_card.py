@@ -9,8 +9,11 @@ from quicklook.views.histogram_pane import HistogramPane
 from quicklook.views.lightcurve_pane import LightCurvePane
 from quicklook.views.plot_pane import PlotPane
 from quicklook.views.spectrum_pane import SpectrumPane
+from quicklook.widgets.number_box import NumberBox
 
 __all__ = ["PixelCard"]
+
+_NOTHING_SHOWN = "Plot > Light Curve, Intensity Histogram, Spectrum\nbring the plots back."
 
 
 class PixelCard(QtWidgets.QWidget):
@@ -23,26 +26,15 @@ class PixelCard(QtWidgets.QWidget):
         self.histogram = HistogramPane(session)
         self.spectrum = SpectrumPane(session)
         self.heading = QtWidgets.QLabel(objectName="paneTitle")
-        low, high = defaults()["bin_ms_range"]
-        self.bin_ms = QtWidgets.QDoubleSpinBox(
-            minimum=low,
-            maximum=high,
-            decimals=1,
-            singleStep=1.0,
-            suffix=" ms",
-            keyboardTracking=False,
-        )
-        self.bin_ms.setValue(1e3 * session.bin_s)
-        self.bin_ms.setToolTip(
-            "Length of the bins of light curve and intensity histogram, 1 to 200 ms"
-        )
-        self.bin_ms.setAccessibleName("Effective exposure time")
+        self.bin_ms = _bin_box(1e3 * session.bin_s)
+        self.note = QtWidgets.QLabel(objectName="hint")
         label = QtWidgets.QLabel("&Effective exposure time", objectName="caption")
         label.setBuddy(self.bin_ms)
         head = QtWidgets.QFrame(objectName="card")
         row = QtWidgets.QHBoxLayout(head)
         row.setContentsMargins(12, 4, 8, 4)
         row.addWidget(self.heading, 1)
+        row.addWidget(self.note)
         row.addWidget(label)
         row.addWidget(self.bin_ms)
         self._splitter = QtWidgets.QSplitter(Qt.Orientation.Vertical)
@@ -50,12 +42,18 @@ class PixelCard(QtWidgets.QWidget):
         self._splitter.setHandleWidth(6)
         for pane in self.panes:
             self._splitter.addWidget(pane)
+            pane.shownOrHidden.connect(self._on_shown_or_hidden)
+        self.nothing_shown = QtWidgets.QLabel(_NOTHING_SHOWN, objectName="placeholder")
+        self.nothing_shown.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing_shown.hide()
+        self._splitter.addWidget(self.nothing_shown)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(head)
         layout.addWidget(self._splitter, 1)
         self.bin_ms.valueChanged.connect(self._on_bin)
+        self.bin_ms.clamped.connect(self._on_bin_clamped)
         session.pixelChanged.connect(self._show_heading)
         session.fileChanged.connect(self._show_heading)
         self._show_heading()
@@ -73,10 +71,31 @@ class PixelCard(QtWidgets.QWidget):
 
     @Slot(float)
     def _on_bin(self, milliseconds: float) -> None:
+        self.note.clear()
         self._session.set_bin_s(milliseconds / 1e3)
+
+    @Slot()
+    def _on_bin_clamped(self) -> None:
+        self.note.setText(f"{self.bin_ms.minimum():g} to {self.bin_ms.maximum():g} ms")
+
+    @Slot()
+    def _on_shown_or_hidden(self) -> None:
+        """Say how to get the plots back when none is left."""
+        self.nothing_shown.setVisible(all(pane.isHidden() for pane in self.panes))
 
     @Slot()
     def _show_heading(self) -> None:
         pixel = self._session.pixel
         text = "Active Pixel" if pixel is None else f"Active Pixel ({pixel[0]}, {pixel[1]})"
         self.heading.setText(text)
+
+
+def _bin_box(milliseconds: float) -> NumberBox:
+    low, high = defaults()["bin_ms_range"]
+    box = NumberBox(minimum=low, maximum=high, decimals=1, singleStep=1.0, suffix=" ms")
+    box.setValue(milliseconds)
+    box.setToolTip(
+        f"Length of the bins of light curve and intensity histogram, {low:g} to {high:g} ms"
+    )
+    box.setAccessibleName("Effective exposure time")
+    return box

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quicklook.qt import QtGui, Slot, pg
+from quicklook.qt import QtGui, Signal, Slot, pg
 from quicklook.session import Session
 from quicklook.tasks import FileFacts, PixelRequest, PlotResult
 from quicklook.views.axes import new_plot
@@ -12,8 +12,15 @@ __all__ = ["PlotPane"]
 
 
 class PlotPane(Pane):
-    """A plot of the active pixel: asks anew whenever what it depends on changes."""
+    """A plot of the active pixel: asks anew whenever what it depends on changes.
 
+    Signals
+    -------
+    shownOrHidden
+        The pane appeared or went.
+    """
+
+    shownOrHidden = Signal()  # noqa: N815
     uses_bin = False
     """Whether the effective exposure time matters to this plot."""
 
@@ -77,6 +84,12 @@ class PlotPane(Pane):
         super().showEvent(event)
         if self.shown is None or self.shown.request != self._wanted():
             self.refresh()
+        self.shownOrHidden.emit()
+
+    def hideEvent(self, event: QtGui.QHideEvent | None) -> None:
+        """Tell it."""
+        super().hideEvent(event)
+        self.shownOrHidden.emit()
 
     def _wanted(self) -> PixelRequest | None:
         facts, pixel = self.session.file, self.session.pixel

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from quicklook.qt import Qt, QtGui, QtWidgets
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
 from quicklook.tasks import FileFacts
 
 __all__ = ["FactsStrip"]
 
 _CAPTIONS = ("File", "Camera", "Start (UTC)", "Exposure", "Photons", "Calibration")
+_SHORTENED = ("File", "Calibration")
 
 
 class FactsStrip(QtWidgets.QFrame):
-    """Captions with values; the value of the file name is cut in the middle if there is no room."""
+    """Captions with values; long ones are cut in the middle if there is no room."""
 
     def __init__(self) -> None:
         super().__init__(objectName="card")
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(12, 5, 12, 5)
-        layout.setSpacing(22)
+        layout.setSpacing(18)
         self._values: dict[str, QtWidgets.QLabel] = {}
         for caption in _CAPTIONS:
             column = QtWidgets.QVBoxLayout()
             column.setSpacing(0)
             column.addWidget(QtWidgets.QLabel(caption, objectName="caption"))
-            value = _ElidedLabel() if caption == "File" else QtWidgets.QLabel()
+            value = _ElidedLabel() if caption in _SHORTENED else QtWidgets.QLabel()
             value.setObjectName("value")
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             column.addWidget(value)
@@ -50,15 +51,23 @@ class FactsStrip(QtWidgets.QFrame):
                 "File": facts.path.name,
                 "Camera": f"{facts.camera} {facts.shape[0]} × {facts.shape[1]}",
                 "Start (UTC)": f"{start:%Y-%m-%d %H:%M:%S}",
-                "Exposure": f"{facts.exposure_s:g} s",
+                "Exposure": _exposure(facts),
                 "Photons": f"{facts.n_photons:,}",
                 "Calibration": facts.calibration,
             }
             tips["File"] = str(facts.path)
+            tips["Calibration"] = facts.calibration
             tips["Start (UTC)"] = f"unix second {facts.start_unix}"
         for caption, label in self._values.items():
             label.setText(texts[caption])
             label.setToolTip(tips[caption])
+
+
+def _exposure(facts: FileFacts) -> str:
+    text = f"{facts.exposure_s:g} s"
+    if facts.open_s is not None and facts.open_s < facts.exposure_s - 1e-6:
+        text += f" ({facts.open_s:.1f} s with data)"
+    return text
 
 
 class _ElidedLabel(QtWidgets.QLabel):
@@ -67,12 +76,19 @@ class _ElidedLabel(QtWidgets.QLabel):
     def __init__(self) -> None:
         super().__init__()
         self.full_text = ""
-        self.setMinimumWidth(140)
+        self.setMinimumWidth(110)
 
     def setText(self, text: str | None) -> None:  # noqa: N802
         """Set the full text; what is seen depends on the width."""
         self.full_text = text or ""
+        self.updateGeometry()
         self._fit()
+
+    def sizeHint(self) -> QtCore.QSize:
+        """Ask for room for the full text."""
+        hint = super().sizeHint()
+        hint.setWidth(self.fontMetrics().horizontalAdvance(self.full_text) + 2)
+        return hint
 
     def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
         """Cut anew."""

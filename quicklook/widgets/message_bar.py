@@ -1,11 +1,14 @@
-"""A line for messages inside the window, with buttons: no box that has to be clicked away."""
+"""A line for messages inside the window, with buttons: no box that has to be clicked away.
+
+It lies over another widget and takes no room of its own: nothing moves below the mouse when it appears.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from quicklook.assets import icon
-from quicklook.qt import Qt, QtWidgets
+from quicklook.qt import Qt, QtCore, QtWidgets
 
 __all__ = ["MessageBar"]
 
@@ -30,7 +33,29 @@ class MessageBar(QtWidgets.QFrame):
         layout.addLayout(self._buttons)
         layout.addWidget(self._close)
         self.kind = ""
+        self._covered: QtWidgets.QWidget | None = None
         self.hide()
+
+    def cover(self, widget: QtWidgets.QWidget) -> None:
+        """Lie over `widget` from now on; a long message reaches below it."""
+        self._covered = widget
+        self.setParent(widget.parentWidget())
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QtCore.QObject | None, event: QtCore.QEvent | None) -> bool:
+        """Follow what is covered."""
+        kinds = (QtCore.QEvent.Type.Move, QtCore.QEvent.Type.Resize)
+        if event is not None and event.type() in kinds:
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        if self._covered is not None:
+            area = self._covered.geometry()
+            needed = self.layout().totalHeightForWidth(area.width())
+            area.setHeight(max(area.height(), needed))
+            self.setGeometry(area)
+            self.raise_()
 
     @property
     def text(self) -> str:
@@ -61,4 +86,5 @@ class MessageBar(QtWidgets.QFrame):
         self.setProperty("kind", kind)
         self.style().unpolish(self)
         self.style().polish(self)
+        self._place()
         self.show()

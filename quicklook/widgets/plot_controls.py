@@ -28,6 +28,7 @@ class PlotControls(QtWidgets.QFrame):
         self.counts = QtWidgets.QRadioButton("Raw Counts")
         self.plot = QtWidgets.QPushButton("Plot Image", objectName="primary")
         self.hint = QtWidgets.QLabel(objectName="hint")
+        self.note = QtWidgets.QLabel(objectName="hint", wordWrap=True)
         self._tips = {
             self.flags: "What the beam map and later checks say of each pixel",
             self.counts: "Photons of each pixel in the time range, nothing left out",
@@ -36,19 +37,20 @@ class PlotControls(QtWidgets.QFrame):
         first = QtWidgets.QHBoxLayout()
         first.setSpacing(14)
         first.addWidget(self.times)
-        first.addStretch(1)
-        first.addWidget(self.hint)
+        first.addWidget(self.note, 1)
         second = QtWidgets.QHBoxLayout()
         second.setSpacing(14)
         second.addWidget(self.flags)
         second.addWidget(self.counts)
         second.addStretch(1)
+        second.addWidget(self.hint)
         second.addWidget(self.plot)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.addLayout(first)
         layout.addLayout(second)
         self.plot.clicked.connect(self.plotRequested)
+        self.times.noted.connect(self.note.setText)
         self.set_file(None)
 
     @property

@@ -48,7 +48,7 @@ class StatusLine(QtWidgets.QStatusBar):
         if facts is None or pixel is None:
             self._hovered.setText("")
         else:
-            self._hovered.setText(_describe(facts, pixel, value))
+            self._hovered.setText("under mouse: " + _describe(facts, pixel, value))
 
 
 def _describe(facts: FileFacts, pixel: tuple[int, int], value: tuple[str, str]) -> str:

@@ -108,7 +108,7 @@ def test_reason_beside_the_disabled_button(qtbot, dialog, raw):
 def test_new_folder_proposes_times_and_a_name(qtbot, dialog, raw):
     dialog.bin_dir.set_text(str(raw))
     qtbot.waitUntil(lambda: dialog.start.value() == FIRST)
-    assert dialog.duration.value() == 5
+    assert dialog.duration.value() == 2  # the file after a gap is left to the person
     assert dialog.out.text() == str(raw / f"{FIRST}.h5")
     dialog.start.setValue(FIRST + 1)  # the proposal follows ...
     assert dialog.out.text() == str(raw / f"{FIRST + 1}.h5")

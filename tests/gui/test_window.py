@@ -108,9 +108,9 @@ def test_raw_counts_equal_numpy(qtbot, opened, observations):
     obs = observations[NIGHT]
     expected = np.array([[obs.times[x, y].size for x in range(10)] for y in range(7)])
     np.testing.assert_array_equal(opened.image.image.image, expected)
-    assert opened.image.value_at((9, 6)) == ("207", "counts")
+    assert opened.image.value_at((9, 6)) == ("207", "counts in 0 to 4 s")
     click_pixel(qtbot, opened, 9, 6)
-    assert "207 counts" in opened.status.active_text
+    assert "207 counts in 0 to 4 s" in opened.status.active_text
     assert "resID 10906" in opened.status.active_text
 
 
@@ -132,7 +132,7 @@ def test_contrast_comes_from_good_pixels(qtbot, opened, observations):
     good = [obs.times[p].size for p in np.ndindex(obs.shape) if obs.flags[p] == obs.flags[0, 0]]
     np.testing.assert_allclose((low, high), np.percentile(good, (1.0, 99.5)))
     assert tuple(opened.image.image.levels) == (low, high)
-    assert opened.image.value_at((2, 6)) == ("100,000", "counts")
+    assert opened.image.value_at((2, 6)) == ("100,000", "counts in 0 to 4 s")
 
 
 def test_plots_equal_numpy(qtbot, opened, observations):
@@ -372,6 +372,7 @@ class Summary:
     """Of a conversion that wrote made.h5."""
 
     path = Path("made.h5")
+    warnings = ()
 
     def lines(self):
         return ("12 photons in made.h5",)
