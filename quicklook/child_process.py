@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -51,8 +52,8 @@ def run_in_child(
     progress : Progress
         Called about every 20 ms, also when the child is silent; raises to cancel.
     clean_up : callable, optional
-        Called with the child's process id after it was cancelled or crashed, and has ended: removes
-        what it may have left behind.
+        Called with the child's process id when there is no result and the child has ended: removes what it may
+        have left behind.
 
     Raises
     ------
@@ -70,9 +71,11 @@ def run_in_child(
     theirs.close()
     try:
         return _supervise(child, ours, progress)
-    except (OperationCancelled, ChildCrashError):
+    except (
+        BaseException
+    ):  # whatever it is: the child must go, and take with it what is half-written
+        _end(child)
         if clean_up is not None:
-            _end(child)
             clean_up(child.pid or 0)
         raise
     finally:
@@ -162,10 +165,28 @@ def _crash_message(exit_code: int | None) -> str:
 # --- the child's side ----------------------------------------------------------------------------
 
 
+class _SharedPipe:
+    """The child's end of the pipe; several threads may send (progress, log records)."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def send(self, message: tuple[Any, ...]) -> None:
+        with self._lock:
+            self._pipe.send(message)
+
+    def poll(self) -> bool:
+        return self._pipe.poll()
+
+    def close(self) -> None:
+        self._pipe.close()
+
+
 class _PipeHandler(logging.Handler):
     """Sends log records to the parent, which owns the log file."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: _SharedPipe) -> None:
         super().__init__(logging.INFO)
         self._pipe = pipe
 
@@ -179,7 +200,7 @@ class _PipeHandler(logging.Handler):
 class _PipeProgress:
     """Reports at most 20 times a second, and raises when the parent asked to stop or is gone."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: _SharedPipe) -> None:
         self._pipe = pipe
         self._next_look = 0.0
         self._next_report = 0.0
@@ -201,8 +222,11 @@ class _PipeProgress:
             raise OperationCancelled from None
 
 
-def _child_main(pipe: Connection, function: Callable[..., Any], args: tuple[object, ...]) -> None:
+def _child_main(
+    connection: Connection, function: Callable[..., Any], args: tuple[object, ...]
+) -> None:
     """Entry of the child: run, answer once, end."""
+    pipe = _SharedPipe(connection)
     if hasattr(os, "nice"):
         os.nice(10)  # the window and the interactive reads come first
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business

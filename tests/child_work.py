@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -76,3 +77,19 @@ def convert_deafly(form, *, progress):
 def name_of_process(*, progress):
     logging.getLogger("pipeline_core.test").info("hello from the child")
     return os.getpid(), os.nice(0), sorted(m for m in sys.modules if m.startswith("PyQt5"))
+
+
+def log_from_threads(*, progress):
+    """Log from four threads at once while reporting."""
+    logger = logging.getLogger("pipeline_core.test")
+
+    def chatter():
+        for k in range(1000):
+            logger.info("record %d %s", k, "x" * 500)
+
+    threads = [threading.Thread(target=chatter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        progress(1, 2, f"stage {time.monotonic()}")
+    return 4000

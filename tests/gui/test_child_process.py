@@ -85,3 +85,20 @@ def test_cancel_within_half_a_second_leaves_nothing(tmp_path, work):
         run_in_child(work, str(tmp_path), progress=report, clean_up=clean_up)
     assert time.monotonic() - report.asked < 0.5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_trouble_of_our_own_cleans_up_too(tmp_path):
+    def broken(done, total, stage):
+        if done:
+            raise ValueError("a bug of the caller")
+
+    cleaned = []
+    with pytest.raises(ValueError, match="a bug of the caller"):
+        run_in_child(
+            child_work.work_politely, str(tmp_path), progress=broken, clean_up=cleaned.append
+        )
+    assert len(cleaned) == 1
+
+
+def test_log_records_of_threads_do_not_mix_with_progress():
+    assert run_in_child(child_work.log_from_threads) == 4000
