@@ -37,7 +37,7 @@ def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
 def describe_result(summary: ConversionSummary) -> tuple[str, str]:
     """Return kind and text of the message on a finished conversion: a warning if it has any."""
     text = "Converted: " + "; ".join(summary.lines()) + "."
-    warnings = getattr(summary, "warnings", ())
+    warnings = summary.warnings
     return ("warning" if warnings else "success"), " ".join((text, *warnings))
 
 

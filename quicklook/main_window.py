@@ -67,7 +67,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._build_panes()
         self._build_layout()
         self.conversion = ConversionController(self.jobs, self.chores, settings, self)
-        self.preparation = Preparation(self.jobs, settings, self)
+        self.preparation = Preparation(self.jobs, self)
         self._connect()
         self._restore()
         self._on_file_changed()

@@ -142,15 +142,6 @@ class Settings:
     def beammap(self, value: str) -> None:
         self._store.setValue("convert/beammap", value)
 
-    @property
-    def prepared_for(self) -> str:
-        """Software versions for which the core's compiled code is known to be on disk."""
-        return self._str("core/prepared_for")
-
-    @prepared_for.setter
-    def prepared_for(self, value: str) -> None:
-        self._store.setValue("core/prepared_for", value)
-
     # --- typed access: an INI file gives back text, so every read names its type -----------------
 
     def _str(self, key: str) -> str:

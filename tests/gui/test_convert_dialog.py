@@ -117,6 +117,27 @@ def test_new_folder_proposes_times_and_a_name(qtbot, dialog, raw):
     assert dialog.out.text() == "/mine.h5"
 
 
+def test_stragglers_are_not_proposed(raw):
+    for second, size in enumerate((1000, 1100, 80)):
+        (raw / f"{FIRST + second}.bin").write_bytes(bytes(size))
+    assert check_conversion(complete(raw)).run == 2
+
+
+def test_missing_seconds_and_date_are_shown(qtbot, dialog, raw):
+    dialog.set_form(complete(raw, duration=5))
+    qtbot.waitUntil(lambda: dialog.missing.text() == "2 of 5 seconds have no file")
+    assert dialog.date.text() == "2020-10-07 06:00:00 UTC"
+
+
+def test_output_is_not_proposed_where_it_cannot_be_written(
+    qtbot, dialog, raw, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("quicklook.background_tasks.os.access", lambda *_: False)
+    dialog._settings.photon_folder = str(tmp_path)
+    dialog.bin_dir.set_text(str(raw))
+    qtbot.waitUntil(lambda: dialog.out.text() == str(tmp_path / f"{FIRST}.h5"))
+
+
 def test_stale_check_is_ignored(dialog, raw):
     old = check_conversion(complete(raw))
     dialog.set_form(complete(raw, beammap=""))

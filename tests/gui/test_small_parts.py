@@ -25,7 +25,6 @@ def test_settings_round_trip(settings, tmp_path):
     settings.photon_folder = "/data/ä b"
     settings.bin_folder = "/raw"
     settings.beammap = "/maps/d.bmap"
-    settings.prepared_for = "1"
     settings.geometry = QtCore.QByteArray(b"abc")
     settings.sync()
     again = Settings(tmp_path / "quicklook.ini")
@@ -33,7 +32,6 @@ def test_settings_round_trip(settings, tmp_path):
     assert again.photon_folder == "/data/ä b"
     assert again.bin_folder == "/raw"
     assert again.beammap == "/maps/d.bmap"
-    assert again.prepared_for == "1"
     assert bytes(again.geometry) == b"abc"
 
 

@@ -56,6 +56,33 @@ def test_beyond_the_exposure_is_not_accepted(qtbot, boxes):
     assert boxes.range_s[0] < boxes.range_s[1] <= 10.0
 
 
+@pytest.mark.parametrize(
+    ("box", "text", "value", "note"),
+    [
+        ("stop", "12.5", 10.0, "Stop moved to 10 s, the end of the file"),
+        ("stop", "20", 10.0, "Stop moved to 10 s, the end of the file"),
+        ("start", "12.5", 9.999, "Start moved to 9.999 s: the file ends at 10 s"),
+        ("start", "-3", 0.0, "Start moved to 0 s, where the file starts"),
+        ("start", "2", 2.0, ""),
+    ],
+)
+def test_every_typed_number_is_taken_whole_and_clamped_aloud(qtbot, boxes, box, text, value, note):
+    notes = [""]
+    boxes.noted.connect(notes.append)
+    type_into(qtbot, getattr(boxes, box), text)
+    assert getattr(boxes, box).value() == value
+    assert notes[-1] == note
+
+
+def test_what_moves_along_is_said(qtbot, boxes):
+    notes = []
+    type_into(qtbot, boxes.stop, "3")
+    boxes.noted.connect(notes.append)
+    type_into(qtbot, boxes.start, "5")
+    assert notes[-1] == "Stop moved along to 8 s"
+    assert "0 to 9.999 s" in boxes.start.toolTip()
+
+
 def test_exposure_with_more_digits_than_the_box(boxes):
     boxes.set_exposure(3.0004567)
     assert boxes.range_s == (0.0, 3.0004567)

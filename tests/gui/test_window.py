@@ -424,3 +424,77 @@ def test_no_stale_plot_while_another_file_is_read(qtbot, opened, observations):
     assert {pane.message for pane in opened.card.panes} == {"Reading…"}
     observations[other].gate.set()
     wait_for_plots(qtbot, opened, (7, 2), token=opened.session.file.token)
+
+
+def test_gap_breaks_line_and_band_and_is_grey(qtbot, window, observations):
+    observations[NIGHT].gaps_s = [(1.0, 3.0)]
+    with qtbot.waitSignal(window.fileOpened):
+        window.open_file(NIGHT)
+    assert window.strip.value("Exposure") == "4 s (2.0 s with data)"
+    window.session.set_pixel((9, 6))
+    wait_for_plots(qtbot, window, (9, 6))
+    pane = window.card.light_curve
+    np.testing.assert_allclose(pane.gaps.intervals, [(1.0, 3.0)])
+    assert "grey: no data" in pane.detail
+    in_gap = QtCore.QPointF(2.0, 0.5 * np.nanmax(pane.curve.getData()[1]))
+    assert not pane.band.path().contains(in_gap)
+    assert len(pane.band.path().toSubpathPolygons()) == 2
+
+
+def test_typed_exposure_time_beyond_its_range(qtbot, opened):
+    box = opened.card.bin_ms
+    for text, value, note in (("500", 200.0, "1 to 200 ms"), ("50", 50.0, "")):
+        box.selectAll()
+        qtbot.keyClicks(box, text)
+        qtbot.keyClick(box, Qt.Key.Key_Return)
+        assert box.value() == value
+        assert opened.card.note.text() == note
+
+
+def test_hover_ends_when_the_mouse_leaves_or_the_file_changes(qtbot, opened, observations):
+    viewport = opened.image.view.viewport()
+    move_to(opened, 2, 6)
+    qtbot.waitUntil(lambda: opened.status.hovered_text.startswith("under mouse: (2, 6)"))
+    QtWidgets.QApplication.sendEvent(viewport, QtCore.QEvent(QtCore.QEvent.Type.Leave))
+    assert opened.status.hovered_text == ""
+    move_to(opened, 9, 6)
+    qtbot.waitUntil(lambda: "(9, 6)" in opened.status.hovered_text)
+    observations[Path("small.h5")] = FakeObs("small.h5", shape=(4, 9))
+    with qtbot.waitSignal(opened.fileOpened):
+        opened.open_file(Path("small.h5"))
+    assert opened.status.hovered_text == ""
+
+
+def test_warnings_of_a_conversion_are_not_green(converting):
+    summary = Summary()
+    summary.warnings = ("19 of 21 seconds have no file.",)
+    form = ConvertForm(out="made.h5", open_result=False)
+    converting.conversion.succeeded.emit(summary, form)
+    assert converting.messages.kind == "warning"
+    assert converting.messages.text.endswith("19 of 21 seconds have no file.")
+
+
+def test_a_message_moves_nothing_and_names_the_file_once(qtbot, opened, observations):
+    before = opened.image.geometry(), opened.splitter.geometry()
+    bad = Path("raw.bin")
+    observations[bad] = InputFormatError("raw.bin is a raw file: use File > Convert.")
+    opened.open_file(bad)
+    qtbot.waitUntil(lambda: opened.messages.isVisible())
+    qtbot.wait(30)
+    assert opened.messages.text == "raw.bin is a raw file: use File > Convert."
+    assert (opened.image.geometry(), opened.splitter.geometry()) == before
+
+
+def test_hidden_plots_can_be_brought_back(opened):
+    for pane in opened.card.panes:
+        assert not opened.card.nothing_shown.isVisible()
+        pane.hide()
+    assert opened.card.nothing_shown.isVisible()
+    opened.actions_by_name["light_curve"].trigger()
+    assert not opened.card.nothing_shown.isVisible()
+
+
+def test_window_fits_a_small_screen(opened):
+    size = opened.minimumSizeHint()
+    assert size.width() <= 1024
+    assert size.height() <= 700  # less the frame and a panel
