@@ -29,7 +29,14 @@ from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.rawwords import BYTES_PER_WORD
 from pipeline_core.slabsort import Books, SlabSorter
 
-__all__ = ["DROP_REASONS", "MAX_DURATION_S", "ConversionSummary", "ConvertSettings", "convert"]
+__all__ = [
+    "DROP_REASONS",
+    "MAX_DURATION_S",
+    "ConversionSummary",
+    "ConvertSettings",
+    "brief_ranges",
+    "convert",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +176,7 @@ class ConversionSummary:
             found.append(f"{lost:,} packets lost on the network ({by_board})")
         if self.missing_seconds:
             found.append(
-                f"no file for {len(self.missing_seconds)} s: {_ranges(self.missing_seconds)}"
+                f"no file for {len(self.missing_seconds)} s: {brief_ranges(self.missing_seconds)}"
             )
         if self.repaired_pixels:
             found.append(
@@ -178,7 +185,7 @@ class ConversionSummary:
         return tuple(found)
 
 
-def _ranges(seconds: tuple[int, ...]) -> str:
+def brief_ranges(seconds: tuple[int, ...]) -> str:
     """Write ascending numbers briefly: ``5-7, 9``."""
     parts: list[list[int]] = []
     for second in seconds:

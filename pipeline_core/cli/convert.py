@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline_core.beammap import parse_shape
-from pipeline_core.convert import ConvertSettings, convert
+from pipeline_core.convert import ConvertSettings, brief_ranges, convert
 from pipeline_core.progress import Progress
 from pipeline_core.schema import BASELINE_MODES
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         "dropped": summary.dropped,
         "spare bytes": summary.spare_bytes,
         "packets lost by board": {b: n for b, n in summary.lost_packets.items() if n},
-        "seconds without a file": list(summary.missing_seconds),
+        "seconds without a file": brief_ranges(summary.missing_seconds) or "none",
         "pixels put in order of time": summary.repaired_pixels,
         "wall time (s)": round(summary.seconds, 3),
         "warnings": list(summary.warnings),
