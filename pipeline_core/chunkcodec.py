@@ -236,6 +236,21 @@ def encode_chunk(
 
 
 @kernel
+def _read_length(src: npt.NDArray[np.uint8], at: int, have: int, nibble: int) -> tuple[int, int]:
+    """Return a length that begins with four bits of a token, and where its further bytes end (-1: beyond `have`)."""
+    count = nibble
+    if nibble == 15:
+        byte = np.int64(255)
+        while byte == 255:
+            if at >= have:
+                return count, -1
+            byte = np.int64(src[at])
+            at += 1
+            count += byte
+    return count, at
+
+
+@kernel
 def _decode_lz4(
     src: npt.NDArray[np.uint8],
     at: int,
@@ -256,15 +271,9 @@ def _decode_lz4(
             return short
         token = src[at]
         at += 1
-        count = np.int64(token >> 4)
-        if count == 15:
-            byte = np.int64(255)
-            while byte == 255:
-                if at >= have:
-                    return short
-                byte = np.int64(src[at])
-                at += 1
-                count += byte
+        count, at = _read_length(src, at, have, np.int64(token >> 4))
+        if at < 0:
+            return short
         wanted = min(count, limit - pos)
         if at + wanted > have:
             return short
@@ -279,15 +288,9 @@ def _decode_lz4(
         at += 2
         if offset == 0 or offset > pos - first:
             return DAMAGED
-        count = np.int64(token & 15)
-        if count == 15:
-            byte = np.int64(255)
-            while byte == 255:
-                if at >= have:
-                    return short
-                byte = np.int64(src[at])
-                at += 1
-                count += byte
+        count, at = _read_length(src, at, have, np.int64(token & 15))
+        if at < 0:
+            return short
         count = min(count + _MIN_MATCH, limit - pos)
         if offset == 1:
             out[pos : pos + count] = out[pos - 1]
