@@ -213,9 +213,8 @@ class SlabSorter:
         adjacent = segment.second == self._last_second + 1
         if segment.opens_file and not adjacent:
             self._carried_us = int(rawkernels.UNDATED)
-            self._last_frame[
-                :
-            ] = -1  # what was sent in a second without a file is not lost on the network
+            # what was sent in a second without a file is not lost on the network
+            self._last_frame[:] = -1
         times[0] = self._carried_us
         rawkernels.date_packets(
             ticks, segment.second, _year_starts(segment.second), self._start, times[1:]

@@ -151,6 +151,9 @@ def test_phase_limits_are_half_open(obs):
         obs.count_image(min_phase=phase)[4, 2]
         == 1 + obs.count_image(min_phase=np.nextafter(phase, 0))[4, 2]
     )
+    above = obs.photons((4, 2), min_phase=phase).size
+    assert obs.photons((4, 2), max_phase=phase).size == obs.photons((4, 2)).size - above
+    assert obs.count_image(max_phase=phase)[4, 2] == obs.photons((4, 2)).size - above
     with pytest.raises(ConfigError, match="below its end"):
         obs.count_image(min_phase=-50, max_phase=-50)
 
