@@ -1,4 +1,4 @@
-"""What the user is looking at: the open file, the active pixel, the time range, the exposure.
+"""What the user is looking at: the open file, the active pixel, ranges, the exposure, the regions.
 
 The only shared state of the window. Panes read it and listen to its signals; the main window and the
 controls change it. Lives in the GUI thread.
@@ -6,10 +6,24 @@ controls change it. Lives in the GUI thread.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from quicklook.qt import QtCore, Signal
 from quicklook.tasks import FileFacts
 
-__all__ = ["Session"]
+__all__ = ["Band", "Session", "Target"]
+
+Pixel = tuple[int, int]
+Band = tuple[float | None, float | None]
+"""(low, high) of phase [deg] or wavelength [nm], half-open; None: open end."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the plots are of: the active pixel, or the pixels of a region, summed."""
+
+    label: str
+    pixels: tuple[Pixel, ...]
 
 
 class Session(QtCore.QObject):
@@ -23,21 +37,29 @@ class Session(QtCore.QObject):
         `pixel`, also None.
     timeRangeChanged
         `time_range`.
+    bandChanged
+        `band`.
     binChanged
         `bin_s`.
+    targetChanged
+        `target`.
     """
 
     fileChanged = Signal()  # noqa: N815
     pixelChanged = Signal()  # noqa: N815
     timeRangeChanged = Signal()  # noqa: N815
+    bandChanged = Signal()  # noqa: N815
     binChanged = Signal()  # noqa: N815
+    targetChanged = Signal()  # noqa: N815
 
     def __init__(self, bin_s: float, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
         self._file: FileFacts | None = None
-        self._pixel: tuple[int, int] | None = None
+        self._pixel: Pixel | None = None
         self._time_range = (0.0, 0.0)
+        self._band: Band = (None, None)
         self._bin_s = bin_s
+        self._target: Target | None = None
 
     @property
     def file(self) -> FileFacts | None:
@@ -45,7 +67,7 @@ class Session(QtCore.QObject):
         return self._file
 
     @property
-    def pixel(self) -> tuple[int, int] | None:
+    def pixel(self) -> Pixel | None:
         """Active pixel (x, y) = (column, row)."""
         return self._pixel
 
@@ -55,20 +77,32 @@ class Session(QtCore.QObject):
         return self._time_range
 
     @property
+    def band(self) -> Band:
+        """Low and high end in the file's quantity [deg or nm], half-open, None where open."""
+        return self._band
+
+    @property
     def bin_s(self) -> float:
         """Effective exposure time of light curve and intensity histogram [s]."""
         return self._bin_s
 
+    @property
+    def target(self) -> Target | None:
+        """What the plots show: the active pixel unless a region was chosen."""
+        return self._target
+
     def set_file(self, facts: FileFacts | None) -> None:
-        """Look at another file: whole time range; the active pixel stays if the file has it."""
+        """Look at another file: whole ranges; the active pixel stays if the file has it."""
         self._file = facts
         self._time_range = (0.0, facts.exposure_s) if facts else (0.0, 0.0)
+        self._band = (None, None)
         if self._pixel is not None and (facts is None or not _inside(self._pixel, facts.shape)):
             self._pixel = None
+        self._target = None if self._pixel is None else _of_pixel(self._pixel)
         self.fileChanged.emit()
 
-    def set_pixel(self, pixel: tuple[int, int] | None) -> None:
-        """Make `pixel` the active one.
+    def set_pixel(self, pixel: Pixel | None) -> None:
+        """Make `pixel` the active one, and what the plots show.
 
         Raises
         ------
@@ -77,9 +111,19 @@ class Session(QtCore.QObject):
         """
         if pixel is not None and (self._file is None or not _inside(pixel, self._file.shape)):
             raise ValueError(f"Pixel {pixel} is not in the open file.")
-        if pixel != self._pixel:
-            self._pixel = pixel
+        changed = pixel != self._pixel
+        self._pixel = pixel
+        if changed:
             self.pixelChanged.emit()
+        self.set_target(None)
+
+    def set_target(self, target: Target | None) -> None:
+        """Let the plots show a region's pixels; None: the active pixel again."""
+        if target is None and self._pixel is not None:
+            target = _of_pixel(self._pixel)
+        if target != self._target:
+            self._target = target
+            self.targetChanged.emit()
 
     def set_time_range(self, start_s: float, stop_s: float) -> None:
         """Look at [start_s, stop_s).
@@ -95,6 +139,20 @@ class Session(QtCore.QObject):
             self._time_range = (start_s, stop_s)
             self.timeRangeChanged.emit()
 
+    def set_band(self, low: float | None, high: float | None) -> None:
+        """Look at [low, high) of phase or wavelength; None: open.
+
+        Raises
+        ------
+        ValueError
+            If the band is empty.
+        """
+        if low is not None and high is not None and not low < high:
+            raise ValueError(f"Band {low}-{high} is empty.")
+        if (low, high) != self._band:
+            self._band = (low, high)
+            self.bandChanged.emit()
+
     def set_bin_s(self, bin_s: float) -> None:
         """Set the effective exposure time [s]."""
         if bin_s != self._bin_s:
@@ -102,5 +160,9 @@ class Session(QtCore.QObject):
             self.binChanged.emit()
 
 
-def _inside(pixel: tuple[int, int], shape: tuple[int, int]) -> bool:
+def _inside(pixel: Pixel, shape: tuple[int, int]) -> bool:
     return 0 <= pixel[0] < shape[0] and 0 <= pixel[1] < shape[1]
+
+
+def _of_pixel(pixel: Pixel) -> Target:
+    return Target(f"Pixel ({pixel[0]}, {pixel[1]})", (pixel,))
