@@ -35,9 +35,9 @@ class Theme:
         The one button of a window that does its work.
     hover, selected
         Background under the mouse, and of a chosen row.
-    axis, grid, gap, band, marker, marker_edge, poisson, second
+    axis, grid, gap, band, marker, marker_edge, region, region_edge, poisson, second
         Plots: axes, grid lines, times without data, error band, active pixel and its outline,
-        the model's curve, another curve.
+        regions and their outline, the model's curve, another curve.
     series
         Curves of several pixels or regions, in this order.
     missing
@@ -79,6 +79,8 @@ class Theme:
     band: str
     marker: str
     marker_edge: str
+    region: str
+    region_edge: str
     poisson: str
     second: str
     series: tuple[str, ...]
@@ -148,6 +150,8 @@ _LIGHT = Theme(
     band="#9cc3e6",
     marker="#ff2d78",
     marker_edge="#ffffff",
+    region="#00d5ff",
+    region_edge="#06252d",
     poisson="#d55e00",
     second="#117733",
     series=("#1f6fb2", "#d55e00", "#117733", "#aa4499", "#b38600", "#3f8fa8", "#882255", "#5f6f80"),
@@ -200,6 +204,8 @@ _DARK = Theme(
     band="#2f5f88",
     marker="#ff5c98",
     marker_edge="#14171b",
+    region="#00d5ff",
+    region_edge="#06252d",
     poisson="#f5904a",
     second="#6cc08b",
     series=("#6cb2ee", "#f5904a", "#6cc08b", "#d58ad0", "#e2c04f", "#67c3d4", "#e07a9a", "#a9b4c1"),
@@ -252,6 +258,8 @@ _NIGHT = Theme(
     band="#5e0a04",
     marker="#ff4a38",
     marker_edge="#000000",
+    region="#ff6a50",
+    region_edge="#000000",
     poisson="#ff5a3c",
     second="#a81a10",
     series=("#ec2a1a", "#ff5a3c", "#a81a10", "#ff4a38", "#7c140c", "#d0200f", "#c43a24", "#901808"),
