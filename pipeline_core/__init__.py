@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline_core.beammap import Beammap, read_beammap
     from pipeline_core.flags import PROBLEM_FLAGS, PixelFlag
+    from pipeline_core.observation import open_observation
     from pipeline_core.obsfile import ObsFile
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ __all__ = [
     "ObsFile",
     "PixelFlag",
     "__version__",
+    "open_observation",
     "read_beammap",
 ]
 
@@ -31,6 +33,7 @@ _HOME = {
     "PROBLEM_FLAGS": "flags",
     "PixelFlag": "flags",
     "ObsFile": "obsfile",
+    "open_observation": "observation",
 }
 
 

@@ -7,6 +7,7 @@ the core may show ``str(error)`` to an observer as it is. Anything else that esc
 from __future__ import annotations
 
 __all__ = [
+    "BeammapNeededError",
     "CalibrationError",
     "ConfigError",
     "InputFormatError",
@@ -24,6 +25,10 @@ class PipelineError(Exception):
 
 class InputFormatError(PipelineError):
     """A file is missing, unreadable, or not what it should be."""
+
+
+class BeammapNeededError(InputFormatError):
+    """A raw file was given without the beam map of its camera: none, several or another camera's was found."""
 
 
 class SchemaVersionError(InputFormatError):

@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,9 @@ class ObsFile:
     InputFormatError
         Damaged file.
     """
+
+    kind: ClassVar[str] = "photons"
+    has_photons: ClassVar[bool] = True
 
     def __init__(self, path: Path | str, mode: str = "read") -> None:
         if mode not in _MODES:

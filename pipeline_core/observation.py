@@ -1,0 +1,91 @@
+"""`open_observation`: whatever holds an observation opens here, and answers to the same names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from pipeline_core.beammap import Beammap
+from pipeline_core.errors import ConfigError, InputFormatError
+from pipeline_core.imgfile import Frame
+from pipeline_core.obsfile import ObsFile
+from pipeline_core.progress import Progress, silent
+from pipeline_core.rawobservation import RawObservation
+
+__all__ = ["Observation", "open_observation"]
+
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+Observation: TypeAlias = ObsFile | Frame
+"""What can be opened; `kind` says 'photons', 'raw' (a `RawObservation`) or 'frame'."""
+
+
+def open_observation(
+    path: Path | str | Sequence[Path | str],
+    *,
+    beammap: Beammap | Path | str | None = None,
+    progress: Progress = silent,
+) -> Observation:
+    """Open a photon file, a raw file or several, or a frame.
+
+    Photon files are recognised by their content, the others by their ending.
+
+    Parameters
+    ----------
+    path : path or sequence of paths
+        ``*.h5``, ``<unix second>.bin`` or ``<unix second>.img``; several only of consecutive ``.bin`` files.
+    beammap : Beammap or path, optional
+        For raw files and frames; default: see `find_beammap`. Photon files have their own.
+    progress : Progress
+        Called while raw files are converted; may cancel.
+
+    Returns
+    -------
+    ObsFile or Frame
+        To be closed by the caller, and used from the thread that opened it.
+
+    Raises
+    ------
+    InputFormatError
+        Missing, damaged, or none of these; the message says what to do.
+    BeammapNeededError
+        Raw files without a beam map of their camera.
+    ConfigError
+        Several files that make no observation.
+    """
+    paths = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(one) for one in path]
+    paths = [one.expanduser() for one in paths]
+    if len(paths) != 1:
+        return _open_several(paths, beammap, progress)
+    (only,) = paths
+    if only.is_dir():
+        raise InputFormatError(f"{only} is a folder. Choose a file in it.")
+    ending = only.suffix.lower()
+    if ending in (".bin", ".img") and not _is_hdf5(only):
+        if ending == ".bin":
+            return RawObservation(only, beammap, progress)
+        return Frame(only, beammap)
+    return ObsFile(only)
+
+
+def _open_several(
+    paths: list[Path], beammap: Beammap | Path | str | None, progress: Progress
+) -> RawObservation:
+    if not paths:
+        raise ConfigError("No file was given.")
+    other = next((path for path in paths if path.suffix.lower() != ".bin"), None)
+    if other is not None:
+        raise ConfigError(
+            f"{other} cannot be opened together with other files: only consecutive .bin files can. Open it by itself."
+        )
+    return RawObservation(paths, beammap, progress)
+
+
+def _is_hdf5(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_HDF5_MAGIC)) == _HDF5_MAGIC
+    except OSError:
+        return False  # whoever opens it says why
