@@ -6,7 +6,8 @@ from typing import Protocol
 
 from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, Signal, Slot
-from quicklook.tasks import OpenFiles, Request
+from quicklook.requests import Request
+from quicklook.tasks import OpenFiles
 
 __all__ = ["Answerable", "ReadBroker"]
 

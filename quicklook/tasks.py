@@ -17,20 +17,21 @@ import numpy.typing as npt
 from pipeline_core.errors import OperationCancelled
 from pipeline_core.flags import FLAG_NAMES, describe_flags, flag_names
 from pipeline_core.progress import Progress, silent
+from quicklook.requests import (
+    CountsRequest,
+    CountsResult,
+    HistogramRequest,
+    LightCurveRequest,
+    PixelRequest,
+    PlotResult,
+    Request,
+)
 
 __all__ = [
-    "CountsRequest",
-    "CountsResult",
     "FileFacts",
     "FlagCategory",
     "FlagImage",
-    "HistogramRequest",
-    "LightCurveRequest",
     "OpenFiles",
-    "PixelRequest",
-    "PlotResult",
-    "Request",
-    "SpectrumRequest",
 ]
 
 _GOOD = 1 << FLAG_NAMES.index("beammap.good")
@@ -87,76 +88,6 @@ class FileFacts:
     def flag_names_at(self, pixel: tuple[int, int]) -> tuple[str, ...]:
         """Names of the flags of a pixel."""
         return flag_names(int(self.flags[pixel]))
-
-
-# --- requests and answers ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Request:
-    """A complete snapshot of what a pane wants: nothing else is looked at while it is computed.
-
-    Attributes
-    ----------
-    pane : str
-        Who asked; a newer request of the same pane replaces this one.
-    token : int
-        Which open file.
-    start_s, stop_s : float
-        Time range, half-open, seconds from the start of the observation.
-    """
-
-    pane: str
-    token: int
-    start_s: float
-    stop_s: float
-
-
-@dataclass(frozen=True)
-class CountsRequest(Request):
-    """Counts of every pixel; contrast between two percentiles of the unflagged pixels."""
-
-    percentiles: tuple[float, float] = (1.0, 99.5)
-
-
-@dataclass(frozen=True)
-class PixelRequest(Request):
-    """Something of one pixel (x, y)."""
-
-    pixel: tuple[int, int] = (0, 0)
-    bin_s: float = 0.01
-
-
-@dataclass(frozen=True)
-class LightCurveRequest(PixelRequest):
-    """Counts per bin against time."""
-
-
-@dataclass(frozen=True)
-class HistogramRequest(PixelRequest):
-    """How often a bin holds 0, 1, 2, ... counts."""
-
-
-@dataclass(frozen=True)
-class SpectrumRequest(PixelRequest):
-    """Histogram of wavelength, or of phase as long as there is no calibration."""
-
-
-@dataclass(frozen=True, eq=False)
-class CountsResult:
-    """Counts, int64 [x, y], with display limits (low, high)."""
-
-    request: CountsRequest
-    image: npt.NDArray[np.int64]
-    levels: tuple[float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class PlotResult:
-    """What the core computed for one pixel (`LightCurve`, `IntensityHistogram` or `Spectrum`)."""
-
-    request: PixelRequest
-    data: Any
 
 
 # --- the reads lane ------------------------------------------------------------------------------
@@ -232,11 +163,12 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
 
 def _read_pixel(handle: Any, request: PixelRequest) -> Any:
     window = {"start": request.start_s, "stop": request.stop_s}
+    pixels = request.pixel if len(request.pixels) == 1 else request.pixels
     if isinstance(request, LightCurveRequest):
-        return handle.light_curve(request.pixel, bin_s=request.bin_s, **window)
+        return handle.light_curve(pixels, bin_s=request.bin_s, **window)
     if isinstance(request, HistogramRequest):
-        return handle.intensity_histogram(request.pixel, bin_s=request.bin_s, **window)
-    return handle.spectrum(request.pixel, **window)
+        return handle.intensity_histogram(pixels, bin_s=request.bin_s, **window)
+    return handle.spectrum(pixels, **window)
 
 
 def _facts(token: int, path: Path, handle: Any) -> FileFacts:

@@ -6,8 +6,9 @@ import numpy as np
 
 from quicklook import palette
 from quicklook.qt import pg
+from quicklook.requests import HistogramRequest, PlotResult
 from quicklook.session import Session
-from quicklook.tasks import FileFacts, HistogramRequest, PlotResult
+from quicklook.tasks import FileFacts
 from quicklook.views.axes import WholeNumberAxis, new_steps
 from quicklook.views.plot_pane import PlotPane
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from quicklook import palette
 from quicklook.qt import QtGui, pg
+from quicklook.requests import LightCurveRequest, PlotResult
 from quicklook.session import Session
-from quicklook.tasks import FileFacts, LightCurveRequest, PlotResult
+from quicklook.tasks import FileFacts
 from quicklook.views.gap_shade import GapShade
 from quicklook.views.plot_pane import PlotPane
 

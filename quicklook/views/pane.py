@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from quicklook.assets import icon
 from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
+from quicklook.requests import Request
 from quicklook.session import Session
-from quicklook.tasks import Request
 
 __all__ = ["Pane"]
 

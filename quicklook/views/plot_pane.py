@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from quicklook.qt import QtGui, Signal, Slot, pg
+from quicklook.requests import PixelRequest, PlotResult
 from quicklook.session import Session
-from quicklook.tasks import FileFacts, PixelRequest, PlotResult
+from quicklook.tasks import FileFacts
 from quicklook.views.axes import new_plot
 from quicklook.views.pane import Pane
 
@@ -102,6 +103,7 @@ class PlotPane(Pane):
             "token": facts.token,
             "start_s": start_s,
             "stop_s": stop_s,
-            "pixel": pixel,
+            "pixels": (pixel,),
+            "label": f"Pixel ({pixel[0]}, {pixel[1]})",
             "bin_s": self.session.bin_s,
         }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from quicklook import palette
 from quicklook.qt import pg
+from quicklook.requests import PlotResult, SpectrumRequest
 from quicklook.session import Session
-from quicklook.tasks import FileFacts, PlotResult, SpectrumRequest
+from quicklook.tasks import FileFacts
 from quicklook.views.axes import new_steps
 from quicklook.views.plot_pane import PlotPane
 

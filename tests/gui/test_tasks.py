@@ -15,14 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from pipeline_core.errors import OperationCancelled
 from pipeline_core.flags import flag_names
-from quicklook.tasks import (
-    CountsRequest,
-    LightCurveRequest,
-    OpenFiles,
-    Request,
-    SpectrumRequest,
-    flag_image,
-)
+from quicklook.requests import CountsRequest, LightCurveRequest, Request, SpectrumRequest
+from quicklook.tasks import OpenFiles, flag_image
 
 
 @pytest.fixture
@@ -50,9 +44,11 @@ def test_counts(files, obs):
 
 def test_pixel(files):
     facts = files.open(Path("night.h5"))
-    answer = files.read(LightCurveRequest("p", facts.token, 0.0, 1.0, (7, 2), 0.1))
+    answer = files.read(LightCurveRequest("p", facts.token, 0.0, 1.0, pixels=((7, 2),), bin_s=0.1))
     assert answer.data.counts.size == 10
-    assert files.read(SpectrumRequest("p", facts.token, 0.0, 1.0, (7, 2))).data.unit == "deg"
+    assert (
+        files.read(SpectrumRequest("p", facts.token, 0.0, 1.0, pixels=((7, 2),))).data.unit == "deg"
+    )
 
 
 def test_closed_file_cancels_its_requests(files, obs):

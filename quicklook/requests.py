@@ -1,0 +1,128 @@
+"""What panes ask of the reads lane and what they get: frozen values, safe to hand between threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "CountsRequest",
+    "CountsResult",
+    "HistogramRequest",
+    "LightCurveRequest",
+    "PhaseRequest",
+    "PixelRequest",
+    "PlotResult",
+    "Request",
+    "SpectrumRequest",
+    "SurveyRequest",
+    "SurveyResult",
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A complete snapshot of what a pane wants: nothing else is looked at while it is computed.
+
+    Attributes
+    ----------
+    pane : str
+        Who asked; a newer request of the same pane replaces this one.
+    token : int
+        Which open file.
+    start_s, stop_s : float
+        Time range, half-open, seconds from the start of the observation.
+    low, high : float, optional
+        Band, half-open, in the file's quantity: phase [deg] or wavelength [nm]. None: open end.
+    """
+
+    pane: str
+    token: int
+    start_s: float
+    stop_s: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class CountsRequest(Request):
+    """Counts of every pixel; contrast between two percentiles of the unflagged pixels."""
+
+    percentiles: tuple[float, float] = (1.0, 99.5)
+
+
+@dataclass(frozen=True)
+class SurveyRequest(Request):
+    """The rate of the whole array against time."""
+
+
+@dataclass(frozen=True)
+class PixelRequest(Request):
+    """Something of one pixel, or of several summed.
+
+    Attributes
+    ----------
+    pixels : tuple of (x, y)
+        At least one.
+    label : str
+        How people call them: "Pixel (3, 4)", "Region 2 (57 pixels)".
+    bin_s : float
+        Effective exposure time [s].
+    """
+
+    pixels: tuple[tuple[int, int], ...] = ((0, 0),)
+    label: str = ""
+    bin_s: float = 0.01
+
+    @property
+    def pixel(self) -> tuple[int, int]:
+        """The only pixel, or the first one."""
+        return self.pixels[0]
+
+
+@dataclass(frozen=True)
+class LightCurveRequest(PixelRequest):
+    """Counts per bin against time."""
+
+
+@dataclass(frozen=True)
+class HistogramRequest(PixelRequest):
+    """How often a bin holds 0, 1, 2, ... counts."""
+
+
+@dataclass(frozen=True)
+class SpectrumRequest(PixelRequest):
+    """Histogram of wavelength, or of phase as long as there is no calibration."""
+
+
+@dataclass(frozen=True)
+class PhaseRequest(PixelRequest):
+    """Histogram of phase [deg], also of a file that is calibrated."""
+
+
+@dataclass(frozen=True, eq=False)
+class CountsResult:
+    """Counts, int64 [x, y], with display limits (low, high)."""
+
+    request: CountsRequest
+    image: npt.NDArray[np.int64]
+    levels: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class SurveyResult:
+    """What the core found on a pass through the whole file (`Survey`)."""
+
+    request: SurveyRequest
+    data: Any
+
+
+@dataclass(frozen=True, eq=False)
+class PlotResult:
+    """What the core computed (`LightCurve`, `IntensityHistogram` or `Spectrum`)."""
+
+    request: PixelRequest
+    data: Any
