@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from quicklook import assets
+from quicklook import assets, theme
 from quicklook.error_dialog import ErrorDialog
 from quicklook.logs import start_logging, stop_logging
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot, pg
+from quicklook.theme import Theme
 
 __all__ = ["ErrorCatcher", "configure_pyqtgraph", "create_application", "running", "style"]
 
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 _qt_logger = logging.getLogger("qt")
 
 _FONT_POINTS = 9.5
+_SAME_SIZE = 0.01  # fonts keep their size as text with few digits
+_USUAL_SIZE = "usualFontPoints"
 _NOISE = ("XDG_RUNTIME_DIR not set", "propagateSizeHints", "does not support raise")
 
 
@@ -43,22 +46,77 @@ def create_application(arguments: list[str]) -> QtWidgets.QApplication:
     return application
 
 
-def style(application: QtWidgets.QApplication) -> None:
-    """Give the application its looks: the same on every desktop."""
-    application.setStyle("Fusion")
-    if not os.environ.get("XDG_CURRENT_DESKTOP"):  # no desktop has chosen a font size
-        font = application.font()
-        font.setPointSizeF(_FONT_POINTS)
+def style(application: QtWidgets.QApplication, font_scale: float = 1.0) -> None:
+    """Give the application its looks: the same on every desktop, in the theme that is in use.
+
+    A later switch of the theme restyles it. Call again to change the size of the text.
+
+    Parameters
+    ----------
+    application : QApplication
+        The application.
+    font_scale : float
+        Size of the text relative to the usual one.
+    """
+    first = application.property(_USUAL_SIZE) is None
+    if first:
+        application.setStyle("Fusion")
+        desktop = bool(os.environ.get("XDG_CURRENT_DESKTOP"))  # which has chosen a font size
+        usual = application.font().pointSizeF() if desktop else _FONT_POINTS
+        application.setProperty(_USUAL_SIZE, usual if usual > 0 else _FONT_POINTS)
+        theme.notifier.changed.connect(_restyle)
+    font = application.font()
+    size = application.property(_USUAL_SIZE) * font_scale
+    if first or abs(font.pointSizeF() - size) > _SAME_SIZE:
+        font.setPointSizeF(size)
         application.setFont(font)
-    palette = application.palette()
-    palette.setColor(QtGui.QPalette.ColorRole.Highlight, QtGui.QColor("#1f6fb2"))
-    palette.setColor(QtGui.QPalette.ColorRole.Window, QtGui.QColor("#f3f5f8"))
-    palette.setColor(QtGui.QPalette.ColorRole.Base, QtGui.QColor("#ffffff"))
-    palette.setColor(QtGui.QPalette.ColorRole.Button, QtGui.QColor("#ffffff"))
-    for role in ("WindowText", "Text", "ButtonText"):
-        palette.setColor(getattr(QtGui.QPalette.ColorRole, role), QtGui.QColor("#1f2a36"))
-    application.setPalette(palette)
-    application.setStyleSheet(assets.style_sheet())
+        _restyle()
+        if not first:  # axes and tables chose their fonts
+            theme.notifier.changed.emit()
+
+
+def _restyle() -> None:
+    """Give the application the palette and the style sheet of the theme in use."""
+    application = QtWidgets.QApplication.instance()
+    if isinstance(application, QtWidgets.QApplication):
+        chosen = theme.current()
+        application.setPalette(_palette(chosen))
+        application.setStyleSheet(assets.style_sheet(chosen))
+
+
+def _palette(chosen: Theme) -> QtGui.QPalette:
+    """Return Qt's palette: for what the style sheet does not reach."""
+    role = QtGui.QPalette.ColorRole
+    colours = {
+        role.Window: chosen.window,
+        role.WindowText: chosen.ink,
+        role.Base: chosen.field,
+        role.AlternateBase: chosen.window,
+        role.Text: chosen.ink,
+        role.PlaceholderText: chosen.muted,
+        role.Button: chosen.card,
+        role.ButtonText: chosen.ink,
+        role.BrightText: chosen.error,
+        role.Light: chosen.hover,
+        role.Midlight: chosen.border,
+        role.Mid: chosen.field_border,
+        role.Dark: chosen.field_border,
+        role.Shadow: chosen.border,
+        role.Highlight: chosen.accent,
+        role.HighlightedText: chosen.accent_text,
+        role.Link: chosen.accent,
+        role.LinkVisited: chosen.accent,
+        role.ToolTipBase: chosen.tip,
+        role.ToolTipText: chosen.tip_text,
+    }
+    palette = QtGui.QPalette()
+    for name, colour in colours.items():
+        palette.setColor(name, QtGui.QColor(colour))
+    disabled = QtGui.QPalette.ColorGroup.Disabled
+    for name in (role.WindowText, role.Text, role.ButtonText, role.HighlightedText):
+        palette.setColor(disabled, name, QtGui.QColor(chosen.disabled))
+    palette.setColor(disabled, role.Highlight, QtGui.QColor(chosen.disabled_fill))
+    return palette
 
 
 class ErrorCatcher(QtCore.QObject):

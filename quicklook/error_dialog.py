@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from quicklook import __version__
-from quicklook.assets import icon
 from quicklook.logs import log_path
 from quicklook.qt import Qt, QtGui, QtWidgets, Slot
+from quicklook.widgets.symbol import Symbol
 
 __all__ = ["ErrorDialog"]
 
@@ -20,8 +20,7 @@ class ErrorDialog(QtWidgets.QDialog):
         self.setModal(False)
         self.resize(720, 420)
         self._text = f"quicklook {__version__}\n{title}\n\n{details}"
-        symbol = QtWidgets.QLabel()
-        symbol.setPixmap(icon("error").pixmap(32, 32))
+        symbol = Symbol(32, "error")
         head = QtWidgets.QLabel(
             f"{title}\n\nThis is a fault of the program, not yours. No photon file was changed. You may go on "
             f"working; please send the details below.\nLog file: {log_path()}",

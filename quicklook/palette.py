@@ -1,57 +1,88 @@
-"""The colours of plots and flags, in one place. Flags are colour-blind safe (Okabe and Ito, 2008)."""
+"""The colours of flags, which differ even for most colour-blind eyes (Okabe and Ito, 2008)."""
 
 from __future__ import annotations
 
-__all__ = [
-    "ACCENT",
-    "AXIS",
-    "BAND",
-    "GAP",
-    "INK",
-    "MARKER",
-    "MUTED",
-    "PAPER",
-    "POISSON",
-    "flag_colour",
-]
+from quicklook import theme
 
-INK = "#1f2a36"
-MUTED = "#5f6f80"
-PAPER = "#ffffff"
-AXIS = "#9aa7b5"
-ACCENT = "#1f6fb2"
-BAND = "#9cc3e6"
-GAP = "#e9ecef"
-POISSON = "#d55e00"
-MARKER = "#ff2d78"
+__all__ = ["flag_colour"]
 
-_FLAG_COLOURS = {
-    "good": "#c3cfdb",
-    "beammap.noDacTone": "#2b323a",
-    "beammap.failed": "#d55e00",
-    "beammap.yFailed": "#e69f00",
-    "beammap.xFailed": "#f0e442",
-    "beammap.double": "#0072b2",
-    "beammap.wrongFeedline": "#56b4e9",
-    "beammap.duplicatePixel": "#cc79a7",
-    "pixcal.hot": "#b30000",
-    "pixcal.cold": "#332288",
-    "pixcal.unstable": "#117733",
+_COMMON = {
+    "light": {
+        "good": "#c3cfdb",
+        "beammap.noDacTone": "#2b323a",
+        "beammap.failed": "#d55e00",
+        "beammap.yFailed": "#e69f00",
+        "beammap.xFailed": "#f0e442",
+        "beammap.double": "#0072b2",
+        "beammap.wrongFeedline": "#56b4e9",
+        "beammap.duplicatePixel": "#cc79a7",
+        "pixcal.hot": "#b30000",
+        "pixcal.cold": "#332288",
+        "pixcal.unstable": "#117733",
+    },
+    "dark": {
+        "good": "#46515f",
+        "beammap.noDacTone": "#08090b",
+        "beammap.failed": "#d55e00",
+        "beammap.yFailed": "#e69f00",
+        "beammap.xFailed": "#f0e442",
+        "beammap.double": "#2f8fd0",
+        "beammap.wrongFeedline": "#8accf5",
+        "beammap.duplicatePixel": "#cc79a7",
+        "pixcal.hot": "#ff4d4d",
+        "pixcal.cold": "#7a6ae0",
+        "pixcal.unstable": "#3fae63",
+    },
+    "night": {  # told apart by lightness alone; most pixels are good, so these are nearly dark
+        "good": "#2a0300",
+        "beammap.noDacTone": "#000000",
+        "beammap.failed": "#ff4a38",
+        "beammap.yFailed": "#c8321f",
+        "beammap.xFailed": "#f0603f",
+        "beammap.double": "#6a0c06",
+        "beammap.wrongFeedline": "#9a2a1c",
+        "beammap.duplicatePixel": "#b01c10",
+        "pixcal.hot": "#ff1c08",
+        "pixcal.cold": "#480602",
+        "pixcal.unstable": "#821408",
+    },
 }
-_OTHER_COLOURS = (
-    "#009e73",
-    "#882255",
-    "#999933",
-    "#44aa99",
-    "#661100",
-    "#aa4499",
-    "#6699cc",
-    "#888888",
-)
+_OTHER = {
+    "light": (
+        "#009e73",
+        "#882255",
+        "#999933",
+        "#44aa99",
+        "#661100",
+        "#aa4499",
+        "#6699cc",
+        "#888888",
+    ),
+    "dark": (
+        "#2fc79c",
+        "#c2588f",
+        "#b5b54a",
+        "#63c7b6",
+        "#b5563f",
+        "#c766b8",
+        "#7fb2e5",
+        "#a0a0a0",
+    ),
+    "night": (
+        "#d82818",
+        "#5a0804",
+        "#a81a10",
+        "#74100a",
+        "#e84a30",
+        "#8e160c",
+        "#c02014",
+        "#3a0401",
+    ),
+}
 
 
 def flag_colour(label: str, position: int) -> str:
-    """Return the colour of a flag category: always the same for the common ones.
+    """Return the colour of a flag category in the theme in use: always the same for common ones.
 
     Parameters
     ----------
@@ -60,4 +91,25 @@ def flag_colour(label: str, position: int) -> str:
     position : int
         Number of the category in its picture; chooses the colour of uncommon ones.
     """
-    return _FLAG_COLOURS.get(label, _OTHER_COLOURS[position % len(_OTHER_COLOURS)])
+    others = _OTHER[theme.current().name]
+    return _COMMON[theme.current().name].get(label, others[position % len(others)])
+
+
+_ALIASES = {
+    "INK": "ink",
+    "MUTED": "muted",
+    "PAPER": "paper",
+    "AXIS": "axis",
+    "ACCENT": "accent",
+    "BAND": "band",
+    "GAP": "gap",
+    "POISSON": "poisson",
+    "MARKER": "marker",
+}
+
+
+def __getattr__(name: str) -> str:
+    """Give views that have not moved yet the colours they know, from the theme in use."""
+    if name in _ALIASES:
+        return str(getattr(theme.current(), _ALIASES[name]))
+    raise AttributeError(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quicklook import theme
 from quicklook.qt import Qt, QtWidgets
 
 __all__ = ["FlagLegend"]
@@ -21,8 +22,7 @@ class FlagLegend(QtWidgets.QScrollArea):
     def set_entries(self, entries: Sequence[tuple[str, str, int, str]]) -> None:
         """Show these (colour '#rrggbb', name, number of pixels, explanation)."""
         self.entries = tuple(entries)
-        content = QtWidgets.QWidget()
-        content.setStyleSheet("background: #ffffff")
+        content = QtWidgets.QWidget(objectName="paper")
         grid = QtWidgets.QGridLayout(content)
         grid.setContentsMargins(10, 6, 4, 6)
         grid.setHorizontalSpacing(8)
@@ -33,8 +33,9 @@ class FlagLegend(QtWidgets.QScrollArea):
         for row, (colour, name, count, sentence) in enumerate(self.entries, 1):
             swatch = QtWidgets.QLabel()
             swatch.setFixedSize(14, 14)
+            edge = theme.current().axis
             swatch.setStyleSheet(
-                f"background: {colour}; border: 1px solid #9aa7b5; border-radius: 3px"
+                f"background: {colour}; border: 1px solid {edge}; border-radius: 3px"
             )
             label = QtWidgets.QLabel(name.replace("beammap.", "").replace(" + ", "\n+ "))
             number = QtWidgets.QLabel(f"{count:,}")

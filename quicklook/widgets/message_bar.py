@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from quicklook.assets import icon
 from quicklook.qt import Qt, QtCore, QtWidgets
+from quicklook.widgets.symbol import Symbol
 
 __all__ = ["MessageBar"]
 
@@ -18,7 +19,7 @@ class MessageBar(QtWidgets.QFrame):
 
     def __init__(self) -> None:
         super().__init__(objectName="messageBar")
-        self._symbol = QtWidgets.QLabel()
+        self._symbol = Symbol(20)
         self._text = QtWidgets.QLabel(wordWrap=True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -72,7 +73,7 @@ class MessageBar(QtWidgets.QFrame):
     ) -> None:
         """Show a message with buttons (text, what to call); it replaces the one before."""
         self.kind = kind
-        self._symbol.setPixmap(icon(kind).pixmap(20, 20))
+        self._symbol.set_name(kind)
         self._text.setText(text)
         while self._buttons.count():
             old = self._buttons.takeAt(0).widget()
