@@ -6,10 +6,15 @@ Half-open intervals of integer microseconds. A pixel is blind for the dead time 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["blind_intervals", "live_time_us"]
+from pipeline_core._jit import kernel
+from pipeline_core.binning import first_at_or_after
+
+__all__ = ["add_dead_time", "blind_intervals", "live_time_us"]
 
 
 def blind_intervals(
@@ -75,3 +80,75 @@ def live_time_us(
     knots = blind.ravel()
     grown = np.column_stack((np.cumsum(length) - length, np.cumsum(length))).ravel()
     return alive - np.diff(np.interp(edges, knots, grown, left=0.0, right=grown[-1]))
+
+
+@kernel
+def _add_piece(
+    low: float,
+    high: float,
+    start_us: int,
+    stop_us: int,
+    width_us: int,
+    k: int,
+    dead_us: npt.NDArray[np.float64],
+) -> int:
+    """Share ``[low, high)`` among the bins of `add_dead_time`, from bin `k` on or a later one; return the last bin."""
+    if low >= start_us + (k + 1) * width_us:
+        k = int((low - start_us) // width_us)
+    edge = min(start_us + (k + 1) * width_us, stop_us)
+    while high > edge:
+        dead_us[k] += edge - low
+        low = np.float64(edge)
+        k += 1
+        edge = min(edge + width_us, stop_us)
+    dead_us[k] += high - low
+    return k
+
+
+@kernel
+def add_dead_time(
+    times_us: npt.NDArray[np.uint32],
+    gaps: npt.NDArray[np.float64],
+    dead_time_us: float,
+    start_us: int,
+    stop_us: int,
+    width_us: int,
+    dead_us: npt.NDArray[np.float64],
+) -> None:
+    """Add to bin k the time that one pixel was dead outside gaps.
+
+    What `blind_intervals` and `live_time_us` give for one pixel at a time, without arrays in between.
+
+    Parameters
+    ----------
+    times_us : ndarray of uint32
+        Arrival times of the pixel's photons, ascending.
+    gaps : ndarray of float64, shape (m, 2)
+        Disjoint and ascending: `blind_intervals` without photons.
+    dead_time_us : float
+        After each photon.
+    start_us, stop_us, width_us : int
+        Bin k begins ``k * width_us`` after `start_us`; the last one ends at `stop_us`.
+    dead_us : ndarray of float64, shape (n,)
+        Microseconds; added to.
+    """
+    reach = np.float64(start_us)  # until here, it is known
+    gap = 0
+    k = 0
+    earliest = math.floor(start_us - dead_time_us)
+    for i in range(first_at_or_after(times_us, earliest), times_us.size):
+        time = np.float64(times_us[i])
+        if time >= stop_us:
+            break
+        low = max(time, reach)
+        high = min(time + dead_time_us, np.float64(stop_us))
+        while low < high:
+            while gap < gaps.shape[0] and gaps[gap, 1] <= low:
+                gap += 1
+            until = high
+            if gap < gaps.shape[0] and gaps[gap, 0] < high:
+                until = max(gaps[gap, 0], low)
+            if until > low:
+                k = _add_piece(low, until, start_us, stop_us, width_us, k, dead_us)
+            low = gaps[gap, 1] if until < high else high
+        reach = max(reach, high)

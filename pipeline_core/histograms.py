@@ -1,20 +1,25 @@
-"""Histograms of one pixel: intensities (counts per time bin) and phases."""
+"""Histograms of a pixel or a region: intensities (counts per time bin) and phases."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
+from pipeline_core.binning import add_phases, phase_span
 from pipeline_core.errors import ConfigError
 from pipeline_core.lightcurves import LightCurve
+from pipeline_core.pixel_cache import Columns
 
 __all__ = ["IntensityHistogram", "Spectrum", "intensity_histogram", "phase_histogram"]
 
 _EMPTY_RANGE_DEG = (-180.0, 0.0)
+_MAX_BINS = 10_000_000
+_EV_NM = 1239.841984  # h c: energy in eV = _EV_NM / wavelength in nm
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,8 @@ class IntensityHistogram:
 
     Attributes
     ----------
-    pixel : (x, y)
+    pixels : tuple of (x, y)
+        All different. Of several, the photons of all of them together are counted in each bin.
     bin_s : float
         Effective exposure time of a bin.
     occurrences : ndarray of int64, shape (n + 1,)
@@ -36,12 +42,22 @@ class IntensityHistogram:
         Unbiased variance of the counts; NaN below two bins.
     """
 
-    pixel: tuple[int, int]
+    pixels: tuple[tuple[int, int], ...]
     bin_s: float
     occurrences: npt.NDArray[np.int64]
     n_bins: int
     mean: float
     variance: float
+
+    @property
+    def pixel(self) -> tuple[int, int]:
+        """The only pixel, or the first of several."""
+        return self.pixels[0]
+
+    @property
+    def fano(self) -> float:
+        """Variance over mean: 1 for Poisson; NaN where there is none."""
+        return self.variance / self.mean if self.mean > 0 else math.nan
 
     @property
     def frequency(self) -> npt.NDArray[np.float64]:
@@ -60,11 +76,10 @@ class IntensityHistogram:
 
 def intensity_histogram(curve: LightCurve) -> IntensityHistogram:
     """Count the counts of a light curve; bins that are shorter or cut by a gap are left out."""
-    full = curve.open_time_s > curve.bin_s * (1 - 1e-9)
-    counts = curve.counts[full]
+    counts = curve.counts[curve.full]
     n_bins = int(counts.size)
     return IntensityHistogram(
-        pixel=curve.pixel,
+        pixels=curve.pixels,
         bin_s=curve.bin_s,
         occurrences=np.bincount(counts, minlength=1).astype(np.int64)
         if n_bins
@@ -77,23 +92,32 @@ def intensity_histogram(curve: LightCurve) -> IntensityHistogram:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Counts of one pixel per bin of phase, or of wavelength once calibrated.
+    """Counts of one pixel, or of several together, per bin of phase, or of wavelength once calibrated.
 
     Attributes
     ----------
-    pixel : (x, y)
+    pixels : tuple of (x, y)
+        All different.
     quantity : {'phase', 'wavelength'}
     unit : {'deg', 'nm'}
     edges : ndarray of float64, shape (n + 1,)
         Half-open bins, ascending.
     counts : ndarray of int64, shape (n,)
+    mean : float
+        Mean phase or wavelength of the photons in `unit`; NaN without photons.
     """
 
-    pixel: tuple[int, int]
+    pixels: tuple[tuple[int, int], ...]
     quantity: str
     unit: str
     edges: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
+    mean: float
+
+    @property
+    def pixel(self) -> tuple[int, int]:
+        """The only pixel, or the first of several."""
+        return self.pixels[0]
 
     @property
     def errors(self) -> npt.NDArray[np.float64]:
@@ -105,25 +129,80 @@ class Spectrum:
         """Whether the axis is wavelength."""
         return self.quantity == "wavelength"
 
+    @property
+    def densities(self) -> tuple[str, ...]:
+        """What `density` can be asked for."""
+        return ("bin", "nm", "eV") if self.is_calibrated else ("bin", "deg")
+
+    def density(self, per: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return counts per unit of the axis, and their Poisson errors, for each bin of `edges`.
+
+        Parameters
+        ----------
+        per : {'bin', 'deg', 'nm', 'eV'}
+            'deg' for phases; 'nm' and 'eV' (the bin's width in energy, 1239.84 eV nm / wavelength) once calibrated.
+
+        Raises
+        ------
+        ConfigError
+            If the axis is not of this kind.
+        """
+        if per not in self.densities:
+            raise ConfigError(
+                f"A spectrum of {self.quantity} has counts per {', '.join(self.densities)}, not per {per}."
+            )
+        if per == "bin":
+            width = np.ones(self.counts.size)
+        elif per == "eV":
+            with np.errstate(divide="ignore"):
+                width = np.abs(np.diff(_EV_NM / self.edges))
+        else:
+            width = np.diff(self.edges)
+        return self.counts / width, self.errors / width
+
 
 def phase_histogram(
-    pixel: tuple[int, int], phase_deg: npt.NDArray[np.float32], bin_deg: float = 1.0
+    pixels: tuple[tuple[int, int], ...],
+    photons: Sequence[Columns],
+    window_us: tuple[int, int],
+    phase_deg: tuple[float, float],
+    bin_deg: float = 1.0,
 ) -> Spectrum:
     """Histogram phases in bins whose edges are multiples of `bin_deg`, over the range of the data.
+
+    Parameters
+    ----------
+    pixels : tuple of (x, y)
+    photons : sequence of (times, phases)
+        All photons of each pixel, in any order of the pixels.
+    window_us, phase_deg : (start, stop), (low, high)
+        Photons to be counted.
+    bin_deg : float
 
     Raises
     ------
     ConfigError
-        If `bin_deg` is not positive.
+        If `bin_deg` is not positive, or makes too many bins.
     """
     if not (math.isfinite(bin_deg) and bin_deg > 0):
         raise ConfigError(f"A phase bin must be wider than 0 degrees, not {bin_deg}.")
-    if not phase_deg.size:
-        low, high = (round(limit / bin_deg) for limit in _EMPTY_RANGE_DEG)
-        counts = np.zeros(max(high - low, 1), np.int64)
+    spans = [phase_span(*columns, *window_us, *phase_deg) for columns in photons]
+    number = sum(span[0] for span in spans)
+    low, high = _EMPTY_RANGE_DEG
+    if number:
+        low, high = min(span[1] for span in spans), max(span[2] for span in spans)
+    if (high - low) / bin_deg > _MAX_BINS:
+        raise ConfigError(
+            f"Phase bins of {bin_deg:g} degrees would make more than {_MAX_BINS:,} of them. Choose wider bins."
+        )
+    if number:
+        base = math.floor(low / bin_deg)
+        counts = np.zeros(math.floor(high / bin_deg) - base + 1, np.int64)
+        for columns in photons:
+            add_phases(*columns, *window_us, *phase_deg, bin_deg, base, counts)
     else:
-        bins = np.floor(phase_deg.astype(np.float64) / bin_deg).astype(np.int64)
-        low = int(bins.min())
-        counts = np.bincount(bins - low).astype(np.int64)
-    edges = np.multiply(low + np.arange(counts.size + 1), bin_deg, dtype=np.float64)
-    return Spectrum(pixel, "phase", "deg", edges, counts)
+        base = round(low / bin_deg)
+        counts = np.zeros(max(round(high / bin_deg) - base, 1), np.int64)
+    edges = np.multiply(base + np.arange(counts.size + 1), bin_deg, dtype=np.float64)
+    mean = math.fsum(span[3] for span in spans) / number if number else math.nan
+    return Spectrum(pixels, "phase", "deg", edges, counts, mean)

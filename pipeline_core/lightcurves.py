@@ -1,44 +1,81 @@
-"""Light curves: one pixel's photons binned in time, with the time the pixel was alive in each bin."""
+"""Light curves: photons of a pixel or a region binned in time, with the time it was alive in each bin."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.binning import add_times
 from pipeline_core.errors import ConfigError
-from pipeline_core.exposure import live_time_us
+from pipeline_core.exposure import add_dead_time, live_time_us
+from pipeline_core.pixel_cache import Columns
 
 __all__ = ["LightCurve", "bin_edges_us", "light_curve"]
 
 _MAX_BINS = 50_000_000
+_ROUNDING_US = 1e-6  # sums of fractions of us are not exact; nobody is alive for a picosecond
 
 
 @dataclass(frozen=True, eq=False)
 class LightCurve:
-    """Counts of one pixel per time bin. Bins are half-open; the last one may be shorter.
+    """Counts of one pixel, or of several together, per time bin. Bins are half-open; the last one may be shorter.
 
     Attributes
     ----------
-    pixel : (x, y)
+    pixels : tuple of (x, y)
+        All different. Counts and rates are those of all of them together.
     bin_s : float
         Width of the full bins.
     edges_s : ndarray of float64, shape (n + 1,)
         Seconds from the start of the observation.
     counts : ndarray of int64, shape (n,)
     live_time_s : ndarray of float64, shape (n,)
-        Time the pixel was alive in each bin: less gaps, less dead time.
+        Time a pixel was alive in each bin: less gaps, less dead time. Of several pixels it is the mean, so that
+        counts / live time is the summed rate (as long as their dead fractions are alike: a few 0.1 % at 300 counts/s).
     open_time_s : ndarray of float64, shape (n,)
         The same without dead time: 0 in a gap.
     """
 
-    pixel: tuple[int, int]
+    pixels: tuple[tuple[int, int], ...]
     bin_s: float
     edges_s: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
     live_time_s: npt.NDArray[np.float64]
     open_time_s: npt.NDArray[np.float64]
+
+    @property
+    def pixel(self) -> tuple[int, int]:
+        """The only pixel, or the first of several."""
+        return self.pixels[0]
+
+    @property
+    def full(self) -> npt.NDArray[np.bool_]:
+        """Which bins are neither shorter than `bin_s` nor cut by a gap."""
+        return self.open_time_s > self.bin_s * (1 - 1e-9)
+
+    @property
+    def mean_rate_cps(self) -> float:
+        """All counts per second alive; NaN without any."""
+        alive = float(self.live_time_s.sum())
+        return float(self.counts.sum()) / alive if alive > 0 else math.nan
+
+    @property
+    def mean_rate_error_cps(self) -> float:
+        """Poisson error of `mean_rate_cps`."""
+        alive = float(self.live_time_s.sum())
+        return math.sqrt(float(self.counts.sum())) / alive if alive > 0 else math.nan
+
+    @property
+    def fano(self) -> float:
+        """Variance over mean of the counts in `full` bins: 1 for Poisson; NaN below two bins or without counts."""
+        counts = self.counts[self.full]
+        if counts.size < 2 or not counts.any():
+            return math.nan
+        return float(counts.var(ddof=1) / counts.mean())
 
     @property
     def rate_cps(self) -> npt.NDArray[np.float64]:
@@ -73,34 +110,49 @@ def bin_edges_us(start_us: int, stop_us: int, bin_s: float) -> npt.NDArray[np.in
 
 
 def light_curve(
-    pixel: tuple[int, int],
-    times_us: npt.NDArray[np.uint32],
-    edges_us: npt.NDArray[np.int64],
+    pixels: tuple[tuple[int, int], ...],
+    photons: Iterable[Columns],
+    window_us: tuple[int, int],
     bin_s: float,
+    phase_deg: tuple[float, float],
     gaps: npt.NDArray[np.float64],
-    blind: npt.NDArray[np.float64],
+    dead_time_us: float,
 ) -> LightCurve:
-    """Bin one pixel's photons.
+    """Bin the photons of one pixel or several.
 
     Parameters
     ----------
-    pixel : (x, y)
-    times_us : ndarray of uint32
-        Ascending; photons outside the edges are not counted.
-    edges_us : ndarray of int64, shape (n + 1,)
-        As `bin_edges_us` makes them.
+    pixels : tuple of (x, y)
+        At least one, all different.
+    photons : iterable of (times, phases)
+        All photons of each pixel, in any order of the pixels.
+    window_us : (start, stop)
     bin_s : float
         Width of the full bins.
-    gaps, blind : ndarray of float64, shape (m, 2)
-        `exposure.blind_intervals` without and with dead time.
+    phase_deg : (low, high)
+        Photons to be counted; any photon makes its pixel blind.
+    gaps : ndarray of float64, shape (m, 2)
+        `exposure.blind_intervals` without photons.
+    dead_time_us : float
+        After each photon.
     """
-    # times ascend: where each edge falls tells the counts
-    places = np.searchsorted(times_us, edges_us.astype(np.uint64), side="left")
+    start_us, stop_us = window_us
+    edges_us = bin_edges_us(start_us, stop_us, bin_s)
+    width_us = round(bin_s * 1e6)
+    counts = np.zeros(edges_us.size - 1, np.int64)
+    dead_us = np.zeros(edges_us.size - 1)
+    for times, phases in photons:
+        add_times(times, phases, start_us, stop_us, width_us, *phase_deg, counts)
+        if dead_time_us > 0:
+            add_dead_time(times, gaps, dead_time_us, start_us, stop_us, width_us, dead_us)
+    open_us = live_time_us(edges_us, gaps)
+    alive_us = open_us - dead_us / len(pixels)
+    alive_us[alive_us < _ROUNDING_US] = 0.0
     return LightCurve(
-        pixel=pixel,
-        bin_s=float(bin_s),
+        pixels=pixels,
+        bin_s=width_us / 1e6,
         edges_s=edges_us / 1e6,
-        counts=np.diff(places).astype(np.int64),
-        live_time_s=live_time_us(edges_us, blind) / 1e6,
-        open_time_s=live_time_us(edges_us, gaps) / 1e6,
+        counts=counts,
+        live_time_s=alive_us / 1e6,
+        open_time_s=open_us / 1e6,
     )

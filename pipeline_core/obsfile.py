@@ -6,8 +6,6 @@ arrays are [x, y], shape (ncols, nrows). No flag excludes anything unless asked.
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, cast
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.beammap import Beammap
+from pipeline_core.binning import first_at_or_after
 from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us
 from pipeline_core.histograms import (
@@ -25,9 +24,20 @@ from pipeline_core.histograms import (
     phase_histogram,
 )
 from pipeline_core.lightcurves import LightCurve, bin_edges_us, light_curve
-from pipeline_core.photon_file import PhotonFile, Pixel, Source
+from pipeline_core.photon_file import PhotonFile, Source
+from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.progress import Progress, silent
+from pipeline_core.selection import (
+    Pixel,
+    checked_pixel,
+    different_pixels,
+    inside,
+    is_one_pixel,
+    phase_range,
+    window_us,
+)
 from pipeline_core.sidecar import Action, Sidecar, load_sidecar, save_sidecar, sidecar_path
+from pipeline_core.survey import CountPlanes, Survey, survey_bin_us
 
 __all__ = ["ObsFile"]
 
@@ -88,8 +98,10 @@ class ObsFile:
             raise ConfigError(f"mode must be 'read' or 'write', not {mode!r}.")
         self.path = Path(path).expanduser()
         self._writable = _MODES[mode]
-        self._recent: tuple[Pixel, npt.NDArray[np.void]] | None = None
         self._file = PhotonFile(self.path)
+        self._pixels = PixelCache(self._file.columns, self._file.first_row)
+        self._survey: Survey | None = None
+        self._planes: CountPlanes | None = None
         self.file_id = self._file.file_id
         self.camera = self._file.camera
         self.baseline = self._file.baseline
@@ -118,7 +130,9 @@ class ObsFile:
         return f"<ObsFile {self.path.name}: {self.n_photons} photons, {ncols} x {nrows}, {self.exposure_s} s>"
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the file, and what is remembered of it."""
+        self._pixels.clear()
+        self._survey = self._planes = None
         self._file.close()
 
     # --- what the file says -------------------------------------------------------------------
@@ -189,21 +203,18 @@ class ObsFile:
                 "range open."
             )
         window = self._window(start, stop)
-        phases = _phase_range(min_phase, max_phase)
-        if len(pixel) == 2 and np.ndim(pixel[0]) == 0:
-            return self._photons_of(self._checked(cast(Pixel, pixel)), window, phases)
-        parts = []
-        for one in cast("Sequence[Pixel]", pixel):
-            x, y = self._checked(one)
-            rows = self._photons_of((x, y), window, phases)
-            placed = np.empty(rows.size, [*rows.dtype.descr, ("x", "u2"), ("y", "u2")])
-            for name in rows.dtype.names or ():
-                placed[name] = rows[name]
-            placed["x"], placed["y"] = x, y
-            parts.append(placed)
-        if parts:
-            return np.concatenate(parts)
-        return np.empty(0, [*self._file.photon_dtype, ("x", "u2"), ("y", "u2")])
+        phases = phase_range(min_phase, max_phase)
+        if is_one_pixel(pixel):
+            one = checked_pixel(cast(Pixel, pixel), self.shape)
+            return self._photons_of(one, window, phases, self._file.photon_dtype)
+        dtype = [*self._file.photon_dtype, ("x", "u2"), ("y", "u2")]
+        parts = [np.empty(0, dtype)]
+        for each in cast("Sequence[Pixel]", pixel):
+            x, y = checked_pixel(each, self.shape)
+            rows = self._photons_of((x, y), window, phases, dtype)
+            rows["x"], rows["y"] = x, y
+            parts.append(rows)
+        return np.concatenate(parts)
 
     def count_image(
         self,
@@ -216,6 +227,8 @@ class ObsFile:
         max_phase: float | None = None,
     ) -> npt.NDArray[np.int64]:
         """Count the photons of every pixel: raw counts, exact.
+
+        After `survey`, time ranges on its grid are answered at once.
 
         Parameters
         ----------
@@ -231,85 +244,114 @@ class ObsFile:
         ndarray of int64, shape (ncols, nrows)
         """
         start_us, stop_us = self._window(start, stop)
-        phases = _phase_range(min_phase, max_phase)
-        image = self._file.count_window(start_us, stop_us, phases, progress)
+        phases = phase_range(min_phase, max_phase)
+        image = None
+        if self._planes is not None and phases == (-np.inf, np.inf):
+            image = self._planes.image(start_us, stop_us)
+        if image is None:
+            image = self._file.count_window(start_us, stop_us, phases, progress)
         if exclude:
             image = np.where(self.flags & np.uint32(exclude), 0, image)
         return image
 
+    def survey(self, progress: Progress = silent) -> Survey:
+        """Look through the whole file once; see `Survey`. Remembered.
+
+        Parameters
+        ----------
+        progress : Progress
+            Called while the file is read; may cancel.
+        """
+        if self._survey is None:
+            exposure_us = self._file.exposure_us
+            width_us = survey_bin_us(exposure_us, self.flags.size)
+            edges_us = bin_edges_us(0, exposure_us, width_us / 1e6)
+            planes, low, high = self._file.survey(edges_us, progress)
+            totals = planes.sum(axis=(1, 2), dtype=np.int64)
+            open_s = live_time_us(edges_us, blind_intervals(self.gaps_us)) / 1e6
+            self._survey = Survey(edges_us / 1e6, np.diff(totals), open_s, low, high)
+            self._planes = CountPlanes(edges_us, planes)
+        return self._survey
+
     def light_curve(
         self,
-        pixel: Pixel,
+        pixel: Pixel | Sequence[Pixel],
         bin_s: float = 0.01,
         start: float | None = None,
         stop: float | None = None,
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        progress: Progress = silent,
     ) -> LightCurve:
-        """Bin one pixel's photons in time; see `LightCurve`.
+        """Bin the photons of one pixel, or of several together, in time; see `LightCurve`.
 
         Parameters
         ----------
-        pixel : (x, y)
+        pixel : (x, y) or sequence of (x, y)
+            Of a sequence, each pixel counts once.
         bin_s : float
             Width of a bin in s; rounded to us. The last bin ends at `stop` and may be shorter.
         start, stop, min_phase, max_phase
             See the class. Photons of any phase make the pixel blind for the dead time.
+        progress : Progress
+            Called while pixels are read; may cancel.
         """
-        start_us, stop_us = self._window(start, stop)
-        edges = bin_edges_us(start_us, stop_us, bin_s)
-        phases = _phase_range(min_phase, max_phase)
-        pixel = self._checked(pixel)
-        recorded = self._all_photons(pixel)
-        chosen = recorded[_inside(recorded["phase"], phases)]["time"]
+        window = self._window(start, stop)
+        pixels = different_pixels(pixel, self.shape)
+        photons = self._pixels.each(pixels, progress)
+        phases = phase_range(min_phase, max_phase)
         gaps = blind_intervals(self.gaps_us)
-        blind = blind_intervals(self.gaps_us, recorded["time"], self.dead_time_us)
-        return light_curve(pixel, chosen, edges, round(bin_s * 1e6) / 1e6, gaps, blind)
+        return light_curve(pixels, photons, window, bin_s, phases, gaps, self.dead_time_us)
 
     def intensity_histogram(
         self,
-        pixel: Pixel,
+        pixel: Pixel | Sequence[Pixel],
         bin_s: float = 0.01,
         start: float | None = None,
         stop: float | None = None,
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        progress: Progress = silent,
     ) -> IntensityHistogram:
         """Count how often a bin of `bin_s` held 0, 1, 2, ... photons; see `IntensityHistogram`.
 
         Parameters as for `light_curve`.
         """
-        curve = self.light_curve(
-            pixel, bin_s, start, stop, min_phase=min_phase, max_phase=max_phase
+        phases = {"min_phase": min_phase, "max_phase": max_phase}
+        return intensity_histogram(
+            self.light_curve(pixel, bin_s, start, stop, progress=progress, **phases)
         )
-        return intensity_histogram(curve)
 
     def spectrum(
         self,
-        pixel: Pixel,
+        pixel: Pixel | Sequence[Pixel],
         start: float | None = None,
         stop: float | None = None,
         bin_deg: float = 1.0,
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        progress: Progress = silent,
     ) -> Spectrum:
-        """Histogram one pixel's phases: the spectrum of a file that is not wavelength-calibrated.
+        """Histogram phases of one pixel or several: the spectrum of a file that is not wavelength-calibrated.
 
         Parameters
         ----------
-        pixel : (x, y)
+        pixel : (x, y) or sequence of (x, y)
+            Of a sequence, each pixel counts once.
         start, stop, min_phase, max_phase
             See the class.
         bin_deg : float
             Width of a bin in degrees; edges are its multiples.
+        progress : Progress
+            Called while pixels are read; may cancel.
         """
-        pixel = self._checked(pixel)
-        phases = _phase_range(min_phase, max_phase)
-        rows = self._photons_of(pixel, self._window(start, stop), phases)
-        return phase_histogram(pixel, rows["phase"], bin_deg)
+        window = self._window(start, stop)
+        pixels = different_pixels(pixel, self.shape)
+        photons = list(self._pixels.each(pixels, progress))
+        return phase_histogram(pixels, photons, window, phase_range(min_phase, max_phase), bin_deg)
 
     def live_time(
         self,
@@ -340,7 +382,7 @@ class ObsFile:
         edges = np.array([start_us, stop_us])
         dead_time_us = self.dead_time_us if dead_time else 0.0
         if pixel is not None:
-            times = self._all_photons(self._checked(pixel))["time"]
+            times, _ = self._pixels.get(checked_pixel(pixel, self.shape))
             blind = blind_intervals(self.gaps_us, times, dead_time_us)
             return float(live_time_us(edges, blind)[0] / 1e6)
         open_s = self.open_time(start, stop)
@@ -396,62 +438,22 @@ class ObsFile:
 
     # --- helpers ------------------------------------------------------------------------------
 
-    def _checked(self, pixel: Sequence[int]) -> Pixel:
-        ncols, nrows = self.shape
-        try:
-            x, y = (operator.index(v) for v in pixel)
-        except TypeError:
-            raise ConfigError(f"A pixel is two whole numbers (x, y), not {pixel!r}.") from None
-        if not (0 <= x < ncols and 0 <= y < nrows):
-            raise ConfigError(
-                f"Pixel ({x}, {y}) is outside the array: x 0..{ncols - 1}, y 0..{nrows - 1}."
-            )
-        return x, y
-
     def _window(self, start: float | None, stop: float | None) -> tuple[int, int]:
-        """Return a time range in us; it must be inside the observation and not empty."""
-        begin = 0.0 if start is None else float(start)
-        end = self.exposure_s if stop is None else float(stop)
-        if not (math.isfinite(begin) and math.isfinite(end)):
-            raise ConfigError("A time range needs numbers of seconds.")
-        start_us, stop_us = round(begin * 1e6), round(end * 1e6)
-        if not 0 <= start_us < stop_us <= self._file.exposure_us:
-            raise ConfigError(
-                f"Time range {begin:g} to {end:g} s: it must satisfy 0 <= start < stop <= {self.exposure_s:g} s."
-            )
-        return start_us, stop_us
-
-    def _all_photons(self, pixel: Pixel) -> npt.NDArray[np.void]:
-        """Return all photons of a pixel, read-only; the pixel asked for last is kept."""
-        if self._recent is None or self._recent[0] != pixel:
-            photons = self._file.photons(pixel)
-            photons.setflags(write=False)
-            self._recent = (pixel, photons)
-        return self._recent[1]
+        return window_us(start, stop, self._file.exposure_us)
 
     def _photons_of(
-        self, pixel: Pixel, window: tuple[int, int], phases: tuple[float, float]
+        self,
+        pixel: Pixel,
+        window: tuple[int, int],
+        phases: tuple[float, float],
+        dtype: list[tuple[str, str]],
     ) -> npt.NDArray[np.void]:
-        rows = self._all_photons(pixel)
-        first, stop = np.searchsorted(rows["time"], np.array(window, np.uint64))
-        rows = rows[first:stop]
-        return rows[_inside(rows["phase"], phases)].copy()
-
-
-def _phase_range(min_phase: float | None, max_phase: float | None) -> tuple[float, float]:
-    """Return a phase range in degrees, open where None; it must not be empty."""
-    low = -math.inf if min_phase is None else float(min_phase)
-    high = math.inf if max_phase is None else float(max_phase)
-    if not low < high:
-        raise ConfigError(
-            f"Phase range {low:g} to {high:g} deg: its beginning must be below its end."
-        )
-    return low, high
-
-
-def _inside(
-    phase_deg: npt.NDArray[np.float32], phases: tuple[float, float]
-) -> npt.NDArray[np.bool_]:
-    low, high = phases
-    exact = phase_deg.astype(np.float64)  # a float32 limit would not be the one asked for
-    return (exact >= low) & (exact < high)
+        all_times, all_phases = self._pixels.get(pixel)
+        rows = slice(*(first_at_or_after(all_times, limit) for limit in window))
+        chosen = inside(all_phases[rows], phases)
+        photons = np.empty(np.count_nonzero(chosen), dtype)
+        photons["time"], photons["phase"] = all_times[rows][chosen], all_phases[rows][chosen]
+        photons["wavelength"], photons["weight"] = np.nan, 1.0
+        if self._file.has_baseline:
+            photons["baseline"] = self._file.baselines(pixel)[rows][chosen]
+        return photons

@@ -27,11 +27,9 @@ from pipeline_core.hdf5 import (
 )
 from pipeline_core.photon_reader import BASELINE, PHASE, TIME, PhotonReader
 from pipeline_core.progress import Progress, silent
+from pipeline_core.selection import Pixel
 
-__all__ = ["PhotonFile", "Pixel", "Source"]
-
-Pixel = tuple[int, int]
-"""(x, y): column and row."""
+__all__ = ["PhotonFile", "Source"]
 
 _PHOTON = [("time", "u4"), ("phase", "f4"), ("wavelength", "f4"), ("weight", "f4")]
 _ATTRIBUTES = ("file_id", "camera", "start", "exposure", "baseline", "dead_time")
@@ -224,23 +222,30 @@ class PhotonFile:
             rows = read_array(self._h5, f"{schema.MKID}/boards")
         return {int(row["board"]): int(row["lost"]) for row in rows}
 
-    def photons(self, pixel: Pixel) -> npt.NDArray[np.void]:
-        """Return all photons of a pixel (inside the array), in order of time.
+    def columns(self, pixel: Pixel) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
+        """Return times (us) and phases (deg) of all photons of a pixel (inside the array), in order of time.
 
         Raises
         ------
         InputFormatError
             Damaged chunk.
         """
-        columns = (TIME, PHASE, BASELINE) if self.has_baseline else (TIME, PHASE)
+        times, phases = self._column_bits(pixel, (TIME, PHASE))
+        return times, phases.view(np.float32)
+
+    def baselines(self, pixel: Pixel) -> npt.NDArray[np.float32]:
+        """Return the baselines (deg) of all photons of a pixel, where they were kept; as `columns`."""
+        return self._column_bits(pixel, (BASELINE,))[0].view(np.float32)
+
+    def first_row(self, pixel: Pixel) -> int:
+        """Return where in the table a pixel's photons begin: reads in this order are quickest."""
+        return int(self._start_row[pixel])
+
+    def _column_bits(
+        self, pixel: Pixel, columns: tuple[int, ...]
+    ) -> tuple[npt.NDArray[np.uint32], ...]:
         first, stop = int(self._start_row[pixel]), int(self._stop_row[pixel])
-        values = self._photon_reader().rows(first, stop, columns)
-        photons = np.empty(stop - first, self.photon_dtype)
-        photons["time"], photons["phase"] = values[0], values[1].view(np.float32)
-        photons["wavelength"], photons["weight"] = np.nan, 1.0
-        if self.has_baseline:
-            photons["baseline"] = values[2].view(np.float32)
-        return photons
+        return self._photon_reader().rows(first, stop, columns)
 
     def count_window(
         self,
@@ -263,6 +268,30 @@ class PhotonFile:
         image = np.empty(self._stop_row.size, np.int64)
         image[self._order] = counts
         return image.reshape(self.shape)
+
+    def survey(
+        self, edges_us: npt.NDArray[np.int64], progress: Progress = silent
+    ) -> tuple[npt.NDArray[np.uint32], float, float]:
+        """Count each pixel's photons up to each edge, and find the lowest and the highest phase (NaN for none).
+
+        Returns
+        -------
+        planes : ndarray of uint32, shape (n_edges, ncols, nrows)
+            Photons with ``edges_us[0] <= time < edges_us[k]``.
+        lowest, highest : float
+            Degrees.
+
+        Raises
+        ------
+        InputFormatError
+            Damaged chunk.
+        """
+        counts, lowest, highest = self._photon_reader().survey(edges_us, progress)
+        planes = np.zeros((edges_us.size, self._order.size), np.uint32)
+        planes[1:, self._order] = np.cumsum(counts, axis=1, dtype=np.uint32, out=counts).T
+        if lowest > highest:
+            lowest = highest = np.nan
+        return planes.reshape(edges_us.size, *self.shape), lowest, highest
 
     def _photon_reader(self) -> PhotonReader:
         if self._reader is None or not self._h5.isopen:

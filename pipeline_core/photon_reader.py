@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,17 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import tables
 
-from pipeline_core._jit import kernel
-from pipeline_core.chunkcodec import (
-    CHUNK_ROWS,
-    DAMAGED,
-    FOREIGN,
-    NEED_MORE,
-    decode_prefix,
-    row_value,
-)
+from pipeline_core.binning import add_phases, add_times, first_at_or_after, phase_span
+from pipeline_core.chunkcodec import CHUNK_ROWS, DAMAGED, FOREIGN, NEED_MORE, decode_prefix
 from pipeline_core.errors import InputFormatError
+from pipeline_core.exposure import add_dead_time
 from pipeline_core.hdf5 import no_pickles
+from pipeline_core.photon_kernels import count_phases, count_window, gather, survey_chunk
 from pipeline_core.progress import Progress, silent
 
 __all__ = ["BASELINE", "PHASE", "TIME", "PhotonReader", "load_kernels"]
@@ -35,119 +31,6 @@ TIME, PHASE, BASELINE = 1, 2, 5
 
 _SCAN_THREADS = 2
 _CHUNKS_A_STEP = 64
-
-
-@kernel
-def _gather(
-    planes: npt.NDArray[np.uint8],
-    rows_a_block: int,
-    row_bytes: int,
-    column: int,
-    first: int,
-    out: npt.NDArray[np.uint32],
-) -> None:
-    """Assemble one column's values of the rows ``first ...`` from byte planes."""
-    done = 0
-    while done < out.size:
-        row = first + done
-        block = row // rows_a_block
-        block_first = block * rows_a_block
-        rows = min(rows_a_block, CHUNK_ROWS - block_first)
-        count = min(out.size - done, block_first + rows - row)
-        at = block_first * row_bytes + 4 * column * rows + (row - block_first)
-        a = planes[at : at + count]
-        b = planes[at + rows : at + rows + count]
-        c = planes[at + 2 * rows : at + 2 * rows + count]
-        d = planes[at + 3 * rows : at + 3 * rows + count]
-        part = out[done : done + count]
-        for i in range(count):
-            part[i] = (
-                np.uint32(a[i])
-                | (np.uint32(b[i]) << np.uint32(8))
-                | (np.uint32(c[i]) << np.uint32(16))
-                | (np.uint32(d[i]) << np.uint32(24))
-            )
-        done += count
-
-
-@kernel
-def _first_at_or_after(
-    planes: npt.NDArray[np.uint8],
-    rows_a_block: int,
-    row_bytes: int,
-    low: int,
-    high: int,
-    time_us: int,
-) -> int:
-    """Return the first of the rows ``low:high`` (sorted by time) with time >= `time_us`, else `high`."""
-    while low < high:
-        middle = (low + high) // 2
-        if row_value(planes, rows_a_block, row_bytes, 1, middle) < time_us:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@kernel
-def _count_window(
-    planes: npt.NDArray[np.uint8],
-    rows_a_block: int,
-    row_bytes: int,
-    chunk_first: int,
-    stops: npt.NDArray[np.int64],
-    start_us: int,
-    stop_us: int,
-    counts: npt.NDArray[np.int64],
-) -> None:
-    """Add, for each pixel with rows in a chunk, how many lie in ``[start_us, stop_us)``.
-
-    `stops` are the last rows + 1 of the pixels in photon-file order, over the whole table.
-    """
-    chunk_stop = min(chunk_first + CHUNK_ROWS, stops[-1])
-    p = np.searchsorted(stops, chunk_first, side="right")
-    row = chunk_first
-    while row < chunk_stop:
-        high = min(stops[p], chunk_stop)
-        low, high = row - chunk_first, high - chunk_first
-        a = _first_at_or_after(planes, rows_a_block, row_bytes, low, high, start_us)
-        b = _first_at_or_after(planes, rows_a_block, row_bytes, a, high, stop_us)
-        counts[p] += b - a
-        row = chunk_first + high
-        p += 1
-
-
-@kernel
-def _count_phases(
-    planes: npt.NDArray[np.uint8],
-    rows_a_block: int,
-    row_bytes: int,
-    chunk_first: int,
-    stops: npt.NDArray[np.int64],
-    start_us: int,
-    stop_us: int,
-    low_deg: float,
-    high_deg: float,
-    phases: npt.NDArray[np.uint32],
-    counts: npt.NDArray[np.int64],
-) -> None:
-    """As `_count_window`, for photons with ``low_deg <= phase < high_deg``; `phases` is scratch."""
-    chunk_stop = min(chunk_first + CHUNK_ROWS, stops[-1])
-    p = np.searchsorted(stops, chunk_first, side="right")
-    row = chunk_first
-    while row < chunk_stop:
-        high = min(stops[p], chunk_stop)
-        low, high = row - chunk_first, high - chunk_first
-        a = _first_at_or_after(planes, rows_a_block, row_bytes, low, high, start_us)
-        b = _first_at_or_after(planes, rows_a_block, row_bytes, a, high, stop_us)
-        part = phases[: b - a]
-        _gather(planes, rows_a_block, row_bytes, 2, a, part)
-        inside = 0
-        for phase in part.view(np.float32):
-            inside += int((np.float64(phase) >= low_deg) & (np.float64(phase) < high_deg))
-        counts[p] += inside
-        row = chunk_first + high
-        p += 1
 
 
 class _Scratch:
@@ -168,7 +51,7 @@ class _Scratch:
 
 
 def load_kernels() -> None:
-    """Load (at the very first time: compile) the kernels of a reader, so that its first answer is as fast as others.
+    """Load (at the very first time: compile) all kernels of reading, so that the first answer is as fast as others.
 
     The window calls it in the background after its start.
     """
@@ -177,9 +60,20 @@ def load_kernels() -> None:
     no_rows = np.zeros(1, np.int64)
     where = (scratch.planes, CHUNK_ROWS, 20)
     decode_prefix(nothing, 20, 12, scratch.planes)
-    _gather(*where, TIME, 0, scratch.phases[:0])
-    _count_window(*where, 0, no_rows, 0, 1, no_rows)
-    _count_phases(*where, 0, no_rows, 0, 1, 0.0, 1.0, scratch.phases, no_rows)
+    gather(*where, TIME, 0, scratch.phases[:0])
+    count_window(*where, 0, no_rows, 0, 1, no_rows)
+    count_phases(*where, 0, no_rows, 0, 1, 0.0, 1.0, scratch.phases, no_rows)
+    counts, extremes = np.zeros((1, 1), np.uint32), np.zeros(2, np.float32)
+    survey_chunk(*where, 0, no_rows, np.arange(2), scratch.phases, counts, extremes)
+    # of decoded pixels, whose columns are read-only
+    times, phases = np.zeros(1, np.uint32), np.zeros(1, np.float32)
+    times.setflags(write=False)
+    phases.setflags(write=False)
+    first_at_or_after(times, 0)
+    add_times(times, phases, 0, 1, 1, 0.0, 1.0, no_rows)
+    phase_span(times, phases, 0, 1, 0.0, 1.0)
+    add_phases(times, phases, 0, 1, 0.0, 1.0, 1.0, 0, no_rows)
+    add_dead_time(times, np.zeros((1, 2)), 1.0, 0, 1, 1, np.zeros(1))
 
 
 class PhotonReader:
@@ -208,6 +102,7 @@ class PhotonReader:
         self._hdf5 = threading.Lock()
         self._places: dict[int, tuple[int, int]] = {}
         self._scratch = [_Scratch(self._row_bytes) for _ in range(_SCAN_THREADS)]
+        self._held = (-1, -1, 0)  # chunk in the first scratch, its last column, rows a block
         self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
         self._fd = self._open_same(path, table)
         if hasattr(os, "posix_fadvise"):
@@ -258,9 +153,9 @@ class PhotonReader:
             chunk, offset = divmod(row, CHUNK_ROWS)
             count = min(stop - row, CHUNK_ROWS - offset)
             place = slice(row - first, row - first + count)
-            block = self._decode(chunk, max(columns), self._scratch[0])
+            block = self._decode_held(chunk, max(columns))
             for column, values in zip(columns, out, strict=True):
-                _gather(
+                gather(
                     self._scratch[0].planes, block, self._row_bytes, column, offset, values[place]
                 )
             row += count
@@ -280,40 +175,85 @@ class PhotonReader:
         InputFormatError
             If a chunk is damaged.
         """
+        any_phase = phase_deg == (-np.inf, np.inf)
+        counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
+
+        def count(thread: int, chunk: int, block: int) -> None:
+            scratch = self._scratch[thread]
+            first = chunk * CHUNK_ROWS
+            where = (scratch.planes, block, self._row_bytes, first, self._stops, start_us, stop_us)
+            if any_phase:
+                count_window(*where, counts[thread])
+            else:
+                count_phases(*where, *phase_deg, scratch.phases, counts[thread])
+
+        self._scan(count, TIME if any_phase else PHASE, progress, "counting photons")
+        return np.sum(counts, axis=0)
+
+    def survey(
+        self, edges_us: npt.NDArray[np.int64], progress: Progress = silent
+    ) -> tuple[npt.NDArray[np.uint32], float, float]:
+        """Count each pixel's photons in each time bin, and find the lowest and the highest phase, in one pass.
+
+        Parameters
+        ----------
+        edges_us : ndarray of int64, shape (n + 1,)
+            Ascending; bins are half-open.
+        progress : Progress
+
+        Returns
+        -------
+        counts : ndarray of uint32, shape (n_pixels, n)
+            In photon-file order.
+        lowest, highest : float
+            Degrees, of all photons; (inf, -inf) where there is none.
+
+        Raises
+        ------
+        InputFormatError
+            If a chunk is damaged.
+        """
+        shape = (self._stops.size, edges_us.size - 1)
+        counts = [np.zeros(shape, np.uint32) for _ in self._scratch]
+        extremes = [np.array([np.inf, -np.inf], np.float32) for _ in self._scratch]
+
+        def look(thread: int, chunk: int, block: int) -> None:
+            scratch = self._scratch[thread]
+            first = chunk * CHUNK_ROWS
+            where = (scratch.planes, block, self._row_bytes, first, self._stops, edges_us)
+            survey_chunk(*where, scratch.phases, counts[thread], extremes[thread])
+
+        self._scan(look, PHASE, progress, "surveying the file")
+        for more in counts[1:]:
+            counts[0] += more
+        low, high = np.transpose(extremes)
+        return counts[0], float(low.min()), float(high.max())
+
+    def _scan(
+        self,
+        work: Callable[[int, int, int], None],
+        last_column: int,
+        progress: Progress,
+        stage: str,
+    ) -> None:
+        """Decode every chunk up to a column and call ``work(thread, chunk, rows a block)``, in threads."""
         n_rows = int(self._stops[-1]) if self._stops.size else 0
         n_chunks = -(-n_rows // CHUNK_ROWS)
         for chunk in range(n_chunks):
             self._place(chunk)  # PyTables is asked here, in the calling thread
-        any_phase = phase_deg == (-np.inf, np.inf)
-        counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
+        self._held = (-1, -1, 0)
 
         def scan(thread: int, chunks: range) -> None:
-            scratch = self._scratch[thread]
             for chunk in chunks:
-                block = self._decode(chunk, TIME if any_phase else PHASE, scratch)
-                first = chunk * CHUNK_ROWS
-                where = (
-                    scratch.planes,
-                    block,
-                    self._row_bytes,
-                    first,
-                    self._stops,
-                    start_us,
-                    stop_us,
-                )
-                if any_phase:
-                    _count_window(*where, counts[thread])
-                else:
-                    _count_phases(*where, *phase_deg, scratch.phases, counts[thread])
+                work(thread, chunk, self._decode(chunk, last_column, self._scratch[thread]))
 
         with ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
             for first in range(0, n_chunks, _CHUNKS_A_STEP):
-                progress(first, n_chunks, "counting photons")
+                progress(first, n_chunks, stage)
                 step = range(first, min(first + _CHUNKS_A_STEP, n_chunks))
                 halves = [step[k::_SCAN_THREADS] for k in range(_SCAN_THREADS)]
                 list(pool.map(scan, range(_SCAN_THREADS), halves))
-        progress(n_chunks, n_chunks, "counting photons")
-        return np.sum(counts, axis=0)
+        progress(n_chunks, n_chunks, stage)
 
     def _place(self, chunk: int) -> tuple[int, int]:
         """Return byte offset and size of a chunk in the file; size 0 where PyTables must read it."""
@@ -326,6 +266,15 @@ class PhotonReader:
                     place = (int(info.offset), int(info.size))
             self._places[chunk] = place
         return place
+
+    def _decode_held(self, chunk: int, last_column: int) -> int:
+        """As `_decode` into the first scratch, which remembers its chunk: the next pixel often lies in the same."""
+        held, column, block = self._held
+        if held != chunk or column < last_column:
+            self._held = (-1, -1, 0)
+            block = self._decode(chunk, last_column, self._scratch[0])
+            self._held = (chunk, last_column, block)
+        return block
 
     def _decode(self, chunk: int, last_column: int, scratch: _Scratch) -> int:
         """Decode a chunk's columns up to `last_column` into ``scratch.planes``; return rows a block."""

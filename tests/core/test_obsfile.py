@@ -474,17 +474,26 @@ def test_a_pickle_in_an_attribute_is_never_executed(observation, tmp_path):
 
 LOADING = """
 import sys
-from pipeline_core import ObsFile, photon_reader
-from pipeline_core.chunkcodec import decode_prefix
+from numba.core.registry import CPUDispatcher
+from pipeline_core import ObsFile, binning, exposure, photon_kernels, photon_reader
 photon_reader.load_kernels()
-names = ("_gather", "_count_window", "_count_phases")
-kernels = [decode_prefix, *(getattr(photon_reader, name) for name in names)]
+homes = (binning, exposure, photon_kernels, photon_reader)
+kernels = {v for home in homes for v in vars(home).values() if isinstance(v, CPUDispatcher)}
+kernels = sorted((k for k in kernels if k.signatures), key=lambda k: k.py_func.__name__)
 before = [len(kernel.signatures) for kernel in kernels]
 with ObsFile(sys.argv[1]) as obs:
     obs.photons((1, 1))
     obs.count_image(0.1, 0.2)
     obs.count_image(0.1, 0.2, min_phase=-80.0)
-print(before, [len(kernel.signatures) for kernel in kernels])
+    obs.light_curve([(1, 1), (5, 1)], 0.01, 0.1, 0.2, min_phase=-80.0)
+    obs.intensity_histogram((1, 1))
+    obs.spectrum([(1, 1), (5, 1)])
+    obs.survey()
+    obs.count_image(0.1, 0.2)
+print(len(kernels))
+for kernel, number in zip(kernels, before):
+    if len(kernel.signatures) != number:
+        print(kernel.py_func.__name__, kernel.signatures)
 """
 
 
@@ -492,7 +501,9 @@ def test_loading_the_kernels_is_not_in_vain(observation):
     """It must call them with the very types that reading does; in a process that has not read yet."""
     command = [sys.executable, "-c", LOADING, str(observation[0])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[1, 1, 1, 1] [1, 1, 1, 1]"
+    number, *compiled_later = done.stdout.splitlines()
+    assert int(number) >= 10
+    assert compiled_later == []
 
 
 def test_plain_pytables_and_ours_agree(observation):

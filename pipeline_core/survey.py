@@ -1,0 +1,89 @@
+"""One look at a whole file: its rate against time, its range of phases, and images of round times at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["CountPlanes", "Survey", "survey_bin_us"]
+
+_PLANES_BYTES = 64_000_000
+_COARSE_US = 1_000_000  # at most so many, for observations of 20 s and more
+_BINS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over all photons tells.
+
+    Attributes
+    ----------
+    edges_s : ndarray of float64, shape (n + 1,)
+        Bins of time, seconds from the start, half-open; the last one may be shorter.
+    counts : ndarray of int64, shape (n,)
+        Photons of the whole array, of every phase, flagged pixels included.
+    open_time_s : ndarray of float64, shape (n,)
+        Time with data in each bin: 0 in a gap. Dead time counts as data.
+    phase_low, phase_high : float
+        Lowest and highest phase of all photons, degrees; NaN without photons.
+    """
+
+    edges_s: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+    open_time_s: npt.NDArray[np.float64]
+    phase_low: float
+    phase_high: float
+
+    @property
+    def bin_s(self) -> float:
+        """Width of the bins."""
+        return float(self.edges_s[1] - self.edges_s[0])
+
+    @property
+    def rate_cps(self) -> npt.NDArray[np.float64]:
+        """Counts per second of the whole array; NaN in a gap."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.open_time_s > 0, self.counts / self.open_time_s, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class CountPlanes:
+    """Images of the photons before each edge of a grid: the difference of two is the image of the time between.
+
+    Attributes
+    ----------
+    edges_us : ndarray of int64, shape (n + 1,)
+        Ascending, from 0.
+    planes : ndarray of uint32, shape (n + 1, ncols, nrows)
+    """
+
+    edges_us: npt.NDArray[np.int64]
+    planes: npt.NDArray[np.uint32]
+
+    def image(self, start_us: int, stop_us: int) -> npt.NDArray[np.int64] | None:
+        """Return the exact counts with ``start_us <= time < stop_us``, or None where an end is not on the grid."""
+        ends = np.array([start_us, stop_us])
+        first, last = np.searchsorted(self.edges_us, ends)
+        if last >= self.edges_us.size or (self.edges_us[[first, last]] != ends).any():
+            return None
+        return np.subtract(self.planes[last], self.planes[first], dtype=np.int64)
+
+
+def survey_bin_us(exposure_us: int, n_pixels: int) -> int:
+    """Return the bin width of a survey.
+
+    Whole seconds, 1 s if the planes are then within 64 MB. Shorter observations than 20 s get at most 200 bins of
+    1, 2 or 5 times a power of ten.
+
+    Parameters
+    ----------
+    exposure_us, n_pixels : int
+    """
+    most = max(_PLANES_BYTES // (4 * n_pixels) - 1, 1)
+    if exposure_us >= 20 * _COARSE_US:
+        seconds = -(-exposure_us // (most * _COARSE_US))
+        return max(seconds, 1) * _COARSE_US
+    widths = (m * 10**k for k in range(8) for m in (1, 2, 5))
+    return next(width for width in widths if -(-exposure_us // width) <= min(_BINS, most))
