@@ -3,25 +3,214 @@
 from __future__ import annotations
 
 import datetime
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline_core import rawkernels
-from pipeline_core.beammap import camera_name, read_beammap
+from pipeline_core import rawkernels, schema
+from pipeline_core.beammap import Beammap, camera_name, read_beammap
 from pipeline_core.binfile import read_words
 from pipeline_core.errors import InputFormatError
 from pipeline_core.flags import BEAMMAP_CODES, FLAGS
+from pipeline_core.hdf5 import attribute, attribute_names, open_readonly, read_array, reading
+from pipeline_core.health import Check, check_health
+from pipeline_core.imgfile import Frame
 from pipeline_core.obsfile import ObsFile
+from pipeline_core.rawobservation import RawObservation
 from pipeline_core.rawwords import TICKS_PER_SECOND
 
-__all__ = ["describe_file"]
+__all__ = [
+    "Check",
+    "Description",
+    "HeaderRow",
+    "HistoryRow",
+    "describe_file",
+    "describe_observation",
+]
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
-def describe_file(path: Path | str) -> dict[str, object]:
+_UNITS = {
+    "start": "unix s",
+    "exposure": "s",
+    "dead_time": "us",
+    "baseline_median": "deg",
+    "startTime": "unix s",
+    "expTime": "s",
+    "energyBinWidth": "eV",
+    "wvlBinStart": "nm",
+    "wvlBinEnd": "nm",
+    "duration": "s",
+}
+_NOT_TEXT = "unknown (not a plain value)"
+_LONGEST = 2000
+
+
+class HeaderRow(NamedTuple):
+    """One key of the header: where it stands, its name, its value as text, and the unit ('' where there is none)."""
+
+    group: str
+    key: str
+    value: str
+    unit: str = ""
+
+
+class HistoryRow(NamedTuple):
+    """One thing that was done; `utc` is 'unknown' where the file does not tell when."""
+
+    utc: str
+    action: str
+    detail: str
+    undone: bool = False
+
+
+@dataclass(frozen=True)
+class Description:
+    """Everything that is known about an open observation besides its photons.
+
+    Attributes
+    ----------
+    path : Path
+    kind : {'photons', 'raw', 'frame'}
+    header : tuple of HeaderRow
+        A summary, then every key that is stored, in groups.
+    history : tuple of HistoryRow
+        Oldest first.
+    health : tuple of Check
+    """
+
+    path: Path
+    kind: str
+    header: tuple[HeaderRow, ...]
+    history: tuple[HistoryRow, ...]
+    health: tuple[Check, ...]
+
+
+def describe_observation(obs: ObsFile | Frame) -> Description:
+    """Return header, history and health of an open observation.
+
+    To be called from the thread that opened it. Takes no longer for more photons.
+
+    Raises
+    ------
+    InputFormatError
+        If the file has been removed, replaced or damaged since it was opened.
+    """
+    header = _summary(obs)
+    if isinstance(obs, Frame):
+        history: tuple[HistoryRow, ...] = ()
+    else:
+        header += _stored(obs)
+        history = (_made(obs), *(_done(action) for action in obs.history))
+    return Description(obs.path, obs.kind, tuple(header), history, check_health(obs))
+
+
+def _summary(obs: ObsFile | Frame) -> list[HeaderRow]:
+    ncols, nrows = obs.shape
+    kinds = {"photons": "photon file", "raw": "raw .bin file", "frame": ".img frame (counts only)"}
+    facts = {
+        "file": (str(obs.path), ""),
+        "kind": (kinds[obs.kind], ""),
+        "camera": (obs.camera, ""),
+        "array": (f"{ncols} columns x {nrows} rows", "pixels"),
+        "start": (_utc(obs.start_unix), ""),
+        "exposure": (f"{obs.exposure_s:g}", "s"),
+        "time with data": (f"{obs.open_time():g}", "s") if obs.has_photons else ("unknown", ""),
+        "photons" if obs.has_photons else "counts": (f"{obs.n_photons:,}", ""),
+        "beam map": (_beammap_source(obs), ""),
+        "wavelength calibration": (
+            "none: phases in degrees" if obs.has_photons else "none: counts only",
+            "",
+        ),
+    }
+    if obs.is_wavelength_calibrated:
+        facts["wavelength calibration"] = ("calibrated", "")
+    if isinstance(obs, RawObservation):
+        facts["raw files"] = (", ".join(path.name for path in obs.paths), "")
+    return [HeaderRow("observation", key, value, unit) for key, (value, unit) in facts.items()]
+
+
+def _beammap_source(obs: ObsFile | Frame) -> str:
+    return obs.beammap.source if isinstance(obs, Frame) else "kept in the photon file"
+
+
+def _stored(obs: ObsFile) -> list[HeaderRow]:
+    """Read every key that the photon file stores."""
+    path = obs.photon_file if isinstance(obs, RawObservation) else obs.path
+    h5 = open_readonly(path.absolute())
+    try:
+        with reading(path):
+            root = h5.root
+            if attribute(root, "file_id") != obs.file_id:
+                raise InputFormatError(f"{path} was replaced since it was opened. Open it again.")
+            rows = [
+                _row("file attributes", name, attribute(root, name))
+                for name in sorted(attribute_names(root))
+            ]
+            header = read_array(h5, "/header/header")[0]
+            rows += [_row("/header/header", name, header[name]) for name in header.dtype.names]
+            settings = attribute(h5.get_node(schema.MKID), "settings")
+    finally:
+        h5.close()
+    return rows + _settings(settings)
+
+
+def _settings(stored: object) -> list[HeaderRow]:
+    """Return what the conversion was asked to do, if it can be read."""
+    try:
+        values = json.loads(str(stored))
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        return [HeaderRow("conversion", "settings", _NOT_TEXT)]
+    return [_row("conversion", str(key), value) for key, value in sorted(values.items())]
+
+
+def _row(group: str, key: str, value: Any) -> HeaderRow:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if isinstance(value, bool):
+        text = "yes" if value else "no"
+    elif isinstance(value, float):
+        text = f"{value:.7g}"  # some are stored as float32
+    elif isinstance(value, list):
+        text = ", ".join(str(item) for item in value)
+    else:
+        text = "none" if value is None else " ".join(str(value).split())
+    if not text.isprintable():
+        text = _NOT_TEXT
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}... ({len(text)} characters)"
+    return HeaderRow(group, key, text, _UNITS.get(key, ""))
+
+
+def _made(obs: ObsFile) -> HistoryRow:
+    detail = f"from {len(obs.sources)} raw files, by quicklook {obs.software_version}"
+    if obs.kind == "raw":
+        detail += ", to look at it: kept in the cache only"
+    return HistoryRow("unknown", "convert", detail)
+
+
+def _done(action: Any) -> HistoryRow:
+    return HistoryRow(_utc(action.time), action.action, action.detail, action.undone)
+
+
+def describe_file(
+    path: Path | str, beammap: Beammap | Path | str | None = None
+) -> dict[str, object]:
     """Return what a file is and what is in it. Recognised by content where it can be.
+
+    Parameters
+    ----------
+    path : path
+    beammap : Beammap or path, optional
+        For frames of a camera that is not known.
 
     Raises
     ------
@@ -29,6 +218,8 @@ def describe_file(path: Path | str) -> dict[str, object]:
         If it is none of the files that this program reads.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputFormatError(f"{path} is a folder. Choose a file in it.")
     try:
         with path.open("rb") as stream:
             head = stream.read(len(_HDF5_MAGIC))
@@ -38,13 +229,16 @@ def describe_file(path: Path | str) -> dict[str, object]:
         ) from error
     if head == _HDF5_MAGIC:
         return _describe_photons(path)
-    if path.suffix == ".bin":
+    if path.suffix.lower() == ".bin":
         return _describe_raw(path)
+    if path.suffix.lower() == ".img":
+        return _describe_frame(path, beammap)
     try:
         return _describe_beammap(path)
     except InputFormatError as error:
         raise InputFormatError(
-            f"{path} is neither a photon file, nor a raw .bin file, nor a beam map. As a beam map: {error}"
+            f"{path} is neither a photon file, nor a raw .bin file, nor a .img frame, nor a beam map. As a "
+            f"beam map: {error}"
         ) from error
 
 
@@ -62,11 +256,6 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "without_header",
             "spare_bytes",
         )
-        flagged = {
-            flag.name: int(np.count_nonzero(obs.flags & np.uint32(1 << flag.bit)))
-            for flag in FLAGS
-            if (obs.flags & np.uint32(1 << flag.bit)).any()
-        }
         ncols, nrows = obs.shape
         open_s = obs.open_time()
         return {
@@ -81,7 +270,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "photons": obs.n_photons,
             "mean rate (counts/s with data)": round(obs.n_photons / open_s, 3) if open_s else None,
             "baseline": obs.baseline,
-            "pixels by flag": flagged,
+            "pixels by flag": _pixels_by_flag(obs),
             "raw files": len(obs.sources),
             "words left out": {
                 name: sum(getattr(s, name) for s in obs.sources) for name in dropped
@@ -95,6 +284,35 @@ def _describe_photons(path: Path) -> dict[str, object]:
                 f"{_utc(a.time)} {a.action}: {a.detail}{' (undone)' if a.undone else ''}"
                 for a in obs.history
             ],
+            "health": _health_lines(obs),
+        }
+
+
+def _pixels_by_flag(obs: ObsFile | Frame) -> dict[str, int]:
+    number = {f.name: int(np.count_nonzero(obs.flags & np.uint32(1 << f.bit))) for f in FLAGS}
+    return {name: count for name, count in number.items() if count}
+
+
+def _health_lines(obs: ObsFile | Frame) -> list[str]:
+    return [f"{check.name}: {check.state}. {check.sentence}" for check in check_health(obs)]
+
+
+def _describe_frame(path: Path, beammap: Beammap | Path | str | None) -> dict[str, object]:
+    with Frame(path, beammap) as frame:
+        ncols, nrows = frame.shape
+        counts = frame.count_image()
+        x, y = np.unravel_index(int(counts.argmax()), counts.shape)
+        return {
+            "file": str(path),
+            "kind": ".img frame (counts of one second)",
+            "camera": f"{frame.camera}, {ncols} columns x {nrows} rows",
+            "start": f"{_utc(frame.start_unix)} ({frame.start_unix})",
+            "exposure (s)": frame.exposure_s,
+            "counts": frame.n_photons,
+            "brightest pixel": f"({x}, {y}) with {counts[x, y]} counts",
+            "beam map": frame.beammap.source,
+            "pixels by flag": _pixels_by_flag(frame),
+            "health": _health_lines(frame),
         }
 
 

@@ -14,7 +14,7 @@ from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, silent
 from pipeline_core.rawobservation import RawObservation
 
-__all__ = ["Observation", "open_observation"]
+__all__ = ["Observation", "open_observation", "open_photons"]
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -68,6 +68,25 @@ def open_observation(
             return RawObservation(only, beammap, progress)
         return Frame(only, beammap)
     return ObsFile(only)
+
+
+def open_photons(
+    path: Path | str | Sequence[Path | str],
+    *,
+    beammap: Beammap | Path | str | None = None,
+    progress: Progress = silent,
+) -> ObsFile:
+    """Open like `open_observation`, but only what has photons.
+
+    Raises
+    ------
+    InputFormatError
+        Also for a frame.
+    """
+    obs = open_observation(path, beammap=beammap, progress=progress)
+    if isinstance(obs, Frame):
+        obs.photons()
+    return obs
 
 
 def _open_several(

@@ -56,6 +56,8 @@ class RawObservation(ObsFile):
         The first raw file.
     paths : tuple of Path
         All of them, in order of time.
+    photon_file : Path
+        What they were converted to. Others may remove it; an open one can be read on.
 
     Raises
     ------
@@ -80,13 +82,13 @@ class RawObservation(ObsFile):
         given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
         self.paths = _in_order([Path(path).expanduser() for path in given])
         map_ = find_beammap(self.paths[0], beammap)
-        photon_file = _converted(self.paths, map_, progress)
+        self.photon_file = _converted(self.paths, map_, progress)
         try:
-            super().__init__(photon_file)
+            super().__init__(self.photon_file)
         except InputFormatError:
             # spoilt in the cache, which anybody may clean or damage: once more
             with suppress(OSError):
-                photon_file.unlink()
+                self.photon_file.unlink()
             super().__init__(_converted(self.paths, map_, progress))
         self.path = self.paths[0]
         self._sidecar = Sidecar(self.file_id)

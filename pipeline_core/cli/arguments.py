@@ -5,12 +5,32 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["add_observation", "add_output", "add_pixel", "add_time_range"]
+from pipeline_core.beammap_search import BEAMMAP_ENDING, BEAMMAP_VARIABLE
+
+__all__ = ["add_beammap", "add_observation", "add_output", "add_pixel", "add_time_range"]
 
 
-def add_observation(parser: argparse.ArgumentParser) -> None:
-    """Add the photon file."""
-    parser.add_argument("observation", type=Path, metavar="OBS.h5", help="photon file")
+def add_observation(parser: argparse.ArgumentParser, *, frames: bool = False) -> None:
+    """Add the photon file or raw file (with `frames` also a .img), and the beam map."""
+    also = ", or a .img frame" if frames else ""
+    parser.add_argument(
+        "observation",
+        type=Path,
+        metavar="OBS",
+        help=f"photon file (.h5), or raw file of one second (.bin){also}",
+    )
+    add_beammap(parser)
+
+
+def add_beammap(parser: argparse.ArgumentParser) -> None:
+    """Add the beam map, which raw files need."""
+    parser.add_argument(
+        "--beammap",
+        type=Path,
+        metavar="FILE",
+        help=f"for .bin and .img; default: ${BEAMMAP_VARIABLE}, else the only *{BEAMMAP_ENDING} beside the file "
+        "or one folder up",
+    )
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import cast
 
 from pipeline_core.cli.arguments import add_observation, add_output, add_time_range
 from pipeline_core.export import export_image
 from pipeline_core.flags import PROBLEM_FLAGS
+from pipeline_core.observation import open_observation
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
 
@@ -18,7 +20,7 @@ HELP = "Write the raw-count image of a time range."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_observation(parser)
+    add_observation(parser, frames=True)
     add_output(parser)
     add_time_range(parser)
     parser.add_argument(
@@ -31,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Count and write."""
     exclude = PROBLEM_FLAGS if args.exclude_problems else 0
-    with ObsFile(args.observation) as obs:
+    with open_observation(args.observation, beammap=args.beammap, progress=progress) as obs:
         image = obs.count_image(args.start, args.stop, exclude, progress)
-        export_image(args.out, obs, image, args.start, args.stop, exclude, overwrite=args.overwrite)
+        source = cast(ObsFile, obs)  # a frame has all that an export asks for
+        export_image(
+            args.out, source, image, args.start, args.stop, exclude, overwrite=args.overwrite
+        )
     return {
         "file": str(args.out),
         "counts": int(image.sum()),

@@ -6,7 +6,7 @@ import argparse
 
 from pipeline_core.cli.arguments import add_observation, add_output, add_pixel, add_time_range
 from pipeline_core.export import export_light_curve
-from pipeline_core.obsfile import ObsFile
+from pipeline_core.observation import open_photons
 from pipeline_core.progress import Progress
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Bin and write."""
-    progress(0, 1, "reading the pixel")
-    with ObsFile(args.observation) as obs:
+    with open_photons(args.observation, beammap=args.beammap, progress=progress) as obs:
+        progress(0, 1, "reading the pixel")
         curve = obs.light_curve(tuple(args.pixel), args.bin_ms / 1e3, args.start, args.stop)
         export_light_curve(args.out, obs, curve, overwrite=args.overwrite)
     live = float(curve.live_time_s.sum())

@@ -6,7 +6,7 @@ import argparse
 
 from pipeline_core.cli.arguments import add_observation, add_output, add_pixel, add_time_range
 from pipeline_core.export import export_spectrum
-from pipeline_core.obsfile import ObsFile
+from pipeline_core.observation import open_photons
 from pipeline_core.progress import Progress
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Histogram and write."""
-    progress(0, 1, "reading the pixel")
-    with ObsFile(args.observation) as obs:
+    with open_photons(args.observation, beammap=args.beammap, progress=progress) as obs:
+        progress(0, 1, "reading the pixel")
         spectrum = obs.spectrum(tuple(args.pixel), args.start, args.stop, args.bin_deg)
         export_spectrum(args.out, obs, spectrum, args.start, args.stop, overwrite=args.overwrite)
     return {

@@ -15,6 +15,13 @@ START = 1602050400
 TICKS = (START - 1577836800) * 2000
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An own cache of converted raw files, and no beam map from the environment."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MKID_BEAMMAP_PATH", raising=False)
+
+
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
     """Raw file, beam map and photon file of a 4 x 3 array; pixel (x, y) has 10 x + y + 1 photons."""
@@ -109,6 +116,52 @@ def test_light_curve_and_spectrum_in_every_format(night, tmp_path):
         assert arrays["counts"].sum() == 33
         np.testing.assert_allclose(np.diff(arrays["phase_low"]), 0.5)
     assert "phase_low (deg)" in (tmp_path / "s.csv").read_text()
+
+
+def test_raw_files_give_what_their_photon_file_gives(night, tmp_path, capsys):
+    """image, lightcurve and spectrum take a .bin with its beam map; image takes a .img too."""
+    folder, out = night
+    raw, pixel = folder / f"{START}.bin", ("--pixel", 3, 2)
+    beammap = ("--beammap", folder / "map.txt")
+    commands = {
+        "image": ("--start", 0.25, "--stop", 0.5),
+        "lightcurve": (*pixel, "--bin-ms", 100),
+        "spectrum": (*pixel, "--bin-deg", 0.5),
+    }
+    for command, options in commands.items():
+        assert run(command, out, *options, "--out", tmp_path / f"{command}.npz") == 0
+        assert run(command, raw, *beammap, *options, "--out", tmp_path / f"{command}-raw.npz") == 0
+        with (
+            np.load(tmp_path / f"{command}.npz") as of_photons,
+            np.load(tmp_path / f"{command}-raw.npz") as of_raw,
+        ):
+            assert sorted(of_raw) == sorted(of_photons)
+            for name in set(of_raw) - {"about"}:
+                np.testing.assert_array_equal(of_raw[name], of_photons[name])
+            assert json.loads(str(of_raw["about"]))["PHOTFILE"] == raw.name
+    frame = folder / f"{START}.img"
+    frame.write_bytes(EXPECTED.astype("<u2").tobytes())
+    assert run("image", frame, *beammap, "--out", tmp_path / "frame.fits") == 0
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "frame.fits"), EXPECTED.T)
+    assert run("info", frame, *beammap, "--json") == 0
+    out_text = capsys.readouterr().out
+    assert json.loads(out_text[out_text.index("{") :])["counts"] == EXPECTED.sum()
+
+
+def test_what_raw_files_lack_is_said_with_exit_code_1(night, tmp_path, capsys):
+    folder, _ = night
+    raw, frame = folder / f"{START}.bin", tmp_path / f"{START}.img"
+    frame.write_bytes(bytes(20_000))
+    assert run("image", raw, "--out", tmp_path / "i.fits") == 1
+    said = capsys.readouterr().err
+    assert str(raw) in said
+    assert "needs a beam map" in said
+    for command in ("lightcurve", "spectrum"):
+        assert run(command, frame, "--pixel", 0, 0, "--out", tmp_path / "c.csv") == 1
+        assert "holds counts only" in capsys.readouterr().err
+    assert run("image", frame, "--stop", 0.5, "--out", tmp_path / "i.fits") == 1
+    assert "whole second" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.fits"))
 
 
 def test_nothing_is_overwritten_unasked(night, tmp_path, capsys):
