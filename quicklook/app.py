@@ -46,42 +46,32 @@ def create_application(arguments: list[str]) -> QtWidgets.QApplication:
     return application
 
 
-def style(application: QtWidgets.QApplication, font_scale: float = 1.0) -> None:
+def style(application: QtWidgets.QApplication) -> None:
     """Give the application its looks: the same on every desktop, in the theme that is in use.
 
-    A later switch of the theme restyles it. Call again to change the size of the text.
-
-    Parameters
-    ----------
-    application : QApplication
-        The application.
-    font_scale : float
-        Size of the text relative to the usual one.
+    From then on it follows `theme.use`.
     """
-    first = application.property(_USUAL_SIZE) is None
-    if first:
+    if application.property(_USUAL_SIZE) is None:
         application.setStyle("Fusion")
         desktop = bool(os.environ.get("XDG_CURRENT_DESKTOP"))  # which has chosen a font size
         usual = application.font().pointSizeF() if desktop else _FONT_POINTS
         application.setProperty(_USUAL_SIZE, usual if usual > 0 else _FONT_POINTS)
         theme.notifier.changed.connect(_restyle)
-    font = application.font()
-    size = application.property(_USUAL_SIZE) * font_scale
-    if first or abs(font.pointSizeF() - size) > _SAME_SIZE:
-        font.setPointSizeF(size)
-        application.setFont(font)
-        _restyle()
-        if not first:  # axes and tables chose their fonts
-            theme.notifier.changed.emit()
+    _restyle()
 
 
 def _restyle() -> None:
-    """Give the application the palette and the style sheet of the theme in use."""
+    """Give the application the font, palette and style sheet of the looks in use."""
     application = QtWidgets.QApplication.instance()
-    if isinstance(application, QtWidgets.QApplication):
-        chosen = theme.current()
-        application.setPalette(_palette(chosen))
-        application.setStyleSheet(assets.style_sheet(chosen))
+    if not isinstance(application, QtWidgets.QApplication):
+        return
+    font = application.font()
+    size = application.property(_USUAL_SIZE) * theme.text_scale()
+    if abs(font.pointSizeF() - size) > _SAME_SIZE:
+        font.setPointSizeF(size)
+        application.setFont(font)
+    application.setPalette(_palette(theme.current()))
+    application.setStyleSheet(assets.style_sheet(theme.current()))
 
 
 def _palette(chosen: Theme) -> QtGui.QPalette:

@@ -1,4 +1,4 @@
-"""The colours of the whole program: three themes, which one is in use, and who is told of a switch.
+"""The looks of the whole program: three themes, the size of the text, and who is told of a switch.
 
 'light' and 'dark' are for the office. 'night' is for the dome: dark reds on black only, since rods
 are nearly blind to deep red and eyes stay adapted. Everything that paints asks `current` when it
@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 from quicklook.qt import QtCore, Signal
 
-__all__ = ["NAMES", "Theme", "by_name", "current", "notifier", "use"]
+__all__ = ["NAMES", "Theme", "by_name", "current", "notifier", "text_scale", "use"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Notifier(QtCore.QObject):
     Signals
     -------
     changed
-        Another theme is in use; `current` gives it already.
+        Another theme or size of the text is in use; `current` and `text_scale` give it already.
     """
 
     changed = Signal()
@@ -289,8 +289,17 @@ _THEMES = {theme.name: theme for theme in (_LIGHT, _DARK, _NIGHT)}
 NAMES = tuple(_THEMES)
 """Names of the themes, in the order to offer them."""
 
+_SCALE_RANGE = (0.5, 3.0)
+
+
+class _InUse:
+    """What is in use now."""
+
+    theme = _LIGHT
+    text_scale = 1.0
+
+
 notifier = Notifier()
-_in_use = [_LIGHT]
 
 
 def by_name(name: str) -> Theme:
@@ -300,15 +309,28 @@ def by_name(name: str) -> Theme:
 
 def current() -> Theme:
     """Return the theme in use."""
-    return _in_use[0]
+    return _InUse.theme
 
 
-def use(name: str) -> None:
-    """Use another theme from now on and tell everybody; nothing happens if it is in use already.
+def text_scale() -> float:
+    """Return the size of the text in use, relative to the usual one."""
+    return _InUse.text_scale
 
-    `quicklook.app` listens too and gives the application its new palette and style sheet.
+
+def use(name: str, text_scale: float | None = None) -> None:
+    """Use other looks from now on and tell everybody; nothing happens if they are in use already.
+
+    `quicklook.app` listens too and gives the application its new font, palette and style sheet.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+    text_scale : float, optional
+        Size of the text relative to the usual one; as it is if left out.
     """
-    theme = by_name(name)
-    if theme is not _in_use[0]:
-        _in_use[0] = theme
+    scale = _InUse.text_scale if text_scale is None else text_scale
+    scale = min(max(scale, _SCALE_RANGE[0]), _SCALE_RANGE[1])
+    if by_name(name) is not _InUse.theme or scale != _InUse.text_scale:
+        _InUse.theme, _InUse.text_scale = by_name(name), scale
         notifier.changed.emit()

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from quicklook import app, assets, palette, theme
+from quicklook import assets, palette, theme
 from quicklook.qt import QtCore, QtGui, QtWidgets
 from quicklook.widgets.flag_legend import FlagLegend
 from quicklook.widgets.message_bar import MessageBar
@@ -35,7 +35,7 @@ COMMON_FLAGS = ("good", "beammap.failed", "beammap.yFailed", "beammap.xFailed", 
 @pytest.fixture(autouse=True)
 def light_again():
     yield
-    theme.use("light")
+    theme.use("light", 1.0)
 
 
 def channels(colour):
@@ -260,14 +260,16 @@ def test_text_grows_and_everybody_is_told(qtbot, application):
     qtbot.addWidget(label)
     usual = label.sizeHint().width()
     told = []
+    before = application.font().pointSizeF()
     listen = lambda: told.append(application.font().pointSizeF())  # noqa: E731
     theme.notifier.changed.connect(listen)
     try:
-        app.style(application, 1.5)
+        theme.use("light", 1.5)
         assert label.sizeHint().width() > 1.3 * usual
-        app.style(application, 1.5)
+        theme.use("light", 1.5)
+        theme.use("light")
     finally:
         theme.notifier.changed.disconnect(listen)
-        app.style(application)
-    assert len(told) == 1
+        theme.use("light", 1.0)
+    assert told == [pytest.approx(1.5 * before)]  # the font was there before the news
     assert label.sizeHint().width() == usual
