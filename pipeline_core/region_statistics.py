@@ -92,7 +92,8 @@ class Column(NamedTuple):
 
     def value(self, found: RegionStatistics) -> float:
         """Return the number."""
-        return getattr(found, self.name)  # type: ignore[no-any-return]
+        number: float = getattr(found, self.name)
+        return number
 
     def text(self, found: RegionStatistics) -> str:
         """Return the number for people: whole ones whole, others with four digits or one decimal place."""
@@ -200,7 +201,9 @@ def statistics_rows(
 ) -> tuple[list[str], list[list[str | float]]]:
     """Return a table for a file: headings with units such as 'sum [counts]', and one row a region, name first."""
     headings = [f"{c.name} [{c.unit}]" if c.unit else c.name for c in COLUMNS]
-    rows = [[name, *(column.value(found) for column in COLUMNS)] for name, found in named]
+    rows: list[list[str | float]] = []
+    for name, found in named:
+        rows.append([name, *(column.value(found) for column in COLUMNS)])
     return ["region", *headings], rows
 
 

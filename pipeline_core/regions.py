@@ -327,7 +327,8 @@ def _ds9_region(command: str) -> Region | None:
     try:
         values = [_number(value) for value in re.split(r"[,\s]+", match[2].strip())]
         if match[1] == "circle" and len(values) == 3:
-            return Circle(values[0] - 1, values[1] - 1, values[2])
+            # rounding takes away what the subtraction adds
+            return Circle(round(values[0] - 1, 9), round(values[1] - 1, 9), values[2])
         if match[1] == "point" and len(values) == 2:
             return PixelSet(((_nearest(values[0]), _nearest(values[1])),))
         if match[1] == "box" and len(values) in (4, 5) and values[4:] in ([], [0.0], [360.0]):
