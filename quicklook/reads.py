@@ -42,7 +42,7 @@ class ReadBroker(QtCore.QObject):
         self._lane = lane
         self._files = files
         self._panes: dict[str, Answerable] = {}
-        self._newest: dict[str, int] = {}
+        self._newest: dict[str, Job] = {}
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
 
@@ -50,13 +50,20 @@ class ReadBroker(QtCore.QObject):
         """Serve a pane from now on; its `requested` signal is to be connected to `ask`."""
         self._panes[pane.name] = pane
 
+    def remove(self, pane: Answerable) -> None:
+        """Serve a pane no longer; what it still waits for is not computed."""
+        self._panes.pop(pane.name, None)
+        job = self._newest.pop(pane.name, None)
+        if job is not None:
+            self._lane.cancel(job)
+
     @Slot(object)
     def ask(self, request: Request) -> None:
         """Queue a request; older ones of the same pane are cancelled."""
         job = self._lane.submit(
             f"read for {request.pane}", self._files.read, request, key=request.pane, newest=True
         )
-        self._newest[request.pane] = job.id
+        self._newest[request.pane] = job
 
     def forget(self) -> None:
         """Drop every answer that is still under way (another file is being looked at)."""
@@ -64,7 +71,7 @@ class ReadBroker(QtCore.QObject):
 
     def _pane_of(self, job: Job) -> Answerable | None:
         """Return who waits for this job, or None if the answer is stale."""
-        if self._newest.get(job.key) != job.id:
+        if self._newest.get(job.key) is not job:
             return None
         return self._panes.get(job.key)
 

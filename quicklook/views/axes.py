@@ -1,27 +1,51 @@
-"""How axes and curves look: the same in every pane."""
+"""How axes and curves look: the same in every pane, in the colours of the theme, linear or logarithmic.
+
+A logarithmic axis is made here and not by pyqtgraph, whose own mode takes the logarithm of zero: empty
+bins would warn, and blank the plot. `CalmPlot.on_scale` puts what is too small on the lower edge.
+"""
 
 from __future__ import annotations
 
-from quicklook import palette
-from quicklook.qt import QtGui, QtWidgets, pg
+import datetime
+from typing import TYPE_CHECKING
 
-__all__ = ["WholeNumberAxis", "calm_axis", "new_plot", "new_steps"]
+import numpy as np
+
+from quicklook import theme
+from quicklook.qt import Qt, QtGui, QtWidgets, Signal, Slot, pg
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["CalmPlot", "Steps", "TimeAxis", "WholeNumberAxis", "calm_axis", "faint", "new_plot"]
 
 _SMALLER = 0.9
 """Size of the numbers and labels of axes, relative to the text of the window."""
 
+_LEFT_WIDTH = 62
+_ROOMY_DECADE = 60
+"""Height of a power of ten [screen pixels] from which on there are numbers between."""
+
 
 def calm_axis(axis: pg.AxisItem) -> None:
     """Give an axis quiet lines and readable numbers, in the unit that its label says."""
+    colours = theme.current()
     axis.enableAutoSIPrefix(False)  # or counts would be shown "(x1000)"
-    axis.setPen(palette.AXIS)
-    axis.setTextPen(palette.INK)
+    axis.setPen(colours.axis)
+    axis.setTextPen(colours.ink)
     # numbers at the ends may reach beyond the axis (a grid would forbid that: none is drawn)
     axis.setStyle(tickLength=-4, maxTickLevel=1, hideOverlappingLabels=False)
     font = QtWidgets.QApplication.font()
     font.setPointSizeF(font.pointSizeF() * _SMALLER)
     axis.setTickFont(font)
     axis.label.setFont(font)
+
+
+def faint(colour: str, alpha: int) -> QtGui.QColor:
+    """Return a colour that lets through what is behind it; `alpha` from 0 to 255."""
+    result = QtGui.QColor(colour)
+    result.setAlpha(alpha)
+    return result
 
 
 class WholeNumberAxis(pg.AxisItem):
@@ -33,28 +57,173 @@ class WholeNumberAxis(pg.AxisItem):
         return levels or [(1.0, 0.0)]
 
 
-def new_plot(**axes: pg.AxisItem) -> pg.PlotWidget:
+class TimeAxis(pg.AxisItem):
+    """Seconds from the start of an observation, or the time of day in UTC."""
+
+    def __init__(self) -> None:
+        super().__init__("bottom")
+        self.start_unix: int | None = None
+        """Start of the observation to show UTC; None: seconds."""
+
+    def show_utc(self, start_unix: int | None) -> None:
+        """Show the time of day of an observation that began then, or seconds again (None)."""
+        self.start_unix = start_unix
+        if start_unix is None:
+            self.setLabel("Time from start [s]")
+        else:
+            self.setLabel(f"UTC on {_utc(start_unix):%Y-%m-%d}")
+        self.picture = None
+        self.update()
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Return the numbers of the ticks: hh:mm:ss, with fractions only where ticks need them."""
+        if self.start_unix is None:
+            return list(super().tickStrings(values, scale, spacing))
+        digits = 0 if spacing >= 1 else min(len(f"{spacing:.6f}".rstrip("0")) - 2, 6)
+        texts = [f"{_utc(self.start_unix + value):%H:%M:%S.%f}" for value in values]
+        return [text[: 9 + digits].rstrip(".") for text in texts]
+
+
+def _utc(unix: float) -> datetime.datetime:
+    # rounded to what is shown, or 0.3 s becomes .299999
+    return datetime.datetime.fromtimestamp(round(unix, 6), tz=datetime.timezone.utc)
+
+
+class _LogTicks(pg.AxisItem):
+    """A vertical axis whose numbers stay readable in log mode: 0.01, 1, 1000, 10^5."""
+
+    def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Return plain numbers where they are short: of 1, 2 and 5 only, or of 1 where it is narrow."""
+        low, high = self.range
+        roomy = self.size().height() / max(high - low, 1e-9) > _ROOMY_DECADE
+        shown = (1, 2, 5) if roomy else (1,)
+        digits = [round(10 ** (value % 1)) for value in values]
+        return [
+            _plain(float(value)) if digit in shown else ""
+            for value, digit in zip(values, digits, strict=True)
+        ]
+
+
+def _plain(exponent: float) -> str:
+    if -3 <= exponent < 5:
+        return f"{10**exponent:.4g}"
+    return f"{10**exponent:.0e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+
+
+class _SpanViewBox(pg.ViewBox):
+    """Shift and drag marks a span of x; a double click asks for the whole picture."""
+
+    spanDragged = Signal(float, float)  # noqa: N815
+    doubleClicked = Signal()  # noqa: N815
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False)
+        self._mark: pg.LinearRegionItem | None = None
+
+    def mouseDragEvent(self, event: pg.GraphicsScene.mouseEvents.MouseDragEvent, axis=None) -> None:
+        """Mark a span with Shift; else move or zoom as usual."""
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        left = event.button() == Qt.MouseButton.LeftButton
+        if axis is not None or not left or not (shift or self._mark is not None):
+            super().mouseDragEvent(event, axis)
+            return
+        event.accept()
+        ends = sorted(
+            float(self.mapToView(point).x()) for point in (event.buttonDownPos(), event.pos())
+        )
+        if self._mark is None:
+            self._mark = pg.LinearRegionItem(brush=faint(theme.current().accent, 60), movable=False)
+            self.addItem(self._mark, ignoreBounds=True)
+        self._mark.setRegion(ends)
+        if event.isFinish():
+            self.removeItem(self._mark)
+            self._mark = None
+            if ends[0] < ends[1]:
+                self.spanDragged.emit(*ends)
+
+    def mouseClickEvent(self, event: pg.GraphicsScene.mouseEvents.MouseClickEvent) -> None:
+        """Ask for the whole picture."""
+        if event.double() and event.button() == Qt.MouseButton.LeftButton:
+            event.accept()
+            self.doubleClicked.emit()
+
+
+class CalmPlot(pg.PlotWidget):
+    """An empty plot with calm axes, which follows the theme.
+
+    Signals
+    -------
+    spanDragged
+        (low, high) on the x axis, marked with Shift and the mouse.
+    doubleClicked
+        The whole picture is wanted.
+    """
+
+    spanDragged = Signal(float, float)  # noqa: N815
+    doubleClicked = Signal()  # noqa: N815
+
+    def __init__(self, **axes: pg.AxisItem) -> None:
+        axes.setdefault("left", _LogTicks("left"))
+        box = _SpanViewBox()
+        super().__init__(viewBox=box, axisItems=axes)
+        self.log_y = False
+        self.setMinimumHeight(90)
+        self.setSizePolicy(
+            QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding
+        )
+        item = self.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.layout.setContentsMargins(0, 4, 12, 4)  # room for the last number of the lower axis
+        box.setDefaultPadding(0.01)
+        box.spanDragged.connect(self.spanDragged)
+        box.doubleClicked.connect(self.doubleClicked)
+        theme.notifier.changed.connect(self.restyle)
+        self.restyle()
+
+    @Slot()
+    def restyle(self) -> None:
+        """Take the colours and the size of the text that are in use."""
+        self.setBackground(theme.current().paper)
+        item = self.getPlotItem()
+        for side in ("left", "bottom"):
+            calm_axis(item.getAxis(side))
+        item.getAxis("left").setWidth(_LEFT_WIDTH)
+        item.getAxis("bottom").setHeight(round(2.2 * self.fontMetrics().height()))
+
+    def set_log_y(self, on: bool) -> None:
+        """Let the numbers of the y axis be logarithmic; what is drawn must go through `on_scale`."""
+        self.log_y = on
+        self.getPlotItem().getAxis("left").setLogMode(on)
+
+    def on_scale(self, values: npt.NDArray[np.float64], floor: float) -> npt.NDArray[np.float64]:
+        """Return where values are on the y axis; on a logarithmic one `floor` stands for less."""
+        return np.log10(np.maximum(values, floor)) if self.log_y else values
+
+    def show_heights(self, floor: float, top: float, room: float = 1.05) -> None:
+        """Show y from 0 (or `floor` on a logarithmic axis) to `top`, and `room` above it."""
+        if self.log_y:
+            low = float(np.log10(floor))
+            high = max(float(np.log10(max(top, floor))), low + 1)
+            high += (high - low) * (room - 1)
+        else:
+            low, high = 0.0, room * (top if top > 0 else 1.0)
+        self.setLimits(yMin=low)
+        self.setYRange(low, high, padding=0)
+
+
+def new_plot(**axes: pg.AxisItem) -> CalmPlot:
     """Return an empty plot with calm axes; `axes` replaces some, by side."""
-    plot = pg.PlotWidget(background=palette.PAPER, axisItems=axes)
-    plot.setMinimumHeight(90)
-    plot.setSizePolicy(
-        QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding
-    )
-    item = plot.getPlotItem()
-    item.setMenuEnabled(False)
-    item.hideButtons()
-    for side in ("left", "bottom"):
-        calm_axis(item.getAxis(side))
-    item.getAxis("left").setWidth(62)
-    item.getAxis("bottom").setHeight(round(2.2 * plot.fontMetrics().height()))
-    item.layout.setContentsMargins(0, 4, 12, 4)  # room for the last number of the lower axis
-    item.getViewBox().setDefaultPadding(0.01)
-    return plot
+    return CalmPlot(**axes)
 
 
-def new_steps() -> pg.PlotCurveItem:
-    """Return filled steps, for histograms: quicker than one rectangle a bin, and the same picture."""
-    fill = QtGui.QColor(palette.BAND)
-    fill.setAlpha(150)
-    pen = pg.mkPen(palette.ACCENT, width=1)
-    return pg.PlotCurveItem([0, 1], [0], stepMode="center", fillLevel=0, brush=fill, pen=pen)
+class Steps(pg.PlotCurveItem):
+    """Filled steps, for histograms: quicker than one rectangle a bin, and the same picture."""
+
+    def __init__(self) -> None:
+        super().__init__([0, 1], [0], stepMode="center", fillLevel=0)
+
+    def restyle(self) -> None:
+        """Take the colours of the theme."""
+        self.setBrush(faint(theme.current().band, 150))
+        self.setPen(pg.mkPen(theme.current().accent, width=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicklook import palette
+from quicklook import theme
 from quicklook.qt import QtCore, QtGui, pg
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class GapShade(pg.GraphicsObject):
         return QtCore.QRectF(self.viewRect())
 
     def paint(self, painter: QtGui.QPainter, *_: object) -> None:
-        """Fill the areas."""
-        view = self.viewRect()
+        """Fill the areas, in the theme's colour of the moment."""
+        view, colour = self.viewRect(), QtGui.QColor(theme.current().gap)
         for low, high in self.intervals:
-            area = QtCore.QRectF(low, view.top(), high - low, view.height())
-            painter.fillRect(area, QtGui.QColor(palette.GAP))
+            if high > view.left() and low < view.right():
+                painter.fillRect(QtCore.QRectF(low, view.top(), high - low, view.height()), colour)

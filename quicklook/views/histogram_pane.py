@@ -1,16 +1,18 @@
-"""Intensity histogram of the active pixel: how often a bin holds n counts, with Poisson's law."""
+"""Intensity histogram: how often a bin holds n counts, with Poisson's law."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
-from quicklook import palette
-from quicklook.qt import pg
+from quicklook import theme
+from quicklook.qt import Slot, pg
 from quicklook.requests import HistogramRequest, PlotResult
 from quicklook.session import Session
-from quicklook.tasks import FileFacts
-from quicklook.views.axes import WholeNumberAxis, new_steps
-from quicklook.views.plot_pane import PlotPane
+from quicklook.views.axes import Steps, WholeNumberAxis, faint
+from quicklook.views.lightcurve_pane import number
+from quicklook.views.plot_pane import Columns, Home, PlotPane
 
 __all__ = ["HistogramPane"]
 
@@ -18,49 +20,73 @@ _SHORTEST_AXIS = 6
 """A pixel without light shows some empty bins, not one bar across the plot."""
 
 _ROOM_FOR_LEGEND = 1.3
+_SYMBOLS_UP_TO = 60
+_OUT_OF_SIGHT = 1e-6
+"""The model's curve goes on below a logarithmic axis, but not to zero."""
 
 
 class HistogramPane(PlotPane):
     """Relative frequency of counts per bin of the effective exposure time."""
 
+    kind: ClassVar[str] = "histogram"
+    title: ClassVar[str] = "Intensity histogram"
+    request_type = HistogramRequest
     uses_bin = True
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(
-            "histogram", "Intensity histogram", session, bottom=WholeNumberAxis("bottom")
-        )
+    def __init__(self, session: Session, name: str = "", home: Home | None = None) -> None:
+        super().__init__(session, name, home, bottom=WholeNumberAxis("bottom"))
+
+    def add_items(self) -> None:
+        """Put bars, model and legend into the plot."""
         self.plot.setLabel("left", "Frequency")
-        self.bars = new_steps()
-        self.poisson = pg.PlotDataItem(
-            pen=pg.mkPen(palette.POISSON, width=1.5),
-            symbol="o",
-            symbolSize=4,
-            symbolBrush=palette.POISSON,
-            symbolPen=None,
-        )
+        self.bars = Steps()
+        self.poisson = pg.PlotDataItem(symbol="o", symbolSize=4)
         self.plot.addItem(self.bars)
         self.plot.addItem(self.poisson)
-        legend = self.plot.addLegend(
-            offset=(-8, 4), labelTextColor=palette.INK, brush=pg.mkBrush(255, 255, 255, 200)
-        )
-        legend.addItem(self.poisson, "Poisson, same mean")
+        self._legend = self.plot.addLegend(offset=(-8, 4))
+        self._legend.addItem(self.poisson, "Poisson, same mean")
 
-    def request(self, facts: FileFacts, pixel: tuple[int, int]) -> HistogramRequest:
-        """Return the snapshot of what this plot needs."""
-        return HistogramRequest(**self._request_fields(facts, pixel))  # type: ignore[arg-type]
+    @Slot()
+    def restyle(self) -> None:
+        """Take the colours of the theme."""
+        colours = theme.current()
+        self.bars.restyle()
+        self.poisson.setPen(pg.mkPen(colours.poisson, width=1.5))
+        self.poisson.setSymbolBrush(colours.poisson)
+        self.poisson.setSymbolPen(None)
+        self._legend.setBrush(faint(colours.paper, 200))
+        for _, label in self._legend.items:
+            label.setText(label.text, color=colours.ink)
 
     def draw(self, result: PlotResult) -> None:
         """Draw an `IntensityHistogram`."""
         data = result.data
         counts = np.arange(data.frequency.size)
         edges = np.arange(data.frequency.size + 1) - 0.5
-        self.bars.setData(edges, data.frequency)
-        self.poisson.setData(counts, data.poisson, symbol="o" if counts.size <= 60 else None)
+        floor = 0.5 / max(data.n_bins, 1)  # half a bin
+        base = float(self.plot.on_scale(np.zeros(1), floor)[0])
+        self.bars.setData(edges, self.plot.on_scale(data.frequency, floor), fillLevel=base)
+        model = self.plot.on_scale(data.poisson, floor * _OUT_OF_SIGHT)
+        self.poisson.setData(counts, model, symbol="o" if counts.size <= _SYMBOLS_UP_TO else None)
         self.plot.setLabel("bottom", f"Counts per {1e3 * data.bin_s:g} ms")
-        self.plot.setLimits(xMin=-0.5, yMin=0)
+        self.plot.setLimits(xMin=-0.5)
         self.plot.setXRange(-0.5, max(counts.size, _SHORTEST_AXIS) - 0.5, padding=0)
-        highest = max(float(data.frequency.max()), float(np.nanmax(data.poisson)))
-        self.plot.setYRange(0, _ROOM_FOR_LEGEND * highest, padding=0)
-        self.set_detail(
-            f"Pixel {result.request.pixel}   mean {data.mean:.3g} counts, {data.n_bins} bins"
+        highest = max(float(data.frequency.max()), float(data.poisson.max()))
+        self.plot.show_heights(floor, highest, _ROOM_FOR_LEGEND)
+        self.set_detail(f"{result.request.label}   {data.n_bins} bins of {1e3 * data.bin_s:g} ms")
+        self.set_figures(
+            f"mean {number(data.mean)} counts   variance {number(data.variance)}   "
+            f"Fano {number(data.fano, 3)} (Poisson: 1)"
         )
+
+    def export_columns(self) -> tuple[str, Columns]:
+        """Return how often each number of counts was seen."""
+        if self.shown is None:
+            return self.kind, {}
+        data = self.shown.data
+        return self.kind, {
+            f"counts per {1e3 * data.bin_s:g} ms": ("", np.arange(data.frequency.size)),
+            "bins": ("", data.occurrences),
+            "frequency": ("", data.frequency),
+            "Poisson, same mean": ("", data.poisson),
+        }

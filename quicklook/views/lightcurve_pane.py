@@ -1,14 +1,18 @@
-"""Light curve of the active pixel: rate against time, with its statistical error as a band."""
+"""Light curve: rate against time, with its statistical error as a band and grey gaps."""
 
 from __future__ import annotations
 
-from quicklook import palette
-from quicklook.qt import QtGui, pg
+from typing import Any, ClassVar
+
+import numpy as np
+
+from quicklook import theme
+from quicklook.qt import Signal, Slot, pg
 from quicklook.requests import LightCurveRequest, PlotResult
 from quicklook.session import Session
-from quicklook.tasks import FileFacts
+from quicklook.views.axes import TimeAxis, faint
 from quicklook.views.gap_shade import GapShade
-from quicklook.views.plot_pane import PlotPane
+from quicklook.views.plot_pane import Columns, Home, PlotPane, tool_button
 
 __all__ = ["LightCurvePane"]
 
@@ -17,44 +21,132 @@ _BAND_UP_TO = 5000
 
 
 class LightCurvePane(PlotPane):
-    """Counts per second in bins of the effective exposure time."""
+    """Counts per second alive, in bins of the effective exposure time.
 
+    Signals
+    -------
+    timeSpanSelected
+        (start, stop) [s] that was marked with Shift and the mouse, within the time range.
+    """
+
+    timeSpanSelected = Signal(float, float)  # noqa: N815
+
+    kind: ClassVar[str] = "light_curve"
+    title: ClassVar[str] = "Light curve"
+    request_type = LightCurveRequest
     uses_bin = True
 
-    def __init__(self, session: Session) -> None:
-        super().__init__("light_curve", "Light curve", session)
-        self.plot.setLabel("bottom", "Time from start [s]")
+    def __init__(self, session: Session, name: str = "", home: Home | None = None) -> None:
+        self.times = TimeAxis()
+        self._range_drawn: object = None
+        self._start_unix = 0
+        super().__init__(session, name, home, bottom=self.times)
+
+    def add_items(self) -> None:
+        """Put curve, band and gaps into the plot."""
         self.plot.setLabel("left", "Rate [counts/s]")
-        self.curve = pg.PlotCurveItem(pen=pg.mkPen(palette.ACCENT, width=1), connect="finite")
-        band = QtGui.QColor(palette.BAND)
-        band.setAlpha(120)
+        self.times.show_utc(None)
+        self.curve = pg.PlotDataItem(connect="finite")
+        # beyond some samples a screen pixel only their extremes are drawn: no peak gets lost
+        self.curve.setDownsampling(auto=True, method="peak")
+        self.curve.setClipToView(True)
         self._low = pg.PlotCurveItem(pen=None, connect="finite")
         self._high = pg.PlotCurveItem(pen=None, connect="finite")
-        self.band = pg.FillBetweenItem(self._low, self._high, brush=band)
+        self.band = pg.FillBetweenItem(self._low, self._high)
         self.gaps = GapShade()
         self.plot.addItem(self.gaps, ignoreBounds=True)
         self.plot.addItem(self.band)
         self.plot.addItem(self.curve)
+        self.plot.spanDragged.connect(self._on_span)
+        self.utc = tool_button("UTC", "Time of day in UTC instead of seconds from the start")
+        self.utc.setCheckable(True)
+        self.utc.toggled.connect(self._show_times)
+        self.add_button(self.utc)
 
-    def request(self, facts: FileFacts, pixel: tuple[int, int]) -> LightCurveRequest:
-        """Return the snapshot of what this plot needs."""
-        return LightCurveRequest(**self._request_fields(facts, pixel))  # type: ignore[arg-type]
+    @Slot()
+    def restyle(self) -> None:
+        """Take the colours of the theme."""
+        self.curve.setPen(pg.mkPen(theme.current().accent, width=1))
+        self.band.setBrush(faint(theme.current().band, 120))
+        self.gaps.update()
 
     def draw(self, result: PlotResult) -> None:
         """Draw a `LightCurve`."""
         data, request = result.data, result.request
         middle = (data.edges_s[:-1] + data.edges_s[1:]) / 2
         rate, error = data.rate_cps, data.rate_error_cps
+        floor = 0.5 / data.bin_s  # half a count
         with_band = rate.size <= _BAND_UP_TO
-        self.curve.setData(middle, rate)
+        self.curve.setData(middle, self.plot.on_scale(rate, floor))
         self.gaps.set_bins(data.edges_s, data.open_time_s == 0)
         self.band.setVisible(with_band)
         if with_band:
-            self._low.setData(middle, rate - error)
-            self._high.setData(middle, rate + error)
-        self.plot.setLimits(xMin=request.start_s, xMax=request.stop_s, yMin=0)
-        self.plot.setXRange(request.start_s, request.stop_s, padding=0)
-        self.plot.enableAutoRange(axis="y")
-        band = "band ±√n" if with_band else "error band not drawn above 5000 bins"
+            self._low.setData(middle, self.plot.on_scale(rate - error, floor))
+            self._high.setData(middle, self.plot.on_scale(rate + error, floor))
+        highest = rate + error if with_band else rate
+        self.plot.show_heights(floor, np.nanmax(highest, initial=0.0))
+        self._show_range(result)
+        self._show_times()
+        self._describe(data, request.label, with_band)
+
+    def _show_range(self, result: PlotResult) -> None:
+        """Show the whole time range, unless it is drawn already: a zoom survives another pixel."""
+        request = result.request
+        drawn = (request.token, request.start_s, request.stop_s)
+        if drawn != self._range_drawn:
+            self._range_drawn = drawn
+            self.plot.setLimits(xMin=request.start_s, xMax=request.stop_s)
+            self.plot.setXRange(request.start_s, request.stop_s, padding=0)
+
+    def _describe(self, data: Any, label: str, with_band: bool) -> None:
+        band = "band ±√n" if with_band else f"no error band above {_BAND_UP_TO} bins"
         gaps = ", grey: no data" if self.gaps.intervals else ""
-        self.set_detail(f"Pixel {request.pixel}   bins of {1e3 * data.bin_s:g} ms, {band}{gaps}")
+        self.set_detail(f"{label}   {1e3 * data.bin_s:g} ms bins, {band}{gaps}")
+        live, whole = data.live_time_s.sum(), data.edges_s[-1] - data.edges_s[0]
+        error = data.mean_rate_error_cps
+        sigma = np.sqrt(data.fano * data.mean_rate_cps / data.bin_s)
+        self.set_figures(
+            f"mean {number(data.mean_rate_cps)} ± {error:.2g} counts/s   σ {number(sigma)}   "
+            f"Fano {number(data.fano, 3)}   live {number(live)} of {number(whole)} s"
+        )
+
+    @Slot()
+    def show_all(self) -> None:
+        """Show the whole time range again."""
+        self._range_drawn = None
+        super().show_all()
+
+    @Slot()
+    def _show_times(self) -> None:
+        facts = self.session.file
+        if self.is_at_home and facts is not None:
+            self._start_unix = facts.start_unix
+        self.times.show_utc(self._start_unix if self.utc.isChecked() and self.shown else None)
+
+    @Slot(float, float)
+    def _on_span(self, low: float, high: float) -> None:
+        if self.shown is None or not self.is_at_home:
+            return
+        request = self.shown.request
+        start, stop = max(low, request.start_s), min(high, request.stop_s)
+        if start < stop:
+            self.timeSpanSelected.emit(start, stop)
+
+    def export_columns(self) -> tuple[str, Columns]:
+        """Return the bins."""
+        if self.shown is None:
+            return self.kind, {}
+        data = self.shown.data
+        return self.kind, {
+            "start": ("s", data.edges_s[:-1]),
+            "stop": ("s", data.edges_s[1:]),
+            "counts": ("", data.counts),
+            "live time": ("s", data.live_time_s),
+            "rate": ("counts/s", data.rate_cps),
+            "rate error": ("counts/s", data.rate_error_cps),
+        }
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Return a figure for the lines above a plot, '–' where there is none."""
+    return f"{value:.{digits}g}" if np.isfinite(value) else "–"

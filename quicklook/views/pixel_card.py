@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quicklook.assets import defaults
-from quicklook.qt import Qt, QtWidgets, Slot
+from quicklook.qt import Qt, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.views.histogram_pane import HistogramPane
 from quicklook.views.lightcurve_pane import LightCurvePane
@@ -11,13 +11,21 @@ from quicklook.views.plot_pane import PlotPane
 from quicklook.views.spectrum_pane import SpectrumPane
 from quicklook.widgets.number_box import NumberBox
 
-__all__ = ["PixelCard"]
+__all__ = ["PixelCard", "bin_box"]
 
 _NOTHING_SHOWN = "Plot > Light Curve, Intensity Histogram, Spectrum\nbring the plots back."
 
 
 class PixelCard(QtWidgets.QWidget):
-    """Heading with the effective exposure time, and the three plots with movable borders."""
+    """Heading with the effective exposure time, and the three plots with movable borders.
+
+    Signals
+    -------
+    windowRequested
+        A plot is wanted in a window of its own: its kind.
+    """
+
+    windowRequested = Signal(str)  # noqa: N815
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -26,7 +34,7 @@ class PixelCard(QtWidgets.QWidget):
         self.histogram = HistogramPane(session)
         self.spectrum = SpectrumPane(session)
         self.heading = QtWidgets.QLabel(objectName="paneTitle")
-        self.bin_ms = _bin_box(1e3 * session.bin_s)
+        self.bin_ms = bin_box(1e3 * session.bin_s)
         self.note = QtWidgets.QLabel(objectName="hint")
         label = QtWidgets.QLabel("&Effective exposure time", objectName="caption")
         label.setBuddy(self.bin_ms)
@@ -43,6 +51,7 @@ class PixelCard(QtWidgets.QWidget):
         for pane in self.panes:
             self._splitter.addWidget(pane)
             pane.shownOrHidden.connect(self._on_shown_or_hidden)
+            pane.windowRequested.connect(self.windowRequested)
         self.nothing_shown = QtWidgets.QLabel(_NOTHING_SHOWN, objectName="placeholder")
         self.nothing_shown.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing_shown.hide()
@@ -54,7 +63,8 @@ class PixelCard(QtWidgets.QWidget):
         layout.addWidget(self._splitter, 1)
         self.bin_ms.valueChanged.connect(self._on_bin)
         self.bin_ms.clamped.connect(self._on_bin_clamped)
-        session.pixelChanged.connect(self._show_heading)
+        session.targetChanged.connect(self._show_heading)
+        session.binChanged.connect(self._show_bin)
         session.fileChanged.connect(self._show_heading)
         self._show_heading()
 
@@ -84,13 +94,24 @@ class PixelCard(QtWidgets.QWidget):
         self.nothing_shown.setVisible(all(pane.isHidden() for pane in self.panes))
 
     @Slot()
+    def _show_bin(self) -> None:
+        """Follow a change that was not typed here."""
+        self.bin_ms.setValue(1e3 * self._session.bin_s)
+
+    @Slot()
     def _show_heading(self) -> None:
-        pixel = self._session.pixel
-        text = "Active Pixel" if pixel is None else f"Active Pixel ({pixel[0]}, {pixel[1]})"
-        self.heading.setText(text)
+        """Say what the plots are of; only a single pixel is the active one."""
+        target = self._session.target
+        if target is None:
+            self.heading.setText("Active Pixel")
+        elif target.pixels == (self._session.pixel,):
+            self.heading.setText(f"Active {target.label}")
+        else:
+            self.heading.setText(target.label)
 
 
-def _bin_box(milliseconds: float) -> NumberBox:
+def bin_box(milliseconds: float) -> NumberBox:
+    """Return a box for the effective exposure time, in the range of the default settings."""
     low, high = defaults()["bin_ms_range"]
     box = NumberBox(minimum=low, maximum=high, decimals=1, singleStep=1.0, suffix=" ms")
     box.setValue(milliseconds)

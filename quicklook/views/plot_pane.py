@@ -1,84 +1,277 @@
-"""What the three plots of the active pixel share: when they ask for data."""
+"""What the plots of a pixel or region share: what they ask for, and that they never show what is stale."""
 
 from __future__ import annotations
 
-from quicklook.qt import QtGui, Signal, Slot, pg
-from quicklook.requests import PixelRequest, PlotResult
-from quicklook.session import Session
-from quicklook.tasks import FileFacts
-from quicklook.views.axes import new_plot
-from quicklook.views.pane import Pane
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
-__all__ = ["PlotPane"]
+from quicklook import theme
+from quicklook.assets import icon
+from quicklook.qt import Qt, QtGui, QtWidgets, Signal, Slot, pg
+from quicklook.requests import PixelRequest, PlotResult
+from quicklook.session import Session, Target
+from quicklook.views.axes import faint, new_plot
+from quicklook.views.pane import ElidedLabel, Pane
+
+__all__ = ["Columns", "Home", "PlotPane"]
+
+Columns = dict[str, tuple[str, Any]]
+"""Name of a column -> (unit, ndarray)."""
+
+_BUTTONS_AT = 3  # in the title line, after title, "reading…" and detail
+_FIGURES_FROM_HEIGHT = 170
+"""A lower pane has no room for the line of figures: they are in the tool tip then."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a plot in a window of its own shows instead of what the session says.
+
+    Attributes
+    ----------
+    path : Path
+        The file that it belongs to.
+    bin_s : float
+        Its own effective exposure time [s].
+    target : Target, optional
+        What it is pinned to; None: it follows the active pixel.
+    """
+
+    path: Path
+    bin_s: float
+    target: Target | None = None
 
 
 class PlotPane(Pane):
-    """A plot of the active pixel: asks anew whenever what it depends on changes.
+    """A plot of what the session's target is: asks anew whenever what it depends on changes.
 
     Signals
     -------
     shownOrHidden
         The pane appeared or went.
+    windowRequested
+        The same plot is wanted in a window of its own: the pane's `kind`.
+    changed
+        Another picture, text or target is on the screen.
+
+    Attributes
+    ----------
+    shown : PlotResult or None
+        What is drawn.
+    home : Home or None
+        None for a plot in the main window, which follows the session in everything.
     """
 
     shownOrHidden = Signal()  # noqa: N815
-    uses_bin = False
-    """Whether the effective exposure time matters to this plot."""
+    windowRequested = Signal(str)  # noqa: N815
+    changed = Signal()
 
-    def __init__(self, name: str, title: str, session: Session, **axes: pg.AxisItem) -> None:
-        super().__init__(name, title, session, closable=True)
-        self.plot = new_plot(**axes)
-        self.set_content(self.plot)
+    kind: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    request_type: ClassVar[type[PixelRequest]] = PixelRequest
+    uses_bin: ClassVar[bool] = False
+    """Whether the effective exposure time matters to this plot."""
+    log_at_first: ClassVar[bool] = False
+
+    def __init__(
+        self, session: Session, name: str = "", home: Home | None = None, **axes: pg.AxisItem
+    ) -> None:
+        super().__init__(name or self.kind, self.title, session, closable=home is None)
+        self.home = home
         self.shown: PlotResult | None = None
+        self.plot = new_plot(**axes)
+        self._build()
+        self.add_items()
+        self.restyle()
+        self.log.setChecked(self.log_at_first)
+        theme.notifier.changed.connect(self.restyle)
         session.fileChanged.connect(self._on_file)
-        session.pixelChanged.connect(self.refresh)
+        session.targetChanged.connect(self.refresh)
         session.timeRangeChanged.connect(self.refresh)
+        session.bandChanged.connect(self.refresh)
         if self.uses_bin:
             session.binChanged.connect(self.refresh)
         self.refresh()
 
-    def request(self, facts: FileFacts, pixel: tuple[int, int]) -> PixelRequest:
-        """Return the snapshot of what this plot needs."""
+    def _build(self) -> None:
+        self.figures = ElidedLabel(objectName="paneDetail")
+        self.figures.hide()
+        self._veil = _Veil()
+        content = QtWidgets.QWidget()
+        grid = QtWidgets.QGridLayout(content)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(2)
+        grid.addWidget(self.figures, 0, 0)
+        grid.addWidget(self.plot, 1, 0)
+        grid.addWidget(self._veil, 1, 0)
+        self._veil.hide()
+        self._busy_timer.timeout.connect(self._veil.show)
+        self.set_content(content)
+        if self.home is None:
+            out = tool_button("", f"{self.title} in a window of its own", "window")
+            out.clicked.connect(self._ask_for_window)
+            self.add_button(out)
+        self.log = tool_button("log y", f"Logarithmic vertical axis of the {self.title.lower()}")
+        self.log.setCheckable(True)
+        self.log.toggled.connect(self._on_log)
+        self.add_button(self.log)
+        self.plot.doubleClicked.connect(self.show_all)
+
+    def add_button(self, button: QtWidgets.QWidget) -> None:
+        """Put a control into the title line, left of those that are there already."""
+        self.header.insertWidget(_BUTTONS_AT, button)
+
+    # --- what kinds of plots do differently ------------------------------------------------------
+
+    def add_items(self) -> None:
+        """Put curves and controls into the plot; called once."""
+        raise NotImplementedError
+
+    @Slot()
+    def restyle(self) -> None:
+        """Take the colours of the theme."""
         raise NotImplementedError
 
     def draw(self, result: PlotResult) -> None:
-        """Put an answer into the plot, and its figures into the title line."""
+        """Put an answer into the plot, and its figures into the lines above."""
         raise NotImplementedError
 
     @Slot()
+    def show_all(self) -> None:
+        """Show the whole of what is drawn again, after a zoom."""
+        if self.shown is not None:
+            self.draw(self.shown)
+
+    def export_columns(self) -> tuple[str, Columns]:
+        """Return a name and the columns of what is drawn ({} while there is nothing)."""
+        raise NotImplementedError
+
+    # --- what is wanted --------------------------------------------------------------------------
+
+    @property
+    def target(self) -> Target | None:
+        """What the plot is to be of."""
+        pinned = self.home.target if self.home else None
+        return pinned or self.session.target
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether the open file is the one that the plot belongs to."""
+        facts = self.session.file
+        return self.home is None or (facts is not None and facts.path == self.home.path)
+
+    def set_home(self, home: Home) -> None:
+        """Use another exposure time, pin or unpin."""
+        self.home = home
+        self.refresh()
+
+    @Slot()
     def refresh(self) -> None:
-        """Ask for the active pixel, or say why there is nothing to ask for."""
-        facts, pixel = self.session.file, self.session.pixel
-        if facts is None or pixel is None:
+        """Ask for what is wanted, or say why there is nothing to ask for."""
+        if not self.is_at_home:
+            return  # what is drawn stays true: it is of the file that it belongs to
+        wanted = self._wanted()
+        if wanted is None:
             self.shown = None
-            wanted = "Open a photon file, then click" if facts is None else "Click"
-            self.show_placeholder(f"{wanted} a pixel in the image.")
-        elif self.isHidden():
+            self.show_placeholder(self._why_nothing())
+        elif self.home is None and self.isHidden():
             self._forget()
         else:
-            self.ask(self.request(facts, pixel))
+            self.ask(wanted)
+        self.changed.emit()
+
+    def _wanted(self) -> PixelRequest | None:
+        facts, target = self.session.file, self.target
+        if facts is None or target is None or not facts.has_photons:
+            return None
+        if not all(x < facts.shape[0] and y < facts.shape[1] for x, y in target.pixels):
+            return None  # pinned, and the file was written anew with fewer pixels
+        start_s, stop_s = self.session.time_range
+        low, high = self.session.band
+        bin_s = self.home.bin_s if self.home else self.session.bin_s
+        return self.request_type(
+            pane=self.name,
+            token=facts.token,
+            start_s=start_s,
+            stop_s=stop_s,
+            low=low,
+            high=high,
+            pixels=target.pixels,
+            label=target.label,
+            **({"bin_s": bin_s} if self.uses_bin else {}),
+        )
+
+    def _why_nothing(self) -> str:
+        facts, target = self.session.file, self.target
+        if facts is None:
+            return "Open a photon file, then click a pixel in the image."
+        if not facts.has_photons:
+            return f"{facts.path.name} is a frame of counts: it has no photons to plot."
+        if target is None:
+            return "Click a pixel in the image."
+        return f"{facts.path.name} has no {lower_first(target.label)}."
 
     @Slot()
     def _on_file(self) -> None:
-        self._forget()
+        if self.is_at_home:
+            self._forget()
+        else:
+            self._no_longer_busy()
+            if self.shown is None:
+                self.show_placeholder("There was nothing to show yet.")
         self.refresh()
+        self.changed.emit()
 
     def _forget(self) -> None:
         """Take away a plot that would be stale."""
         self.shown = None
         self.show_placeholder("Reading…")
 
+    # --- answers ---------------------------------------------------------------------------------
+
     def show_result(self, result: object) -> None:
-        """Draw an answer."""
+        """Draw an answer, unless it is of a file that is no longer open."""
         assert isinstance(result, PlotResult)
+        facts = self.session.file
+        if facts is None or result.request.token != facts.token or not self.is_at_home:
+            return
         self.shown = result
         self.draw(result)
         self.show_content()
+        self.changed.emit()
 
     def show_error(self, message: str) -> None:
         """Show why there is no plot."""
         self.shown = None
         super().show_error(message)
+        self.changed.emit()
+
+    def set_figures(self, text: str) -> None:
+        """Set the line of numbers above the plot."""
+        self.figures.setText(text)
+        self.figures.setToolTip(text)
+        self._detail.setToolTip(f"{self.detail}\n{text}")  # where there is no room for the line
+
+    def _no_longer_busy(self) -> None:
+        super()._no_longer_busy()
+        self._veil.hide()
+
+    @Slot(bool)
+    def _on_log(self, on: bool) -> None:
+        self.plot.set_log_y(on)
+        self.show_all()
+
+    @Slot()
+    def _ask_for_window(self) -> None:
+        self.windowRequested.emit(self.kind)
+
+    # --- Qt --------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
+        """Leave out the line of figures where there is little room."""
+        super().resizeEvent(event)
+        self.figures.setVisible(self.height() >= _FIGURES_FROM_HEIGHT)
 
     def showEvent(self, event: QtGui.QShowEvent | None) -> None:
         """Catch up with what changed while the pane was hidden."""
@@ -92,18 +285,33 @@ class PlotPane(Pane):
         super().hideEvent(event)
         self.shownOrHidden.emit()
 
-    def _wanted(self) -> PixelRequest | None:
-        facts, pixel = self.session.file, self.session.pixel
-        return None if facts is None or pixel is None else self.request(facts, pixel)
 
-    def _request_fields(self, facts: FileFacts, pixel: tuple[int, int]) -> dict[str, object]:
-        start_s, stop_s = self.session.time_range
-        return {
-            "pane": self.name,
-            "token": facts.token,
-            "start_s": start_s,
-            "stop_s": stop_s,
-            "pixels": (pixel,),
-            "label": f"Pixel ({pixel[0]}, {pixel[1]})",
-            "bin_s": self.session.bin_s,
-        }
+class _Veil(QtWidgets.QLabel):
+    """Lies over a plot that is no longer what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("reading…", objectName="paneTitle")
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def paintEvent(self, event: QtGui.QPaintEvent | None) -> None:
+        """Let the old plot shine through."""
+        painter = QtGui.QPainter(self)
+        painter.fillRect(self.rect(), faint(theme.current().paper, 190))
+        painter.end()
+        super().paintEvent(event)
+
+
+def tool_button(text: str, tip: str, picture: str = "") -> QtWidgets.QToolButton:
+    """Return a small button for title lines."""
+    button = QtWidgets.QToolButton(text=text, toolTip=tip)
+    if picture:
+        button.setIcon(icon(picture))
+    button.setAccessibleName(tip)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def lower_first(label: str) -> str:
+    """Return a label as it stands in the middle of a sentence."""
+    return label[:1].lower() + label[1:]
