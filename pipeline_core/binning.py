@@ -46,13 +46,13 @@ def add_times(
     every = low_deg == -np.inf and high_deg == np.inf
     k = -1
     edge = start_us  # end of bin k
-    for i in range(first_at_or_after(times_us, start_us), times_us.size):
+    first = first_at_or_after(times_us, start_us)
+    for i in range(first, first_at_or_after(times_us, stop_us)):
         time = int(times_us[i])
         if time >= edge:
-            if time >= stop_us:
-                break
-            k = (time - start_us) // width_us
-            edge = min(start_us + (k + 1) * width_us, stop_us)
+            # dividing is slow: mostly, the next photon is in the next bin
+            k = k + 1 if time < edge + width_us else (time - start_us) // width_us
+            edge = start_us + (k + 1) * width_us
         phase = np.float64(phases_deg[i])
         if every or (phase >= low_deg and phase < high_deg):
             counts[k] += 1

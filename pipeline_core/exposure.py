@@ -87,20 +87,20 @@ def _add_piece(
     low: float,
     high: float,
     start_us: int,
-    stop_us: int,
     width_us: int,
     k: int,
     dead_us: npt.NDArray[np.float64],
 ) -> int:
     """Share ``[low, high)`` among the bins of `add_dead_time`, from bin `k` on or a later one; return the last bin."""
-    if low >= start_us + (k + 1) * width_us:
+    edge = np.float64(start_us + (k + 1) * width_us)
+    if low >= edge + width_us:  # dividing is slow: mostly, the next photon is in the next bin
         k = int((low - start_us) // width_us)
-    edge = min(start_us + (k + 1) * width_us, stop_us)
+        edge = np.float64(start_us + (k + 1) * width_us)
     while high > edge:
-        dead_us[k] += edge - low
-        low = np.float64(edge)
+        dead_us[k] += max(edge - low, 0.0)
+        low = max(low, edge)
         k += 1
-        edge = min(edge + width_us, stop_us)
+        edge += width_us
     dead_us[k] += high - low
     return k
 
@@ -133,6 +133,7 @@ def add_dead_time(
         Microseconds; added to.
     """
     reach = np.float64(start_us)  # until here, it is known
+    safe = reach  # until here, there is neither a gap nor the end of bin k
     gap = 0
     k = 0
     earliest = math.floor(start_us - dead_time_us)
@@ -142,6 +143,10 @@ def add_dead_time(
             break
         low = max(time, reach)
         high = min(time + dead_time_us, np.float64(stop_us))
+        if high <= safe:
+            dead_us[k] += max(high - low, 0.0)
+            reach = max(reach, high)
+            continue
         while low < high:
             while gap < gaps.shape[0] and gaps[gap, 1] <= low:
                 gap += 1
@@ -149,6 +154,9 @@ def add_dead_time(
             if gap < gaps.shape[0] and gaps[gap, 0] < high:
                 until = max(gaps[gap, 0], low)
             if until > low:
-                k = _add_piece(low, until, start_us, stop_us, width_us, k, dead_us)
+                k = _add_piece(low, until, start_us, width_us, k, dead_us)
             low = gaps[gap, 1] if until < high else high
         reach = max(reach, high)
+        safe = np.float64(start_us + (k + 1) * width_us)
+        if gap < gaps.shape[0]:
+            safe = min(safe, gaps[gap, 0])

@@ -7,6 +7,7 @@ import pytest
 import tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from observations import START, YEAR_2020, make_observation
 from rawdata import header, phase_degrees, photon, read_rows_plainly, write_words
 
 from pipeline_core import ObsFile, schema
@@ -21,42 +22,7 @@ from pipeline_core.errors import (
 )
 from pipeline_core.flags import PROBLEM_FLAGS
 
-START = 1602050400
-YEAR_2020 = 1577836800
 SHAPE = (7, 4)
-N_TICKS = 2000
-
-
-def make_observation(folder, rates, seed=3, codes=None):
-    """Convert two seconds of photons, `rates` [x, y] a second, with every tick's packet present."""
-    rng = np.random.default_rng(seed)
-    shape = rates.shape
-    beammap = Beammap.design(shape, feedlines=1)
-    if codes is not None:
-        beammap = Beammap(beammap.res_id[::-1, ::-1], codes, beammap.frequency_mhz)
-    truth = {}
-    for x in range(shape[0]):
-        for y in range(shape[1]):
-            n = rng.poisson(2 * rates[x, y])
-            times = np.sort(rng.integers(0, 2_000_000, n))
-            truth[x, y] = times, rng.integers(-90_000, -9_000, n)
-    for k in range(2):
-        rows = []
-        for (x, y), (times, phases) in truth.items():
-            inside = (times // 1_000_000) == k
-            rows += [
-                (t, photon(x, y, t % 500, p))
-                for t, p in zip(times[inside], phases[inside], strict=True)
-            ]
-        rows += [
-            ((2000 * k + i) * 500 - 0.5, header(9, i, (START - YEAR_2020) * 2000 + 2000 * k + i))
-            for i in range(N_TICKS)
-        ]
-        rows.sort(key=lambda row: row[0])
-        write_words(folder / f"{START + k}.bin", [word for _, word in rows])
-    out = folder / f"{START}.h5"
-    convert(ConvertSettings(folder, START, 2, beammap, out))
-    return out, truth
 
 
 @pytest.fixture(scope="module")
