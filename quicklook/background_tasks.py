@@ -172,12 +172,15 @@ def rehearse(*, progress: Progress = silent) -> None:
     Runs in a child process after an installation or update, so that the first real file is quick.
     """
     from pipeline_core import ObsFile
+    from pipeline_core.photon_reader import load_kernels
     from pipeline_core.simulate import SimulationSettings
 
+    load_kernels()
     sky = SimulationSettings(kind="sky", seconds=1, shape=(10, 7), rate_cps=50)
     with tempfile.TemporaryDirectory(prefix="quicklook-rehearsal-") as folder:
         path = _simulate_and_convert(sky, Path(folder), Path(folder), progress)
         with ObsFile(path) as obs:
+            obs.survey()
             obs.count_image(0.0, 0.5)
             obs.light_curve((3, 2), bin_s=0.01, start=0.0, stop=0.5)
             obs.intensity_histogram((3, 2), bin_s=0.01, start=0.0, stop=0.5)
