@@ -17,7 +17,16 @@ from quicklook.qt import Qt, QtGui, QtWidgets, Signal, Slot, pg
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["CalmPlot", "Steps", "TimeAxis", "WholeNumberAxis", "calm_axis", "faint", "new_plot"]
+__all__ = [
+    "CalmPlot",
+    "Steps",
+    "TimeAxis",
+    "WholeNumberAxis",
+    "calm_axis",
+    "faint",
+    "new_plot",
+    "over",
+]
 
 _SMALLER = 0.9
 """Size of the numbers and labels of axes, relative to the text of the window."""
@@ -46,6 +55,13 @@ def faint(colour: str, alpha: int) -> QtGui.QColor:
     result = QtGui.QColor(colour)
     result.setAlpha(alpha)
     return result
+
+
+def over(colour: str, paper: str, opacity: float) -> QtGui.QColor:
+    """Return how a colour looks on paper if it lets some through: for areas that overlap."""
+    front, back = QtGui.QColor(colour), QtGui.QColor(paper)
+    pairs = zip(front.getRgb()[:3], back.getRgb()[:3], strict=True)
+    return QtGui.QColor(*(round(opacity * a + (1 - opacity) * b) for a, b in pairs))
 
 
 class WholeNumberAxis(pg.AxisItem):

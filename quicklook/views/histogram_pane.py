@@ -19,7 +19,7 @@ __all__ = ["HistogramPane"]
 _SHORTEST_AXIS = 6
 """A pixel without light shows some empty bins, not one bar across the plot."""
 
-_ROOM_FOR_LEGEND = 1.3
+_ROOM_FOR_LEGEND = 1.4
 _SYMBOLS_UP_TO = 60
 _OUT_OF_SIGHT = 1e-6
 """The model's curve goes on below a logarithmic axis, but not to zero."""

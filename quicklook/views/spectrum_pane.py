@@ -132,9 +132,12 @@ class SpectrumPane(PlotPane):
         same = wide - narrow < 1e-6 * wide
         width = f"{wide:.3g}" if same else f"{narrow:.3g} to {wide:.3g}"
         errors = "errors √n" if data.counts.size <= _ERRORS_UP_TO else "errors √n not drawn"
-        self.set_detail(f"{result.request.label}   {width} {data.unit} bins, {errors}")
+        self.set_detail(result.request.label)
         n = int(data.counts.sum())
-        self.set_figures(f"{n:,} photons   mean {number(data.mean)} {data.unit}")
+        self.set_figures(
+            f"{n:,} photons   mean {number(data.mean)} {data.unit}   "
+            f"{width} {data.unit} bins, {errors}"
+        )
 
     def title_of(self, quantity: str) -> str:
         """Return the title: as long as there is no calibration the spectrum is one of phases."""
