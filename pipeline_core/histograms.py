@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,7 +163,7 @@ class Spectrum:
 
 def phase_histogram(
     pixels: tuple[tuple[int, int], ...],
-    photons: Sequence[Columns],
+    photons: Iterable[Columns],
     window_us: tuple[int, int],
     phase_deg: tuple[float, float],
     bin_deg: float = 1.0,
@@ -173,7 +173,7 @@ def phase_histogram(
     Parameters
     ----------
     pixels : tuple of (x, y)
-    photons : sequence of (times, phases)
+    photons : iterable of (times, phases)
         All photons of each pixel, in any order of the pixels.
     window_us, phase_deg : (start, stop), (low, high)
         Photons to be counted.
@@ -186,23 +186,43 @@ def phase_histogram(
     """
     if not (math.isfinite(bin_deg) and bin_deg > 0):
         raise ConfigError(f"A phase bin must be wider than 0 degrees, not {bin_deg}.")
-    spans = [phase_span(*columns, *window_us, *phase_deg) for columns in photons]
-    number = sum(span[0] for span in spans)
-    low, high = _EMPTY_RANGE_DEG
-    if number:
-        low, high = min(span[1] for span in spans), max(span[2] for span in spans)
-    if (high - low) / bin_deg > _MAX_BINS:
-        raise ConfigError(
-            f"Phase bins of {bin_deg:g} degrees would make more than {_MAX_BINS:,} of them. Choose wider bins."
-        )
-    if number:
-        base = math.floor(low / bin_deg)
-        counts = np.zeros(math.floor(high / bin_deg) - base + 1, np.int64)
-        for columns in photons:
-            add_phases(*columns, *window_us, *phase_deg, bin_deg, base, counts)
-    else:
-        base = round(low / bin_deg)
-        counts = np.zeros(max(round(high / bin_deg) - base, 1), np.int64)
-    edges = np.multiply(base + np.arange(counts.size + 1), bin_deg, dtype=np.float64)
-    mean = math.fsum(span[3] for span in spans) / number if number else math.nan
-    return Spectrum(pixels, "phase", "deg", edges, counts, mean)
+    bins = _GrowingBins(bin_deg)
+    number, total = 0, 0.0
+    for times, phases in photons:
+        found, low, high, sum_deg = phase_span(times, phases, *window_us, *phase_deg)
+        if found:
+            bins.reach(low, high)
+            where = (*window_us, *phase_deg, bin_deg, bins.base)
+            add_phases(times, phases, *where, bins.counts)
+            number += found
+            total += sum_deg
+    if not number:
+        low, high = _EMPTY_RANGE_DEG
+        bins.reach(low, high - bin_deg / 2)
+    edges = np.multiply(bins.base + np.arange(bins.counts.size + 1), bin_deg, dtype=np.float64)
+    mean = total / number if number else math.nan
+    return Spectrum(pixels, "phase", "deg", edges, bins.counts, mean)
+
+
+class _GrowingBins:
+    """Counts of bins whose edges are multiples of a width, from ``base * width`` on, as far as was needed."""
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+        self.base = 0
+        self.counts = np.zeros(0, np.int64)
+
+    def reach(self, low: float, high: float) -> None:
+        """Make sure that there are bins for `low` and `high`."""
+        first, stop = math.floor(low / self.width), math.floor(high / self.width) + 1
+        if self.counts.size:
+            first, stop = min(first, self.base), max(stop, self.base + self.counts.size)
+        if stop - first > _MAX_BINS:
+            raise ConfigError(
+                f"Phase bins of {self.width:g} degrees would make more than {_MAX_BINS:,} of them. Choose wider bins."
+            )
+        if stop - first > self.counts.size:
+            grown = np.zeros(stop - first, np.int64)
+            at = self.base - first if self.counts.size else 0
+            grown[at : at + self.counts.size] = self.counts
+            self.base, self.counts = first, grown

@@ -17,7 +17,6 @@ from pipeline_core.pixel_cache import Columns
 __all__ = ["LightCurve", "bin_edges_us", "light_curve"]
 
 _MAX_BINS = 50_000_000
-_ROUNDING_US = 1e-6  # sums of fractions of us are not exact; nobody is alive for a picosecond
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +146,6 @@ def light_curve(
             add_dead_time(times, gaps, dead_time_us, start_us, stop_us, width_us, dead_us)
     open_us = live_time_us(edges_us, gaps)
     alive_us = open_us - dead_us / len(pixels)
-    alive_us[alive_us < _ROUNDING_US] = 0.0
     return LightCurve(
         pixels=pixels,
         bin_s=width_us / 1e6,

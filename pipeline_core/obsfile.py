@@ -23,7 +23,7 @@ from pipeline_core.histograms import (
     intensity_histogram,
     phase_histogram,
 )
-from pipeline_core.lightcurves import LightCurve, bin_edges_us, light_curve
+from pipeline_core.lightcurves import LightCurve, light_curve
 from pipeline_core.photon_file import PhotonFile, Source
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.progress import Progress, silent
@@ -37,7 +37,7 @@ from pipeline_core.selection import (
     window_us,
 )
 from pipeline_core.sidecar import Action, Sidecar, load_sidecar, save_sidecar, sidecar_path
-from pipeline_core.survey import CountPlanes, Survey, survey_bin_us
+from pipeline_core.survey import CountPlanes, Survey, survey
 
 __all__ = ["ObsFile"]
 
@@ -263,14 +263,7 @@ class ObsFile:
             Called while the file is read; may cancel.
         """
         if self._survey is None:
-            exposure_us = self._file.exposure_us
-            width_us = survey_bin_us(exposure_us, self.flags.size)
-            edges_us = bin_edges_us(0, exposure_us, width_us / 1e6)
-            planes, low, high = self._file.survey(edges_us, progress)
-            totals = planes.sum(axis=(1, 2), dtype=np.int64)
-            open_s = live_time_us(edges_us, blind_intervals(self.gaps_us)) / 1e6
-            self._survey = Survey(edges_us / 1e6, np.diff(totals), open_s, low, high)
-            self._planes = CountPlanes(edges_us, planes)
+            self._survey, self._planes = survey(self._file, progress)
         return self._survey
 
     def light_curve(
@@ -350,7 +343,7 @@ class ObsFile:
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
-        photons = list(self._pixels.each(pixels, progress))
+        photons = self._pixels.each(pixels, progress)
         return phase_histogram(pixels, photons, window, phase_range(min_phase, max_phase), bin_deg)
 
     def live_time(

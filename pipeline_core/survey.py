@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CountPlanes", "Survey", "survey_bin_us"]
+from pipeline_core.exposure import blind_intervals, live_time_us
+from pipeline_core.lightcurves import bin_edges_us
+from pipeline_core.photon_file import PhotonFile
+from pipeline_core.progress import Progress, silent
+
+__all__ = ["CountPlanes", "Survey", "survey", "survey_bin_us"]
 
 _PLANES_BYTES = 64_000_000
 _COARSE_US = 1_000_000  # at most so many, for observations of 20 s and more
@@ -87,3 +92,20 @@ def survey_bin_us(exposure_us: int, n_pixels: int) -> int:
         return max(seconds, 1) * _COARSE_US
     widths = (m * 10**k for k in range(8) for m in (1, 2, 5))
     return next(width for width in widths if -(-exposure_us // width) <= min(_BINS, most))
+
+
+def survey(file: PhotonFile, progress: Progress = silent) -> tuple[Survey, CountPlanes]:
+    """Look through a whole file once.
+
+    Raises
+    ------
+    InputFormatError
+        If the file is damaged.
+    """
+    width_us = survey_bin_us(file.exposure_us, file.flags.size)
+    edges_us = bin_edges_us(0, file.exposure_us, width_us / 1e6)
+    planes, low, high = file.survey(edges_us, progress)
+    totals = planes.sum(axis=(1, 2), dtype=np.int64)
+    open_s = live_time_us(edges_us, blind_intervals(file.gaps_us)) / 1e6
+    found = Survey(edges_us / 1e6, np.diff(totals), open_s, low, high)
+    return found, CountPlanes(edges_us, planes)

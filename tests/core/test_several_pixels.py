@@ -13,6 +13,7 @@ from pipeline_core.binning import add_phases, add_times, first_at_or_after, phas
 from pipeline_core.errors import ConfigError, OperationCancelled
 from pipeline_core.exposure import add_dead_time, blind_intervals, live_time_us
 from pipeline_core.histograms import Spectrum
+from pipeline_core.lightcurves import light_curve
 from pipeline_core.pixel_cache import PixelCache
 
 SHAPE = (7, 4)
@@ -250,6 +251,22 @@ def test_dead_time_equals_the_union_of_intervals(rows, gaps, dead_time, window, 
     everything = blind_intervals(gaps_us, times, dead_time)
     expected = live_time_us(edges, only_gaps) - live_time_us(edges, everything)
     np.testing.assert_allclose(dead, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("dead_time", [10.1, 33.3])
+def test_a_bin_of_dead_time_alone_has_no_rate(dead_time):
+    """Fractions of us must leave no remainder: it would make the rate enormous."""
+    rng = np.random.default_rng(5)
+    times = np.sort(10**9 + rng.integers(0, 100_000, 50_000)).astype(np.uint32)
+    photons = [(times, np.zeros(times.size, np.float32))] * 3
+    pixels = ((0, 0), (1, 0), (2, 0))
+    every = (-np.inf, np.inf)
+    window = (10**9, 10**9 + 100_000)
+    curve = light_curve(pixels, photons, window, 1e-4, every, np.empty((0, 2)), dead_time)
+    dead = curve.live_time_s == 0
+    assert dead.sum() > 500
+    assert (curve.live_time_s[~dead] > 1e-9).all()
+    assert np.isnan(curve.rate_cps[dead]).all()
 
 
 # --- what is remembered ----------------------------------------------------------------------------
