@@ -207,6 +207,38 @@ def statistics_rows(
     return ["region", *headings], rows
 
 
+def outshining(
+    image: npt.NDArray[np.generic], good: _Mask | None = None, factor: float = 5.0
+) -> _Mask:
+    """Return the pixels that are brighter than their surroundings by a factor no optical image has: hot ones.
+
+    They are left out when contrast limits are chosen, or some dozen of them would hide the sky. A star that is
+    sampled with two pixels or more per FWHM stays below a factor of 3.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ncols, nrows)
+        Counts.
+    good : ndarray of bool, same shape, optional
+        Leave the others out, as suspects and as neighbours.
+    factor : float
+        Of the median of the (up to eight) neighbours, at least one count.
+
+    Returns
+    -------
+    ndarray of bool, shape (ncols, nrows)
+        Only pixels that are also 5 sigma of photon noise above that median.
+    """
+    values = np.asarray(image, np.float64)
+    usable = np.isfinite(values) if good is None else np.isfinite(values) & good
+    median = _neighbours_median(np.where(usable, values, np.nan))
+    level = np.maximum(np.where(np.isnan(median), np.inf, median), 1.0)
+    found = usable & (values >= factor * level)
+    found &= values - np.maximum(np.nan_to_num(median), 0.0) > _HOT_SIGMA * np.sqrt(level)
+    result: _Mask = found
+    return result
+
+
 def hot_order(image: npt.NDArray[np.generic], good: _Mask | None = None) -> list[tuple[int, int]]:
     """Return pixels that may be hot, the one that outshines its neighbours most first.
 

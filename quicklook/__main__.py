@@ -23,7 +23,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         prog="quicklook", description="Look at photons from the MKID cameras DARKNESS and MEC."
     )
     parser.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="photon file (.h5) to open"
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE | FOLDER",
+        help="photon file (.h5), .img frame, or consecutive .bin files to open; a folder is listed",
     )
     parser.add_argument(
         "--demo",
@@ -58,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from quicklook.launch import launch
 
-    return launch(file=options.file, demo=options.demo, fresh=options.fresh, pictures=offscreen)
+    return launch(files=options.files, demo=options.demo, fresh=options.fresh, pictures=offscreen)
 
 
 if __name__ == "__main__":

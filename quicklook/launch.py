@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from quicklook import app
+from quicklook import app, theme
 from quicklook.demo import Demo
 from quicklook.main_window import MainWindow
 from quicklook.qt import QtCore, QtWidgets
@@ -15,13 +15,13 @@ from quicklook.settings import Settings
 __all__ = ["launch"]
 
 
-def launch(*, file: Path | None, demo: bool, fresh: bool, pictures: bool) -> int:
+def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int:
     """Show the window and return the program's exit code when it is closed.
 
     Parameters
     ----------
-    file : Path, optional
-        Photon file to open.
+    files : list of Path
+        What to open; a folder is listed.
     demo : bool
         Show a simulated night instead.
     fresh : bool
@@ -31,6 +31,7 @@ def launch(*, file: Path | None, demo: bool, fresh: bool, pictures: bool) -> int
     """
     with app.running(sys.argv[:1]) as (application, catcher):
         settings = Settings.fresh() if fresh or pictures else Settings()
+        theme.use(settings.theme, settings.font_scale)
         window = MainWindow(settings)
         window.bugFound.connect(catcher.show_error)
         signal.signal(signal.SIGINT, lambda *_: window.close())
@@ -42,8 +43,8 @@ def launch(*, file: Path | None, demo: bool, fresh: bool, pictures: bool) -> int
             walk.start()
         else:
             window.preparation.start_if_needed()
-            if file is not None:
-                window.open_file(file)
+            if files:
+                window.opening.open_paths(files)
         code = application.exec()
         heartbeat.stop()
         if walk is not None:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
-import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quicklook.about import about_text
-from quicklook.actions import ACTIONS, build_actions, build_menus
+from quicklook.actions import TOOLS, build_actions, build_menus, enable_actions, set_shortcuts
 from quicklook.assets import defaults, icon
 from quicklook.background_tasks import ConvertForm
 from quicklook.conversion import ConversionController, describe_result
-from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
+from quicklook.image_control import ImageControl
+from quicklook.jobs import Failure, Job, JobProgress, JobRunner
+from quicklook.opening import OpeningController
+from quicklook.panels import Panels
 from quicklook.preparation import PREPARE, Preparation
 from quicklook.qt import Qt, QtGui, QtWidgets, Signal, Slot
 from quicklook.reads import ReadBroker
+from quicklook.region_control import RegionControl
+from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
-from quicklook.tasks import OpenFiles
-from quicklook.views.image_pane import FLAGS, ImagePane
+from quicklook.tasks import FileFacts, OpenFiles
+from quicklook.views.image_pane import ImagePane
 from quicklook.views.pixel_card import PixelCard
-from quicklook.views.plot_pane import PlotPane
+from quicklook.views.plot_window import PlotWindows
+from quicklook.views.plots import KINDS
+from quicklook.views.regions_pane import RegionsPane
+from quicklook.views.timeline_pane import TimelinePane
 from quicklook.widgets.facts_strip import FactsStrip
 from quicklook.widgets.job_bar import JobBar
 from quicklook.widgets.message_bar import MessageBar
@@ -37,14 +44,14 @@ logger = logging.getLogger(__name__)
 
 
 class MainWindow(QtWidgets.QMainWindow):
-    """One window on one photon file.
+    """One window on one observation.
 
     Signals
     -------
     bugFound
         (title, traceback) of an error that no message explains.
     fileOpened
-        A photon file is on the screen.
+        An observation is on the screen.
     """
 
     bugFound = Signal(str, str)  # noqa: N815
@@ -54,99 +61,118 @@ class MainWindow(QtWidgets.QMainWindow):
         super().__init__()
         self.settings = settings
         self.session = Session(settings.bin_ms / 1e3, self)
-        self._files = files or OpenFiles()
+        self.regions = RegionList(self)
+        self.files = files or OpenFiles()
         self.reads = JobRunner("reads", self._close_files, self)
         self.chores = JobRunner("chores", parent=self)
         self.jobs = JobRunner("jobs", parent=self)
-        self.broker = ReadBroker(self.reads, self._files, self)
-        self._opening: Job | None = None
+        self.broker = ReadBroker(self.reads, self.files, self)
         self._after_opening: tuple[str, str] | None = None
         self._opened_another = False
         self._closing = False
         self.actions_by_name = build_actions(self)
         self._build_panes()
-        self._build_layout()
+        self.image.tools.add_actions([act and self.actions_by_name[act] for act in TOOLS])
+        self.opening = OpeningController(self.reads, self.files, settings, self)
         self.conversion = ConversionController(self.jobs, self.chores, settings, self)
         self.preparation = Preparation(self.jobs, self)
+        self.image_control = ImageControl(
+            self.session,
+            self.image,
+            self.controls,
+            self.timeline,
+            self.card,
+            settings,
+            self.actions_by_name,
+            self,
+        )
+        self.region_control = RegionControl(
+            self.session, self.regions, self.image, self.region_table, self.actions_by_name, self
+        )
+        self.panels = Panels(self)
+        self._build_layout()
         self._connect()
         self._restore()
         self._on_file_changed()
         self.image.setFocus()
-        self.reads.submit("prepare", self._files.prepare, key="prepare")
+        self.reads.submit("prepare", self.files.prepare, key="prepare")
 
     def _close_files(self) -> None:
         """Close every handle; called in the thread of the reads lane."""
-        self._files.close_others(0)
+        self.files.close_others(0)
 
     # --- building --------------------------------------------------------------------------------
 
     def _build_panes(self) -> None:
         self.strip = FactsStrip()
         self.messages = MessageBar()
-        self.image = ImagePane(self.session)
+        self.image = ImagePane(self.session, self.regions)
         self.controls = PlotControls()
         self.card = PixelCard(self.session)
+        self.timeline = TimelinePane(self.session)
+        self.region_table = RegionsPane(self.regions, self.image)
+        self.bottom = QtWidgets.QTabWidget(documentMode=True)
+        self.bottom.addTab(self.timeline, "Time line")
+        self.bottom.addTab(self.region_table, "Regions")
+        self.plot_windows = PlotWindows(self.session, self.broker)
         self.job_bar = JobBar()
         self.status = StatusLine()
         self.setStatusBar(self.status)
         self.setWindowIcon(icon("quicklook"))
 
     def _build_layout(self) -> None:
-        build_menus(self.menuBar(), self.actions_by_name)
+        build_menus(self.menuBar(), self.actions_by_name, self.panels.menus)
         left = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.image, 1)
         column.addWidget(self.controls)
-        self.splitter = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.setChildrenCollapsible(False)
-        self.splitter.setHandleWidth(6)
-        self.splitter.addWidget(left)
-        self.splitter.addWidget(self.card)
-        self.splitter.setStretchFactor(0, 1)
-        self.splitter.setStretchFactor(1, 1)
+        self.splitter = _splitter(Qt.Orientation.Horizontal)
+        for widget, stretch in ((self.panels.files, 0), (left, 1), (self.card, 1)):
+            self.splitter.addWidget(widget)
+            self.splitter.setStretchFactor(self.splitter.count() - 1, stretch)
+        self.rows = _splitter(Qt.Orientation.Vertical)
+        self.rows.addWidget(self.splitter)
+        self.rows.addWidget(self.bottom)
+        self.rows.setStretchFactor(0, 1)
         centre = QtWidgets.QWidget()
         layout = QtWidgets.QVBoxLayout(centre)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         layout.addWidget(self.strip)
-        layout.addWidget(self.splitter, 1)
-        layout.addWidget(self.job_bar)
+        layout.addWidget(self.rows, 1)
         self.setCentralWidget(centre)
         self.messages.cover(self.strip)
+        self.bottom.setCornerWidget(self.job_bar, Qt.Corner.TopRightCorner)
 
     def _connect(self) -> None:
         act = self.actions_by_name
-        act["open"].triggered.connect(self._choose_file)
+        act["open"].triggered.connect(self.opening.choose)
+        act["reload"].triggered.connect(self._reload)
         act["convert"].triggered.connect(self.conversion.open_dialog)
         act["exit"].triggered.connect(self.close)
-        act["light_curve"].triggered.connect(lambda: _reveal(self.card.light_curve))
-        act["histogram"].triggered.connect(lambda: _reveal(self.card.histogram))
-        act["spectrum"].triggered.connect(lambda: _reveal(self.card.spectrum))
-        act["plot_image"].triggered.connect(self._plot_image)
-        act["fit"].triggered.connect(self.image.fit)
-        act["reset_layout"].triggered.connect(self._reset_layout)
         act["full_screen"].triggered.connect(self._toggle_full_screen)
-        act["about"].triggered.connect(self._about)
-        for pane in (self.image, *self.card.panes):
+        act["reset_layout"].triggered.connect(self._reset_layout)
+        for kind in KINDS:
+            act[kind].triggered.connect(partial(self._show_plot, kind))
+            act[f"window_{kind}"].triggered.connect(partial(self._open_plot, kind))
+        self.card.windowRequested.connect(self._open_plot)
+        for pane in (self.image, self.timeline, *self.card.panes):
             self.broker.add(pane)
             pane.requested.connect(self.broker.ask)
-        self.image.pixelSelected.connect(self.session.set_pixel)
         self.image.hovered.connect(self._on_hover)
-        self.image.shownChanged.connect(self._on_shown)
-        self.controls.plotRequested.connect(self._plot_image)
-        self.controls.times.rangeChanged.connect(self._on_range)
-        self.controls.flags.toggled.connect(self._update_hint)
+        self.image.shownChanged.connect(self._show_active)
         self.session.fileChanged.connect(self._on_file_changed)
         self.session.pixelChanged.connect(self._show_active)
-        self.session.timeRangeChanged.connect(self._update_hint)
+        self.opening.started.connect(self._on_opening)
+        self.opening.opened.connect(self._on_opened)
+        self.opening.failed.connect(self._on_not_opened)
+        self.opening.beammapNeeded.connect(self._ask_for_beammap)
         self._connect_lanes()
 
     def _connect_lanes(self) -> None:
-        self.broker.bugFound.connect(self._on_bug)
-        self.reads.succeeded.connect(self._on_read)
-        self.reads.failed.connect(self._on_read_failed)
+        self.broker.bugFound.connect(self.report_bug)
         self.jobs.progressed.connect(self._on_progress)
         self.jobs.finished.connect(self._on_job_finished)
         self.job_bar.cancelRequested.connect(self._cancel_job)
@@ -158,60 +184,60 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _restore(self) -> None:
         self.resize(*defaults()["window_size"])
-        self.splitter.setSizes([1000, 1000])
+        self._usual_sizes()
+        for widget, state in (
+            (self.splitter, self.settings.splitter),
+            (self.rows, self.settings.window_state),
+        ):
+            if not state.isEmpty():
+                widget.restoreState(state)
         if not self.settings.geometry.isEmpty():
             self.restoreGeometry(self.settings.geometry)
-        if not self.settings.splitter.isEmpty():
-            self.splitter.restoreState(self.settings.splitter)
+        set_shortcuts(self.actions_by_name, self.settings.shortcuts)
+
+    def _usual_sizes(self) -> None:
+        self.splitter.setSizes([190, 560, 520])
+        self.rows.setSizes([560, 130])
 
     # --- opening ---------------------------------------------------------------------------------
 
-    @Slot()
-    def _choose_file(self) -> None:
-        folder = os.environ.get("MKID_DATA_DIR") or self.settings.photon_folder
-        chosen, _ = QtWidgets.QFileDialog.getOpenFileName(
-            self, "Open photon file", folder, "Photon files (*.h5);;All files (*)"
-        )
-        if chosen:
-            self.open_file(Path(chosen))
+    def open_file(self, path: Path) -> Job | None:
+        """Open an observation; the present one stays until the new one has been read."""
+        return self.opening.open_paths([path])
 
-    def open_file(self, path: Path) -> Job:
-        """Open a photon file; the present one stays until the new one has been read."""
+    @Slot()
+    def _reload(self) -> None:
+        if self.session.file is not None:
+            self.opening.open_paths(list(self.session.file.paths))
+
+    @Slot()
+    def _on_opening(self) -> None:
         self._opened_another = True
-        self._opening = self.reads.submit(
-            f"open {path}", self._files.open, path, key="open", newest=True
-        )
         self.setCursor(Qt.CursorShape.BusyCursor)
-        return self._opening
 
     @Slot(object)
-    def _on_read(self, success: Success) -> None:
-        if self._opening is None or success.job.id != self._opening.id:
-            return
-        self._end_opening()
-        facts = success.result
+    def _on_opened(self, facts: FileFacts) -> None:
+        self.unsetCursor()
         self.broker.forget()
         self.messages.hide()
         if self._after_opening:
             self.messages.show_message(*self._after_opening)
             self._after_opening = None
         self.session.set_file(facts)
-        self.reads.submit("close", self._files.close_others, facts.token, key="close")
-        self.settings.photon_folder = str(facts.path.parent)
-        logger.info("Opened %s: %d photons", facts.path, facts.n_photons)
         self.fileOpened.emit(facts)
 
-    @Slot(object)
-    def _on_read_failed(self, failure: Failure) -> None:
-        if failure.job.key != "open":
-            return
-        if self._opening is not None and failure.job.id == self._opening.id:
-            self._end_opening()
-        self._show_failure(Path(failure.job.args[0]), "opened", failure)
-
-    def _end_opening(self) -> None:
-        self._opening = None
+    @Slot(object, object)
+    def _on_not_opened(self, failure: Failure | None, path: Path) -> None:
         self.unsetCursor()
+        if failure is not None:
+            self.show_failure(path, "opened", failure)
+
+    @Slot(str, object)
+    def _ask_for_beammap(self, message: str, paths: tuple[Path, ...]) -> None:
+        """Offer the remedy beside the message, which comes next."""
+        self.messages.offer(
+            message, ("Choose beam map…", lambda: self.opening.choose_beammap(paths))
+        )
 
     # --- what is shown ---------------------------------------------------------------------------
 
@@ -219,68 +245,63 @@ class MainWindow(QtWidgets.QMainWindow):
     def _on_file_changed(self) -> None:
         facts = self.session.file
         self.strip.show_facts(facts)
-        self.controls.set_file(facts.exposure_s if facts else None)
-        for row in ACTIONS:
-            if row.needs_file:
-                self.actions_by_name[row.name].setEnabled(facts is not None)
+        self.controls.set_file(facts)
+        self.update_actions()
         title = "quicklook" if facts is None else f"{facts.path.name} - quicklook"
         self.setWindowTitle(title)
         self._on_hover(None)
         self._show_active()
 
     @Slot()
-    def _plot_image(self) -> None:
-        if self.controls.wants_counts:
-            self.image.ask_counts()
-        else:
-            self.image.show_flags()
-
-    @Slot(object)
-    def _on_range(self, range_s: tuple[float, float]) -> None:
-        if self.session.file is not None:
-            self.session.set_time_range(*range_s)
-
-    @Slot()
-    def _on_shown(self) -> None:
-        self._show_active()
-        self._update_hint()
-
-    @Slot()
-    def _update_hint(self) -> None:
-        """Say when the image is not what the controls ask for."""
-        shown = self.image
-        if self.session.file is None or not shown.kind:
-            self.controls.set_hint("")
-            return
-        same = (shown.kind != FLAGS) == self.controls.wants_counts
-        if same and shown.counts is not None and shown.kind != FLAGS:
-            request = shown.counts.request
-            same = (request.start_s, request.stop_s) == self.session.time_range
-        self.controls.set_hint("" if same else "Press Plot Image to update")
+    def update_actions(self) -> None:
+        """Enable what makes sense now."""
+        facts = self.session.file
+        photons = facts is not None and facts.has_photons
+        enable_actions(
+            self.actions_by_name,
+            {
+                "file": facts is not None,
+                "photons": photons,
+                "counts": self.image.counts is not None and facts is not None,
+                "pixel": photons and self.session.pixel is not None,
+                "region": facts is not None and bool(self.regions.regions),
+                "undo": self.regions.can_undo,
+            },
+        )
 
     @Slot()
     def _show_active(self) -> None:
         facts, pixel = self.session.file, self.session.pixel
         value = self.image.value_at(pixel) if pixel is not None else ("", "")
         self.status.show_active(facts, pixel, value)
+        self.update_actions()
 
     @Slot(object)
     def _on_hover(self, pixel: tuple[int, int] | None) -> None:
         value = self.image.value_at(pixel) if pixel is not None else ("", "")
         self.status.show_hovered(self.session.file, pixel, value)
 
+    def _show_plot(self, kind: str, _checked: bool = False) -> None:
+        """Show a plot in the card; one that has no place there in a window of its own."""
+        panes = {pane.kind: pane for pane in self.card.panes}
+        if kind in panes:
+            panes[kind].show()
+            panes[kind].plot.setFocus()
+        else:
+            self._open_plot(kind)
+
+    def _open_plot(self, kind: str, _checked: bool = False) -> None:
+        self.plot_windows.open(kind)
+
     @Slot()
     def _reset_layout(self) -> None:
         self.card.reset_layout()
-        self.splitter.setSizes([1000, 1000])
+        self.panels.show_all()
+        self._usual_sizes()
 
     @Slot()
     def _toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-    @Slot()
-    def _about(self) -> None:
-        QtWidgets.QMessageBox.about(self, "About quicklook", about_text())
 
     # --- jobs ------------------------------------------------------------------------------------
 
@@ -320,7 +341,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     @Slot(object, object)
     def _on_conversion_failed(self, failure: Failure, form: ConvertForm) -> None:
-        self._show_failure(Path(form.out), "written", failure)
+        self.show_failure(Path(form.out), "written", failure)
 
     @Slot(object)
     def _on_conversion_cancelled(self, form: ConvertForm) -> None:
@@ -329,7 +350,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     # --- trouble ---------------------------------------------------------------------------------
 
-    def _show_failure(self, path: Path, verb: str, failure: Failure) -> None:
+    def show_failure(self, path: Path, verb: str, failure: Failure) -> None:
         """Show expected trouble in the window, and a bug in a dialog."""
         what = f"{path} was not {verb}."
         if failure.expected:
@@ -337,10 +358,11 @@ class MainWindow(QtWidgets.QMainWindow):
             self.messages.show_message("error", text if path.name in text else f"{what} {text}")
         else:
             self.messages.show_message("error", f"{what} Unexpected error: {failure.error!r}")
-            self._on_bug(failure)
+            self.report_bug(failure)
 
     @Slot(object)
-    def _on_bug(self, failure: Failure) -> None:
+    def report_bug(self, failure: Failure) -> None:
+        """Tell of an error that no message explains."""
         self.bugFound.emit(f"{failure.job.title}: {failure.error!r}", failure.traceback_text)
 
     # --- closing ---------------------------------------------------------------------------------
@@ -354,6 +376,8 @@ class MainWindow(QtWidgets.QMainWindow):
             self._ask_before_closing(busy)
             return
         self._closing = True
+        self.plot_windows.close_all()
+        self.panels.close_all()
         lanes = (self.jobs, self.chores, self.reads)
         for lane in lanes:
             lane.cancel_all()
@@ -364,11 +388,15 @@ class MainWindow(QtWidgets.QMainWindow):
                 "warning", "Still waiting for work to stop. Close again later."
             )
             return
+        self._save_preferences()
+        event.accept()
+
+    def _save_preferences(self) -> None:
         self.settings.geometry = self.saveGeometry()
         self.settings.splitter = self.splitter.saveState()
+        self.settings.window_state = self.rows.saveState()
         self.settings.bin_ms = 1e3 * self.session.bin_s
         self.settings.sync()
-        event.accept()
 
     def _ask_before_closing(self, busy: list[Job]) -> None:
         titles = "; ".join(job.title for job in busy)
@@ -387,7 +415,8 @@ class MainWindow(QtWidgets.QMainWindow):
             self.close()
 
 
-def _reveal(pane: PlotPane) -> None:
-    """Show a plot that was hidden."""
-    pane.show()
-    pane.plot.setFocus()
+def _splitter(orientation: Qt.Orientation) -> QtWidgets.QSplitter:
+    splitter = QtWidgets.QSplitter(orientation)
+    splitter.setChildrenCollapsible(False)
+    splitter.setHandleWidth(6)
+    return splitter

@@ -49,9 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class CountsRequest(Request):
-    """Counts of every pixel; contrast between two percentiles of the unflagged pixels."""
-
-    percentiles: tuple[float, float] = (1.0, 99.5)
+    """Counts of every pixel."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +103,24 @@ class PhaseRequest(PixelRequest):
 
 @dataclass(frozen=True, eq=False)
 class CountsResult:
-    """Counts, int64 [x, y], with display limits (low, high)."""
+    """Counts of every pixel.
+
+    Attributes
+    ----------
+    image : ndarray of int64, shape (ncols, nrows)
+    good : ndarray of bool, same shape
+        Pixels without a problem flag.
+    typical : ndarray of bool, same shape
+        Those of `good` that do not outshine their surroundings: what contrast limits look at.
+    open_s : float
+        Seconds of the time range with data.
+    """
 
     request: CountsRequest
     image: npt.NDArray[np.int64]
-    levels: tuple[float, float]
+    good: npt.NDArray[np.bool_]
+    typical: npt.NDArray[np.bool_]
+    open_s: float
 
 
 @dataclass(frozen=True, eq=False)

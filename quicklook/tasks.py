@@ -22,12 +22,16 @@ from quicklook.requests import (
     CountsResult,
     HistogramRequest,
     LightCurveRequest,
+    PhaseRequest,
     PixelRequest,
     PlotResult,
     Request,
+    SurveyRequest,
+    SurveyResult,
 )
 
 __all__ = [
+    "CalibrationState",
     "FileFacts",
     "FlagCategory",
     "FlagImage",
@@ -59,9 +63,27 @@ class FlagImage:
     categories: tuple[FlagCategory, ...]
 
 
+@dataclass(frozen=True)
+class CalibrationState:
+    """One calibration: 'done', 'partial', 'none' or 'unknown', a word for the strip, and a sentence."""
+
+    name: str
+    state: str
+    word: str
+    sentence: str
+
+
 @dataclass(frozen=True, eq=False)
 class FileFacts:
-    """What the window needs to know of an open file. Arrays are [x, y] and not written to."""
+    """What the window needs to know of an open file. Arrays are [x, y] and not written to.
+
+    Attributes
+    ----------
+    kind : str
+        'photons', 'raw' (.bin files) or 'frame' (a .img file, which has no photons).
+    open_s : float, optional
+        How long data were taken [s]: the exposure without its gaps; None if not known.
+    """
 
     token: int
     path: Path
@@ -76,14 +98,25 @@ class FileFacts:
     flag_image: FlagImage
     wavelength_calibrated: bool = False
     open_s: float | None = None
-    """How long data were taken [s]: the exposure without its gaps; None if not known."""
+    kind: str = "photons"
+    file_id: str = ""
+    paths: tuple[Path, ...] = ()
+    calibrations: tuple[CalibrationState, ...] = ()
 
     @property
-    def calibration(self) -> str:
-        """One line on the state of the calibrations."""
-        if self.wavelength_calibrated:
-            return "wavelength: calibrated"
-        return "wavelength: not calibrated - phases in degrees"
+    def has_photons(self) -> bool:
+        """Whether there are times and phases, or only one picture of counts."""
+        return self.kind != "frame"
+
+    @property
+    def quantity(self) -> str:
+        """'wavelength', or 'phase' as long as there is no calibration."""
+        return "wavelength" if self.wavelength_calibrated else "phase"
+
+    @property
+    def unit(self) -> str:
+        """Unit of `quantity`."""
+        return "nm" if self.wavelength_calibrated else "deg"
 
     def flag_names_at(self, pixel: tuple[int, int]) -> tuple[str, ...]:
         """Names of the flags of a pixel."""
@@ -93,10 +126,12 @@ class FileFacts:
 # --- the reads lane ------------------------------------------------------------------------------
 
 
-def _open_obsfile(path: Path) -> Any:
-    from pipeline_core import ObsFile
+def _open_observation(paths: tuple[Path, ...], beammap: Path | None, progress: Progress) -> Any:
+    from pipeline_core.observation import open_observation
 
-    return ObsFile(path)
+    return open_observation(
+        paths[0] if len(paths) == 1 else paths, beammap=beammap, progress=progress
+    )
 
 
 class OpenFiles:
@@ -105,29 +140,36 @@ class OpenFiles:
     Parameters
     ----------
     opener : callable
-        ``opener(path) -> ObsFile``; tests give their own.
+        ``opener(paths, beammap, progress)`` -> `ObsFile` or its like; tests give their own.
     """
 
-    def __init__(self, opener: Callable[[Path], Any] = _open_obsfile) -> None:
+    def __init__(
+        self, opener: Callable[[tuple[Path, ...], Path | None, Progress], Any] = _open_observation
+    ) -> None:
         self._opener = opener
         self._handles: dict[int, Any] = {}
         self._last_token = 0
 
     def prepare(self, *, progress: Progress = silent) -> None:
         """Import the core and load its kernels, so that the first file and the first click are answered at once."""
-        import pipeline_core.display
-        import pipeline_core.obsfile  # noqa: F401
+        import pipeline_core.describe
+        import pipeline_core.observation  # noqa: F401
         from pipeline_core.photon_reader import load_kernels
 
         load_kernels()
 
-    def open(self, path: Path, *, progress: Progress = silent) -> FileFacts:
-        """Open a file and return its facts; the handle opened before stays until `close_others`."""
-        handle = self._opener(path)
+    def open(
+        self, paths: tuple[Path, ...], beammap: Path | None = None, *, progress: Progress = silent
+    ) -> FileFacts:
+        """Open a file, or consecutive .bin files, and return its facts.
+
+        The handle opened before stays until `close_others`.
+        """
+        progress(0, 1, "opening")
+        handle = self._opener(paths, beammap, progress)
         try:
-            progress(0, 1, "opening")
             self._last_token += 1
-            facts = _facts(self._last_token, path, handle)
+            facts = _facts(self._last_token, paths, handle)
         except BaseException:
             handle.close()
             raise
@@ -139,42 +181,70 @@ class OpenFiles:
         for other in [key for key in self._handles if key != token]:
             self._handles.pop(other).close()
 
-    def read(self, request: Request, *, progress: Progress = silent) -> CountsResult | PlotResult:
-        """Answer a pane's request."""
-        handle = self._handles.get(request.token)
-        if handle is None:  # asked for before another file replaced it
-            raise OperationCancelled
+    def read(self, request: Request, *, progress: Progress = silent) -> Any:
+        """Answer a pane's request with a `CountsResult`, `SurveyResult` or `PlotResult`."""
+        handle = self.handle(request.token)
         progress(0, 1)
         if isinstance(request, CountsRequest):
             return _read_counts(handle, request, progress)
+        if isinstance(request, SurveyRequest):
+            return SurveyResult(request, handle.survey(progress))
         if isinstance(request, PixelRequest):
-            return PlotResult(request, _read_pixel(handle, request))
+            return PlotResult(request, _read_pixels(handle, request))
         raise TypeError(f"No answer to {type(request).__name__}.")
+
+    def describe(self, token: int, *, progress: Progress = silent) -> Any:
+        """Return header, history and health of an open file (a `Description` of the core)."""
+        from pipeline_core.describe import describe_observation
+
+        handle = self.handle(token)
+        progress(0, 1)
+        return describe_observation(handle)
+
+    def handle(self, token: int) -> Any:
+        """Return the open observation; what was asked of one that was closed meanwhile is cancelled."""
+        handle = self._handles.get(token)
+        if handle is None:
+            raise OperationCancelled
+        return handle
+
+
+def _band(handle: Any, low: float | None, high: float | None) -> dict[str, float | None]:
+    """Return a band in the words of the core."""
+    quantity = "wavelength" if handle.is_wavelength_calibrated else "phase"
+    given = {f"min_{quantity}": low, f"max_{quantity}": high}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> CountsResult:
-    from pipeline_core.display import percentile_levels
+    from pipeline_core.region_statistics import outshining
 
-    image = handle.count_image(request.start_s, request.stop_s, progress=progress)
+    span = request.start_s, request.stop_s
+    band = _band(handle, request.low, request.high)
+    image = handle.count_image(*span, progress=progress, **band)
     good = (handle.flags & ~np.uint32(_GOOD)) == 0
-    low, high = request.percentiles
-    return CountsResult(request, image, percentile_levels(image, good, low=low, high=high))
+    typical = good & ~outshining(image, good)
+    return CountsResult(request, image, good, typical, float(handle.open_time(*span)))
 
 
-def _read_pixel(handle: Any, request: PixelRequest) -> Any:
-    window = {"start": request.start_s, "stop": request.stop_s}
-    pixels = request.pixel if len(request.pixels) == 1 else request.pixels
+def _read_pixels(handle: Any, request: PixelRequest) -> Any:
+    pixels: Any = request.pixels[0] if len(request.pixels) == 1 else request.pixels
+    window: dict[str, Any] = {"start": request.start_s, "stop": request.stop_s}
+    window |= _band(handle, request.low, request.high)
     if isinstance(request, LightCurveRequest):
         return handle.light_curve(pixels, bin_s=request.bin_s, **window)
     if isinstance(request, HistogramRequest):
         return handle.intensity_histogram(pixels, bin_s=request.bin_s, **window)
+    if isinstance(request, PhaseRequest):
+        return handle.phase_histogram(pixels, **window)
     return handle.spectrum(pixels, **window)
 
 
-def _facts(token: int, path: Path, handle: Any) -> FileFacts:
+def _facts(token: int, paths: tuple[Path, ...], handle: Any) -> FileFacts:
     return FileFacts(
         token=token,
-        path=path,
+        path=paths[0],
+        paths=paths,
         camera=handle.camera,
         start_unix=int(handle.start_unix),
         exposure_s=float(handle.exposure_s),
@@ -184,8 +254,34 @@ def _facts(token: int, path: Path, handle: Any) -> FileFacts:
         flags=handle.flags,
         res_id=handle.beammap.res_id,
         flag_image=flag_image(handle.flags),
-        open_s=float(handle.live_time(pixel=None, dead_time=False).flat[0]),
+        wavelength_calibrated=bool(handle.is_wavelength_calibrated),
+        open_s=float(handle.open_time()),
+        kind=handle.kind,
+        file_id=str(handle.file_id),
+        calibrations=_calibrations(handle),
     )
+
+
+def _calibrations(handle: Any) -> tuple[CalibrationState, ...]:
+    """Say of every calibration whether it was done."""
+    located = int(np.count_nonzero(handle.flags & np.uint32(_GOOD)))
+    total = handle.flags.size
+    source = Path(str(handle.beammap.source)).name
+    if located:
+        text = f"{located:,} of {total:,} pixels are located without doubt ({source})."
+        beammap = CalibrationState("Beam map", "done", f"{located / total:.0%} good", text)
+    else:
+        text = "No beam map: which resonator a pixel has, and its flags, are not known."
+        beammap = CalibrationState("Beam map", "unknown", "unknown", text)
+    if handle.is_wavelength_calibrated:
+        text = "A wavelength solution is attached: photons have wavelengths in nm."
+        wavelength = CalibrationState("Wavelength", "done", "calibrated", text)
+    else:
+        text = "No wavelength solution is attached: energies are phases in degrees."
+        wavelength = CalibrationState("Wavelength", "none", "not done", text)
+    text = "No flat field is attached: counts are as recorded."
+    flat = CalibrationState("Flat field", "none", "not done", text)
+    return beammap, wavelength, flat
 
 
 def flag_image(flags: npt.NDArray[np.uint32]) -> FlagImage:

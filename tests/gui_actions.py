@@ -8,7 +8,7 @@ from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
 def position_of(window, x, y):
     """Where pixel (x, y) is on the screen, in the coordinates of the image's viewport."""
     pane = window.image
-    return pane.view.mapFromScene(pane.image.mapToScene(QtCore.QPointF(x + 0.5, y + 0.5)))
+    return pane.view.mapFromScene(pane.view.array_items.mapToScene(QtCore.QPointF(x, y)))
 
 
 def click_pixel(qtbot, window, x, y):

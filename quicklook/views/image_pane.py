@@ -1,25 +1,33 @@
 """The detector image: flags by category or counts with a colour bar; clicks choose the active pixel.
 
-The one place that turns detector arrays [x, y] for the screen: pixel (x, y) is drawn at column x from
-the left and row y from the bottom; whole numbers on the axes are the middles of pixels.
+Decides what is shown and in which colours; `detector_view` turns arrays [x, y] for the screen.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from quicklook import palette
+from pipeline_core import colours, display
+from pipeline_core.regions import pixels_in
+from quicklook import palette, theme
 from quicklook.assets import defaults
-from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot, pg
+from quicklook.display_settings import MANUAL, DisplaySettings
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
+from quicklook.region_list import RegionList
+from quicklook.requests import CountsRequest, CountsResult
 from quicklook.session import Session
-from quicklook.tasks import CountsRequest, CountsResult, FileFacts, FlagImage
-from quicklook.views.axes import calm_axis
+from quicklook.tasks import FileFacts, FlagImage
+from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
 from quicklook.views.pane import Pane
-from quicklook.views.pixel_marker import PixelMarker
+from quicklook.views.region_layer import RegionLayer, shape_between
 from quicklook.widgets.beside_image import BesideImage
+from quicklook.widgets.colour_bar import ColourBar
+from quicklook.widgets.display_bar import DisplayBar
 from quicklook.widgets.flag_legend import FlagLegend
+from quicklook.widgets.tool_strip import ToolStrip
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,11 +37,20 @@ __all__ = ["FLAGS", "RAW_COUNTS", "ImagePane"]
 FLAGS = "flags"
 RAW_COUNTS = "raw_counts"
 
-_AXIS_WIDTH, _AXIS_HEIGHT = 46, 34
 _WELCOME = (
-    "Open a photon file:  Ctrl+O\n\nor make one from raw files:  File > Convert .bin files…  (Ctrl+B)\n\n"
+    "Open a photon file:  Ctrl+O, or drop one here\n\n"
+    "or make one from raw files:  File > Convert .bin files…  (Ctrl+B)\n\n"
     "A first try without data:  quicklook --demo"
 )
+_LONGEST_TITLE = "Beam Flag Image"
+_VIEW_SETTLE_MS = 150
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, 1),
+    Qt.Key.Key_Down: (0, -1),
+}
+"""Steps to the right and upwards on the screen."""
 
 
 class ImagePane(Pane):
@@ -43,89 +60,74 @@ class ImagePane(Pane):
     -------
     pixelSelected
         (x, y) of the pixel that was clicked.
+    pixelToggled
+        (x, y) of a pixel that was clicked with Ctrl or Shift: for a set of pixels.
     hovered
         (x, y) under the mouse, or None.
     shownChanged
         Another image is on the screen.
+    displayChanged
+        The `DisplaySettings` were changed here.
+    regionTabbed
+        Tab was pressed: the next region.
     """
 
     pixelSelected = Signal(object)
+    pixelToggled = Signal(object)  # noqa: N815
     hovered = Signal(object)
     shownChanged = Signal()  # noqa: N815
+    displayChanged = Signal(object)  # noqa: N815
+    regionTabbed = Signal()  # noqa: N815
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, regions: RegionList) -> None:
         super().__init__("image", "Image", session)
         self.kind = ""
         self.counts: CountsResult | None = None
+        self.array: npt.NDArray[np.generic] | None = None
+        self.scale: display.Scale | None = None
         self._span = ""
-        self._zoomed = False
-        self._array: npt.NDArray[np.generic] | None = None
-        self.view = pg.GraphicsLayoutWidget()
-        self.view.setBackground(palette.PAPER)
-        self._build_scene()
+        self._drawing: int | None = None
+        self._regions = regions
+        self.view = DetectorView()
+        self.layer = RegionLayer(regions, self.view.array_items)
         self.legend = FlagLegend()
-        self.colour_bar_view = pg.GraphicsLayoutWidget()
-        self.colour_bar_view.setBackground(palette.PAPER)
-        self.colour_bar = self._build_colour_bar()
+        self.colour_bar = ColourBar(AXIS_HEIGHT)
+        self.colour_bar.set_label("Counts per pixel [photons]")
+        self.bar = DisplayBar(_map_choices())
         self._side = QtWidgets.QStackedWidget()
         self._side.addWidget(self.legend)
-        self._side.addWidget(self.colour_bar_view)
-        self._frame = BesideImage(self.view, self._side, margins=(_AXIS_WIDTH, _AXIS_HEIGHT))
-        self._frame.placed.connect(self._on_placed)
-        self.set_content(self._frame)
-        session.fileChanged.connect(self._on_file)
-        session.pixelChanged.connect(self._on_pixel)
+        self._side.addWidget(self.colour_bar)
+        self._frame = BesideImage(self.view, self._side, margins=(AXIS_WIDTH, AXIS_HEIGHT))
+        self.tools = ToolStrip()
+        page = QtWidgets.QWidget()
+        layout = QtWidgets.QHBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.tools)
+        layout.addWidget(self._frame, 1)
+        self.set_content(page)
+        self.header.addWidget(self.bar)
+        widest = self._title.fontMetrics().horizontalAdvance(_LONGEST_TITLE)
+        self._title.setMinimumWidth(round(1.1 * widest))  # bold; nothing moves with the title
+        self._view_settled = QtCore.QTimer(self, singleShot=True, interval=_VIEW_SETTLE_MS)
+        self._connect()
         self._on_file()
 
-    def _build_scene(self) -> None:
-        self.view.ci.layout.setContentsMargins(0, 6, 6, 0)
-        self.plot = self.view.addPlot()
-        self.plot.setMenuEnabled(False)
-        self.plot.hideButtons()
-        self.plot.setLabel("bottom", "x [pixel]")
-        self.plot.setLabel("left", "y [pixel]")
-        for side in ("left", "bottom"):
-            calm_axis(self.plot.getAxis(side))
-        self.plot.getAxis("left").setWidth(_AXIS_WIDTH)
-        self.plot.getAxis("bottom").setHeight(_AXIS_HEIGHT)
-        box = self.plot.getViewBox()
-        box.setAspectLocked(True)
-        box.setDefaultPadding(0.0)
-        box.sigRangeChangedManually.connect(self._on_zoom)
-        self.image = pg.ImageItem()
-        self.flags = pg.ImageItem()
-        self.marker = PixelMarker()
-        for item in (self.image, self.flags, self.marker):
-            box.addItem(item)
-        for item in (self.image, self.flags):
-            item.setPos(-0.5, -0.5)  # whole numbers on the axes are the middles of pixels
-        scene = self.plot.scene()
-        scene.sigMouseClicked.connect(self._on_click)
-        self._mouse_inside = False
-        self.view.viewport().installEventFilter(self)
-        self._hover = pg.SignalProxy(scene.sigMouseMoved, rateLimit=30, slot=self._on_hover)
-
-    def _build_colour_bar(self) -> pg.ColorBarItem:
-        colours = pg.colormap.get(defaults()["colour_map"])
-        bar = pg.ColorBarItem(
-            values=(0, 1),
-            colorMap=colours,
-            width=16,
-            hoverPen=palette.ACCENT,
-            hoverBrush="#ffffff40",
-        )
-        bar.setImageItem(self.image)
-        calm_axis(bar.axis)
-        bar.axis.setLabel("Counts per pixel [photons]")
-        self.colour_bar_view.ci.layout.setContentsMargins(8, 6, 0, _AXIS_HEIGHT)
-        self.colour_bar_view.addItem(bar)
-        return bar
-
-    def _fit_colour_axis(self, highest: float) -> None:
-        """Keep the label close to the numbers, however many digits they have."""
-        axis = self.colour_bar.axis
-        digits = self.fontMetrics().horizontalAdvance(f"{highest:.0f}0")
-        axis.setWidth(digits + self.fontMetrics().height() + 8)
+    def _connect(self) -> None:
+        self._frame.placed.connect(self._on_placed)
+        self._view_settled.timeout.connect(self._on_view_settled)
+        self.view.pixelClicked.connect(self._on_click)
+        self.view.hovered.connect(self._on_hover)
+        self.view.regionDrawn.connect(self._on_region_drawn)
+        self.view.contrastDragged.connect(self._on_contrast_drag)
+        self.view.viewChanged.connect(self._view_settled.start)
+        self.bar.settingsChanged.connect(self._on_settings)
+        self.colour_bar.levelsWanted.connect(self.set_levels)
+        self.colour_bar.automaticWanted.connect(self.automatic_levels)
+        self._regions.changed.connect(self._on_regions)
+        self.session.fileChanged.connect(self._on_file)
+        self.session.pixelChanged.connect(self._on_pixel)
+        theme.notifier.changed.connect(self.redraw)
 
     # --- what to show ----------------------------------------------------------------------------
 
@@ -134,56 +136,158 @@ class ImagePane(Pane):
         facts = self.session.file
         if facts is None:
             return
-        self._array = facts.flags
+        self.array = facts.flags
         self._draw_flags(facts.flag_image)
         self._now_showing(FLAGS, "Beam Flag Image", f"{facts.shape[0]} × {facts.shape[1]} pixels")
 
     def ask_counts(self) -> None:
-        """Ask for the counts in the session's time range."""
+        """Ask for the counts in the session's time range and band."""
         facts = self.session.file
         if facts is None:
             return
-        start_s, stop_s = self.session.time_range
-        low, high = defaults()["level_percentiles"]
-        self.ask(CountsRequest(self.name, facts.token, start_s, stop_s, (low, high)))
+        self.ask(
+            CountsRequest(self.name, facts.token, *self.session.time_range, *self.session.band)
+        )
 
     def show_result(self, result: object) -> None:
         """Draw counts."""
         assert isinstance(result, CountsResult)
         self.counts = result
-        self._array = result.image
-        self.image.setImage(result.image.T, autoLevels=False)
-        self.colour_bar.setLevels(result.levels)
-        self._fit_colour_axis(result.levels[1])
-        request = result.request
-        self._span = f"{request.start_s:g} to {request.stop_s:g} s"
+        self.array = result.image
+        self._span = _describe_span(result.request, self.session.file)
+        self._draw_counts(keep_levels=self.display.locked and self.scale is not None)
         self._now_showing(RAW_COUNTS, "Raw Counts", self._span)
 
     def value_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
         """Return value and unit of a pixel as text, taken from the array on the screen."""
-        if self._array is None:
+        if self.array is None or self.kind != RAW_COUNTS:
             return "", ""
-        if self.kind != RAW_COUNTS:
-            return "", ""
-        return f"{int(self._array[pixel]):,}", f"counts in {self._span}"
+        value = int(self.array[pixel])
+        unit = f"counts in {self._span}"
+        if self.counts is not None and self.counts.open_s > 0:
+            unit += f" ({value / self.counts.open_s:.4g} counts/s)"
+        return f"{value:,}", unit
 
     @Slot()
     def fit(self) -> None:
         """Show the whole array, also after a change of size."""
-        self._zoomed = False
-        if self.session.file is not None:
-            ncols, nrows = self.session.file.shape
-            self.plot.getViewBox().setRange(QtCore.QRectF(-0.5, -0.5, ncols, nrows), padding=0)
+        self.view.fit()
+
+    # --- colours and limits ----------------------------------------------------------------------
+
+    @property
+    def display(self) -> DisplaySettings:
+        """How the image is drawn."""
+        return self.bar.settings
+
+    def set_display(self, settings: DisplaySettings) -> None:
+        """Draw the image in another way."""
+        self.bar.show_settings(settings)
+        self.redraw()
+
+    @Slot()
+    def redraw(self) -> None:
+        """Draw what is shown again, with the present settings and theme."""
+        facts = self.session.file
+        if self.kind == FLAGS and facts is not None:
+            self._draw_flags(facts.flag_image)
+        elif self.kind == RAW_COUNTS:
+            self._draw_counts(keep_levels=False)
+
+    @Slot(object)
+    def set_levels(self, levels: tuple[float, float]) -> None:
+        """Set the contrast limits by hand."""
+        self._on_settings(self.display.with_levels(levels))
+
+    @Slot()
+    def automatic_levels(self) -> None:
+        """Take percentiles again, also if the limits are locked."""
+        mode = "percentile" if self.display.limits == MANUAL else self.display.limits
+        self._on_settings(replace(self.display, limits=mode, locked=False))
+
+    @Slot(object)
+    def _on_settings(self, settings: DisplaySettings) -> None:
+        self.bar.show_settings(settings)
+        self.redraw()
+        self.displayChanged.emit(settings)
+
+    def _draw_counts(self, *, keep_levels: bool) -> None:
+        if self.counts is None or self.array is None:
+            return
+        settings = self.display
+        levels = self._levels(settings)
+        if keep_levels and self.scale is not None:
+            levels = self.scale.levels
+        self.scale = display.make_scale(levels, settings.stretch, self.array, self.counts.typical)
+        index = display.indices(
+            self.array,
+            self.scale,
+            flagged=~self.counts.good if settings.mark_flagged else None,
+            saturation=self._saturation() if settings.mark_saturated else None,
+        )
+        table = _picture_table(settings)
+        self.view.set_picture(index, table)
+        self.colour_bar.set_colours(table[: display.N_COLOURS])
+        self.colour_bar.set_scale(self.scale)
+        self.bar.show_levels(levels)
+
+    def _saturation(self) -> float | None:
+        """Return how many counts of the image are a rate that a pixel cannot follow."""
+        if self.counts is None or not self.counts.open_s > 0:
+            return None
+        return float(defaults()["saturation_cps"]) * self.counts.open_s
+
+    def _levels(self, settings: DisplaySettings) -> tuple[float, float]:
+        """Return the limits that the settings ask for."""
+        if settings.limits == MANUAL:
+            return settings.levels
+        assert self.counts is not None
+        low, high = settings.percentiles
+        return display.limits(
+            self.counts.image,
+            self.counts.typical,
+            settings.limits,
+            low=low,
+            high=high,
+            inside=self._looked_at(settings.scope),
+        )
+
+    def _looked_at(self, scope: str) -> npt.NDArray[np.bool_] | None:
+        """Return the pixels that automatic limits look at; None: all."""
+        assert self.array is not None
+        selected = self._regions.selected
+        if scope == "region" and selected is not None:
+            mask: npt.NDArray[np.bool_] = selected.shape.mask(self.array.shape)
+            return mask
+        seen = self.view.seen_pixels()
+        if scope == "view" and self.view.zoomed and seen is not None:
+            inside = np.zeros(self.array.shape, bool)
+            inside[seen[0] : seen[1] + 1, seen[2] : seen[3] + 1] = True
+            return inside
+        return None
+
+    @Slot()
+    def _on_view_settled(self) -> None:
+        if self.display.scope == "view" and not self.display.locked:
+            self._draw_if_counts()
+
+    @Slot()
+    def _on_regions(self) -> None:
+        if self.display.scope == "region" and not self.display.locked:
+            self._draw_if_counts()
+
+    def _draw_if_counts(self) -> None:
+        if self.kind == RAW_COUNTS and self.display.limits != MANUAL:
+            self._draw_counts(keep_levels=False)
 
     # --- drawing ---------------------------------------------------------------------------------
 
     def _draw_flags(self, picture: FlagImage) -> None:
         names = enumerate(picture.categories)
         colours = [QtGui.QColor(palette.flag_colour(c.label, k)) for k, c in names]
-        table = np.array([c.getRgb() for c in colours], np.uint8)
-        self.flags.setImage(
-            picture.index.T, lut=table, levels=(-0.5, len(colours) - 0.5), autoLevels=False
-        )
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(colours)] = [c.getRgb()[:3] for c in colours]
+        self.view.set_picture(picture.index, table)
         self.legend.set_entries(
             [
                 (c.name(), k.label, k.count, k.sentence)
@@ -193,8 +297,6 @@ class ImagePane(Pane):
 
     def _now_showing(self, kind: str, title: str, detail: str) -> None:
         self.kind = kind
-        self.flags.setVisible(kind == FLAGS)
-        self.image.setVisible(kind == RAW_COUNTS)
         self._side.setCurrentIndex(0 if kind == FLAGS else 1)
         self.set_title(title)
         self.set_detail(detail)
@@ -205,71 +307,132 @@ class ImagePane(Pane):
     def _on_file(self) -> None:
         facts = self.session.file
         self.counts = None
-        self.marker.set_pixel(self.session.pixel)
+        self.scale = None
+        self.view.marker.set_pixel(self.session.pixel)
         if facts is None:
-            self._array = None
+            self.array = None
             self.kind = ""
             self.set_title("Image")
             self.show_placeholder(_WELCOME)
             return
-        self._limit_view(facts)
+        if facts.shape != self.view.shape:
+            self.view.set_shape(facts.shape)
+            self._set_aspect()
         self.show_flags()
 
-    def _limit_view(self, facts: FileFacts) -> None:
-        ncols, nrows = facts.shape
-        self._frame.set_aspect(ncols / nrows)
-        margin = 0.02 * max(facts.shape)
-        self.plot.getViewBox().setLimits(
-            xMin=-0.5 - margin,
-            xMax=ncols - 0.5 + margin,
-            yMin=-0.5 - margin,
-            yMax=nrows - 0.5 + margin,
-            minXRange=4,
-        )
-        self.fit()
+    def _set_aspect(self) -> None:
+        if self.view.shape is not None:
+            width, height = self.view.orientation.size(self.view.shape)
+            self._frame.set_aspect(width / height)
+
+    def flip(self, *, horizontal: bool) -> None:
+        """Mirror the picture."""
+        self.view.set_orientation(self.view.orientation.flipped(horizontal=horizontal))
+
+    @Slot()
+    def turn(self) -> None:
+        """Turn the picture by 90 degrees, counter-clockwise."""
+        self.view.set_orientation(self.view.orientation.turned())
+        self._set_aspect()
 
     @Slot()
     def _on_placed(self) -> None:
-        if not self._zoomed:
-            self.fit()
-
-    def _on_zoom(self, *_: object) -> None:
-        self._zoomed = True
+        if not self.view.zoomed:
+            self.view.fit()
 
     @Slot()
     def _on_pixel(self) -> None:
-        self.marker.set_pixel(self.session.pixel)
-
-    # --- mouse -----------------------------------------------------------------------------------
-
-    def _pixel_at(self, scene_position: QtCore.QPointF) -> tuple[int, int] | None:
-        """Return the pixel at a position of the scene, None outside the array."""
-        facts = self.session.file
-        if facts is None or self.message:
-            return None
-        point = self.image.mapFromScene(scene_position)
-        x, y = int(np.floor(point.x())), int(np.floor(point.y()))
-        inside = 0 <= x < facts.shape[0] and 0 <= y < facts.shape[1]
-        in_view = self.plot.getViewBox().sceneBoundingRect().contains(scene_position)
-        return (x, y) if inside and in_view else None
-
-    def _on_click(self, event: object) -> None:
-        if event.button() != Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
-            return
-        pixel = self._pixel_at(event.scenePos())  # type: ignore[attr-defined]
+        pixel = self.session.pixel
+        self.view.marker.set_pixel(pixel)
         if pixel is not None:
+            self.view.centre_on(pixel)
+
+    # --- keys and mouse --------------------------------------------------------------------------
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent | None) -> None:
+        """Move the active pixel with the arrow keys, as the picture lies on the screen."""
+        step = _ARROWS.get(Qt.Key(event.key())) if event is not None else None
+        facts = self.session.file
+        if event is None or step is None or facts is None:
+            super().keyPressEvent(event)
+            return
+        size = 10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1
+        x, y = self.session.pixel or (facts.shape[0] // 2, facts.shape[1] // 2)
+        if self.session.pixel is not None:
+            dx, dy = self.view.orientation.towards(*step)
+            x = min(max(x + size * dx, 0), facts.shape[0] - 1)
+            y = min(max(y + size * dy, 0), facts.shape[1] - 1)
+        self.pixelSelected.emit((x, y))
+        event.accept()
+
+    def focusNextPrevChild(self, next: bool) -> bool:  # noqa: N802
+        """Tab selects the next region, if there are any."""
+        if next and self._regions.regions:
+            self.regionTabbed.emit()
+            return True
+        return bool(super().focusNextPrevChild(next))
+
+    @Slot(object, bool)
+    def _on_click(self, pixel: tuple[int, int], adding: bool) -> None:
+        if self.message or self.session.file is None:
+            return
+        if adding or self.view.box.tool == "pixels":
+            self.pixelToggled.emit(pixel)
+        else:
             self.pixelSelected.emit(pixel)
 
-    def _on_hover(self, args: tuple[QtCore.QPointF]) -> None:
-        # told with a delay: the mouse may have left by now
-        self.hovered.emit(self._pixel_at(args[0]) if self._mouse_inside else None)
+    @Slot(object)
+    def _on_hover(self, pixel: tuple[int, int] | None) -> None:
+        self.hovered.emit(None if self.message else pixel)
 
-    def eventFilter(self, watched: QtCore.QObject | None, event: QtCore.QEvent | None) -> bool:
-        """Notice when the mouse leaves the image, which the scene does not tell."""
-        kind = event.type() if event is not None else None
-        if kind == QtCore.QEvent.Type.MouseMove:
-            self._mouse_inside = True
-        elif kind == QtCore.QEvent.Type.Leave:
-            self._mouse_inside = False
-            self.hovered.emit(None)
-        return super().eventFilter(watched, event)
+    @Slot(str, object, object, bool)
+    def _on_region_drawn(
+        self, tool: str, first: tuple[float, float], last: tuple[float, float], finished: bool
+    ) -> None:
+        facts = self.session.file
+        if facts is None or tool not in ("rectangle", "circle"):
+            return
+        shape = shape_between(tool, first, last)
+        if not pixels_in(shape, facts.shape):
+            return
+        if self._drawing is None:
+            self._drawing = self._regions.add(shape).number
+        else:
+            self._regions.reshape(self._drawing, shape, remember=False)
+        if finished:
+            self._drawing = None
+
+    @Slot(float, float, bool)
+    def _on_contrast_drag(self, right: float, up: float, finished: bool) -> None:
+        del finished
+        if self.kind == RAW_COUNTS and self.scale is not None:
+            self.set_levels(display.level_width(self.scale.levels, up, right))
+
+
+def _map_choices() -> dict[str, str]:
+    """Return the colour maps by name, those first that everybody can read."""
+    safe = {name: name.capitalize() for name, row in colours.COLOUR_MAPS.items() if row.safe}
+    others = {name: f"{name.capitalize()} *" for name in colours.COLOUR_MAPS if name not in safe}
+    return {"": "Default"} | safe | others
+
+
+def _picture_table(settings: DisplaySettings) -> npt.NDArray[np.uint8]:
+    """Return the colours of the numbers of an image, in the present theme."""
+    look = theme.current()
+    return colours.picture_table(
+        settings.colour_map or look.image_map,
+        inverted=settings.inverted,
+        missing=look.missing,
+        flagged=look.missing,
+        saturated=look.marker,
+    )
+
+
+def _describe_span(request: CountsRequest, facts: FileFacts | None) -> str:
+    """Return the ranges of an image as a person would say them."""
+    text = f"{request.start_s:g} to {request.stop_s:g} s"
+    if request.low is not None or request.high is not None:
+        low = "…" if request.low is None else f"{request.low:g}"
+        high = "…" if request.high is None else f"{request.high:g}"
+        text += f", {low} to {high} {facts.unit if facts else ''}"
+    return text

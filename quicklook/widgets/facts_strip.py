@@ -1,4 +1,4 @@
-"""The thin strip at the top: which file, which camera, when, how long, how many, calibrated how."""
+"""The strip at the top: which file, which camera, when, how long, how many; and the calibrations."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from datetime import datetime, timezone
 
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
 from quicklook.tasks import FileFacts
+from quicklook.widgets.calibration_strip import CalibrationStrip
 
 __all__ = ["FactsStrip"]
 
-_CAPTIONS = ("File", "Camera", "Start (UTC)", "Exposure", "Photons", "Calibration")
-_SHORTENED = ("File", "Calibration")
+_CAPTIONS = ("File", "Camera", "Start (UTC)", "Exposure", "Photons")
+_SHORTENED = ("File",)
 
 
 class FactsStrip(QtWidgets.QFrame):
@@ -32,6 +33,8 @@ class FactsStrip(QtWidgets.QFrame):
             column.addWidget(value)
             self._values[caption] = value
             layout.addLayout(column, 1 if caption == "File" else 0)
+        self.calibrations = CalibrationStrip()
+        layout.addWidget(self.calibrations)
         self.show_facts(None)
 
     def value(self, caption: str) -> str:
@@ -48,19 +51,24 @@ class FactsStrip(QtWidgets.QFrame):
         else:
             start = datetime.fromtimestamp(facts.start_unix, timezone.utc)
             texts = {
-                "File": facts.path.name,
+                "File": _names(facts),
                 "Camera": f"{facts.camera} {facts.shape[0]} × {facts.shape[1]}",
                 "Start (UTC)": f"{start:%Y-%m-%d %H:%M:%S}",
                 "Exposure": _exposure(facts),
                 "Photons": f"{facts.n_photons:,}",
-                "Calibration": facts.calibration,
             }
-            tips["File"] = str(facts.path)
-            tips["Calibration"] = facts.calibration
+            tips["File"] = "\n".join(str(path) for path in facts.paths[:12])
             tips["Start (UTC)"] = f"unix second {facts.start_unix}"
+        self.calibrations.show_states(facts.calibrations if facts else ())
         for caption, label in self._values.items():
             label.setText(texts[caption])
             label.setToolTip(tips[caption])
+
+
+def _names(facts: FileFacts) -> str:
+    if len(facts.paths) > 1:
+        return f"{facts.path.name} … {facts.paths[-1].name}"
+    return facts.path.name
 
 
 def _exposure(facts: FileFacts) -> str:

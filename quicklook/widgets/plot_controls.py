@@ -1,17 +1,21 @@
-"""The controls below the image: time range, what to plot, and the button that plots it."""
+"""The controls below the image: time and phase or wavelength range, what to plot, and the button for it."""
 
 from __future__ import annotations
 
+from quicklook.assets import defaults
 from quicklook.qt import QtWidgets, Signal, Slot
-from quicklook.widgets.time_range import TimeRangeBoxes
+from quicklook.tasks import FileFacts
+from quicklook.widgets.range_boxes import RangeBoxes
 
 __all__ = ["PlotControls"]
 
 _NO_FILE = "Open a photon file first (Ctrl+O)"
+_FRAME = "A .img frame holds one picture of counts: no times, no phases"
+_QUANTITIES = {"phase": "Phase", "wavelength": "Wavelength"}
 
 
 class PlotControls(QtWidgets.QFrame):
-    """Times, radio buttons "Beam Flag Image" and "Raw Counts", button "Plot Image".
+    """Ranges, radio buttons "Beam Flag Image" and "Raw Counts", button "Plot Image".
 
     Signals
     -------
@@ -23,34 +27,35 @@ class PlotControls(QtWidgets.QFrame):
 
     def __init__(self) -> None:
         super().__init__(objectName="card")
-        self.times = TimeRangeBoxes()
+        self.times = RangeBoxes("Time", "s", decimals=3, step=1.0)
+        self.band = RangeBoxes("Phase", "deg", decimals=1, step=10.0)
         self.flags = QtWidgets.QRadioButton("Beam Flag Image", checked=True)
         self.counts = QtWidgets.QRadioButton("Raw Counts")
         self.plot = QtWidgets.QPushButton("Plot Image", objectName="primary")
         self.hint = QtWidgets.QLabel(objectName="hint")
-        self.note = QtWidgets.QLabel(objectName="hint", wordWrap=True)
+        self.note = QtWidgets.QLabel(objectName="hint")
         self._tips = {
             self.flags: "What the beam map and later checks say of each pixel",
-            self.counts: "Photons of each pixel in the time range, nothing left out",
-            self.plot: "Draw the chosen image for the time range (Ctrl+P)",
+            self.counts: "Photons of each pixel in the ranges above, nothing left out",
+            self.plot: "Draw the chosen image for the ranges above (Ctrl+P)",
         }
-        first = QtWidgets.QHBoxLayout()
-        first.setSpacing(14)
-        first.addWidget(self.times)
-        first.addWidget(self.note, 1)
-        second = QtWidgets.QHBoxLayout()
-        second.setSpacing(14)
-        second.addWidget(self.flags)
-        second.addWidget(self.counts)
-        second.addStretch(1)
-        second.addWidget(self.hint)
-        second.addWidget(self.plot)
+        last = QtWidgets.QHBoxLayout()
+        last.setSpacing(14)
+        last.addWidget(self.flags)
+        last.addWidget(self.counts)
+        last.addStretch(1)
+        last.addWidget(self.note)
+        last.addWidget(self.hint)
+        last.addWidget(self.plot)
         layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(12, 8, 12, 8)
-        layout.addLayout(first)
-        layout.addLayout(second)
+        layout.setContentsMargins(12, 6, 12, 6)
+        layout.setSpacing(4)
+        layout.addWidget(self.times)
+        layout.addWidget(self.band)
+        layout.addLayout(last)
         self.plot.clicked.connect(self.plotRequested)
         self.times.noted.connect(self.note.setText)
+        self.band.noted.connect(self.note.setText)
         self.set_file(None)
 
     @property
@@ -58,15 +63,29 @@ class PlotControls(QtWidgets.QFrame):
         """Whether "Raw Counts" is chosen."""
         return self.counts.isChecked()
 
-    def set_file(self, exposure_s: float | None) -> None:
-        """Enable everything for an observation of this length; None: say that a file is needed."""
-        there = exposure_s is not None
-        for widget in (self.times, self.flags, self.counts, self.plot):
+    def set_file(self, facts: FileFacts | None) -> None:
+        """Enable what an observation offers; None: say that a file is needed."""
+        there = facts is not None
+        photons = facts is not None and facts.has_photons
+        for widget in (self.flags, self.counts, self.plot):
             widget.setEnabled(there)
-            widget.setToolTip(self._tips.get(widget, "") if there else _NO_FILE)
-        self.times.set_exposure(exposure_s if exposure_s is not None else 0.0)
+            widget.setToolTip(self._tips[widget] if there else _NO_FILE)
+        quantity = facts.quantity if facts else "phase"
+        self.band.set_quantity(_QUANTITIES[quantity], facts.unit if facts else "deg")
+        self.times.set_limits(0.0, facts.exposure_s if facts else 0.0)
+        self.band.set_limits(*(defaults()["band_limits"][quantity] if there else (0.0, 0.0)))
+        for boxes in (self.times, self.band):
+            boxes.setEnabled(photons)
+            boxes.setToolTip("" if photons else (_FRAME if there else _NO_FILE))
         self.flags.setChecked(True)
         self.set_hint("")
+
+    @property
+    def chosen_band(self) -> tuple[float | None, float | None]:
+        """(low, high) of the band boxes; None where nothing is cut off."""
+        low, high = self.band.range
+        limits = self.band.limits
+        return (None if low <= limits[0] else low), (None if high >= limits[1] else high)
 
     @Slot(str)
     def set_hint(self, text: str) -> None:

@@ -124,8 +124,8 @@ def observations():
 def window(qtbot, settings, observations):
     """A shown main window whose files are `observations`."""
 
-    def opener(path):
-        found = observations[path]
+    def opener(paths, beammap, progress):
+        found = observations[paths[0]]
         if isinstance(found, Exception):
             raise found
         return found

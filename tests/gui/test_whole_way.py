@@ -65,7 +65,7 @@ def test_convert_dialog_to_clicked_pixel(qtbot, real, form, night):
         np.testing.assert_array_equal(real.session.file.flags, obs.flags)
     qtbot.wait(50)
     plot_counts(qtbot, real)
-    np.testing.assert_array_equal(real.image.image.image, image.T)
+    np.testing.assert_array_equal(real.image.array, image)
     click_pixel(qtbot, real, 7, 2)
     wait_for_plots(qtbot, real, (7, 2))
     counts = np.histogram(photons["time"] / 1e6, np.arange(301) / 100)[0]

@@ -1,0 +1,91 @@
+"""Regions: tools to draw them, what the plots show of them, keys. Created by the main window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline_core.regions import pixels_in
+from quicklook.qt import QtCore, QtWidgets, Slot
+from quicklook.region_list import RegionList
+from quicklook.session import Session, Target
+from quicklook.views.image_pane import ImagePane
+from quicklook.views.regions_pane import RegionsPane
+
+__all__ = ["RegionControl"]
+
+_TOOLS = {"pointer": "", "rectangle": "rectangle", "circle": "circle", "pixels": "pixels"}
+
+
+class RegionControl(QtCore.QObject):
+    """Connects the list of regions with image, table, plots and actions."""
+
+    def __init__(
+        self,
+        session: Session,
+        regions: RegionList,
+        image: ImagePane,
+        table: RegionsPane,
+        actions: Mapping[str, QtWidgets.QAction],
+        parent: QtCore.QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._regions = regions
+        self._image = image
+        self._table = table
+        self._group = QtWidgets.QActionGroup(self)
+        for name in _TOOLS:
+            self._group.addAction(actions[name])
+        actions["pointer"].setChecked(True)
+        self._pointer = actions["pointer"]
+        self._group.triggered.connect(self._on_tool)
+        actions["next_region"].triggered.connect(regions.select_next)
+        actions["remove_region"].triggered.connect(table.remove_selected)
+        actions["clear_regions"].triggered.connect(regions.clear)
+        actions["undo"].triggered.connect(regions.undo)
+        actions["plot_region"].triggered.connect(table.plot.toggle)
+        image.pixelToggled.connect(regions.toggle_pixel)
+        image.regionTabbed.connect(regions.select_next)
+        image.view.regionDrawn.connect(self._on_drawn)
+        table.plotToggled.connect(self._update_target)
+        regions.changed.connect(self._update_target)
+        session.fileChanged.connect(self._on_file)
+        session.pixelChanged.connect(self._on_pixel)
+
+    @Slot(QtWidgets.QAction)
+    def _on_tool(self, action: QtWidgets.QAction) -> None:
+        self._image.view.set_tool(_TOOLS[action.objectName()])
+
+    @Slot(str, object, object, bool)
+    def _on_drawn(self, _tool: str, _first: object, _last: object, finished: bool) -> None:
+        """Go back to the pointer: a drag after that moves the new region."""
+        if finished:
+            self._pointer.trigger()
+
+    @Slot()
+    def _on_file(self) -> None:
+        """Drop the regions that the new array has no pixel of."""
+        facts = self._session.file
+        if facts is None:
+            return
+        for region in self._regions.regions:
+            if not pixels_in(region.shape, facts.shape):
+                self._regions.remove(region.number)
+        self._table.plot.setChecked(False)
+
+    @Slot()
+    def _on_pixel(self) -> None:
+        """A clicked pixel is what the plots are to show."""
+        self._table.plot.setChecked(False)
+
+    @Slot()
+    def _update_target(self) -> None:
+        """Let the plots show the selected region, if that is wished."""
+        selected, facts = self._regions.selected, self._session.file
+        if selected is None or facts is None or not self._table.plot.isChecked():
+            self._session.set_target(None)
+            return
+        pixels = pixels_in(selected.shape, facts.shape)
+        if pixels:
+            label = f"{selected.name} ({len(pixels)} pixels)"
+            self._session.set_target(Target(label, pixels))
