@@ -315,10 +315,19 @@ def test_neighbours_in_the_file_are_decoded_once(obs, monkeypatch):
     del decoded[:]
     obs.light_curve(small)
     assert len(decoded) == len(set(decoded))
-    obs.count_image(0.1, 0.2)  # uses the same scratch
     obs._pixels.clear()
     for pixel, phases in zip(small, before, strict=True):
         np.testing.assert_array_equal(obs.photons(pixel)["phase"], phases)
+
+
+def test_a_pass_over_the_file_does_not_spoil_the_next_read(obs):
+    last = tuple(int(v) for v in np.argwhere(obs._file._stop_row == obs.n_photons)[0])
+    before = obs.photons(last)["time"]
+    assert obs.n_photons > 65536  # or there is only one chunk
+    for scan in (lambda: obs.count_image(0.1, 0.2), obs.survey):
+        scan()
+        obs._pixels.clear()
+        np.testing.assert_array_equal(obs.photons(last)["time"], before)
 
 
 def test_nothing_is_answered_from_memory_after_closing(observation):

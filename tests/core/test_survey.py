@@ -19,7 +19,8 @@ def observation(tmp_path_factory):
     rates[2, 3] = 0
     rates[5, 1] = 40_000  # spans chunks
     folder = tmp_path_factory.mktemp("survey")
-    return make_observation(folder, rates, silent_ticks=range(1200, 1500))
+    codes = np.zeros(SHAPE, np.uint8)  # with them, the file's order of pixels is reversed
+    return make_observation(folder, rates, codes=codes, silent_ticks=range(1200, 1500))
 
 
 @pytest.fixture
