@@ -7,6 +7,8 @@ paints, or listens to `notifier.changed` and paints again. `quicklook.app.use_th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 from quicklook.qt import QtCore, Signal
@@ -334,3 +336,17 @@ def use(name: str, text_scale: float | None = None) -> None:
     if by_name(name) is not _InUse.theme or scale != _InUse.text_scale:
         _InUse.theme, _InUse.text_scale = by_name(name), scale
         notifier.changed.emit()
+
+
+@contextmanager
+def painted_with(name: str) -> Iterator[None]:
+    """Let `current` give another theme inside a ``with``, and tell nobody: for a picture of one view.
+
+    What is painted in it must take the colours anew before and after; the event loop must not run.
+    """
+    before = _InUse.theme
+    _InUse.theme = by_name(name)
+    try:
+        yield
+    finally:
+        _InUse.theme = before

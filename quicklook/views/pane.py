@@ -128,6 +128,11 @@ class Pane(QtWidgets.QFrame):
         self._detail.setText(text)
         self._detail.setToolTip(text)
 
+    @property
+    def heading(self) -> str:
+        """Text of the title line."""
+        return self._title.text()
+
     def set_title(self, text: str) -> None:
         """Rename the pane."""
         self._title.setText(text)
