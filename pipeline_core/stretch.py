@@ -195,7 +195,6 @@ def _equalised(values: _Floats, levels: tuple[float, float]) -> tuple[tuple[floa
     corners_at, first = np.unique(corners_at, return_index=True)
     linear = (corners_at - low) / (high - low)
     corners = (1 - _LINEAR_SHARE) * corners[first] + _LINEAR_SHARE * linear
-    corners[-1] = 1.0  # also if `high` was itself a value whose share is less by rounding
     return tuple(zip(corners_at.tolist(), corners.tolist(), strict=True))
 
 
@@ -210,8 +209,6 @@ def _round_multiples(low: float, high: float, n: int) -> list[float]:
 
 def _roundest(start: float, middle: float, stop: float) -> float:
     """Return the number of fewest digits in [start, stop], the nearest to `middle` among equals."""
-    if start <= 0 <= stop:
-        return 0.0
     width = stop - start
     if width <= 0:
         return middle
