@@ -15,7 +15,14 @@ from pipeline_core.beammap import Beammap, camera_name, read_beammap
 from pipeline_core.binfile import read_words
 from pipeline_core.errors import InputFormatError
 from pipeline_core.flags import BEAMMAP_CODES, FLAGS
-from pipeline_core.hdf5 import attribute, attribute_names, open_readonly, read_array, reading
+from pipeline_core.hdf5 import (
+    attribute,
+    attribute_names,
+    open_readonly,
+    read_array,
+    reading,
+    refuse_special,
+)
 from pipeline_core.health import Check, check_health
 from pipeline_core.imgfile import Frame
 from pipeline_core.obsfile import ObsFile
@@ -218,8 +225,7 @@ def describe_file(
         If it is none of the files that this program reads.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputFormatError(f"{path} is a folder. Choose a file in it.")
+    refuse_special(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(len(_HDF5_MAGIC))
@@ -243,7 +249,10 @@ def describe_file(
 
 
 def _utc(unix: float) -> str:
-    moment = datetime.datetime.fromtimestamp(unix, datetime.timezone.utc)
+    try:
+        moment = datetime.datetime.fromtimestamp(unix, datetime.timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return f"no date: {unix:g} s"
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

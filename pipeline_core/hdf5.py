@@ -29,6 +29,7 @@ __all__ = [
     "plain_node",
     "read_array",
     "reading",
+    "refuse_special",
     "writing",
 ]
 
@@ -70,6 +71,14 @@ def no_pickles() -> Iterator[None]:
         _guard.depth -= 1
 
 
+def refuse_special(path: Path) -> None:
+    """Raise InputFormatError for folders, and for pipes and devices, from which a read might never return."""
+    if path.is_dir():
+        raise InputFormatError(f"{path} is a folder. Choose a file in it.")
+    if path.exists() and not path.is_file():
+        raise InputFormatError(f"{path} is no ordinary file (a pipe or a device). Choose another.")
+
+
 def open_readonly(path: Path) -> tables.File:
     """Open an HDF5 file for reading.
 
@@ -82,8 +91,7 @@ def open_readonly(path: Path) -> tables.File:
     -----
     Nodes must be looked up inside `reading` (or `no_pickles`).
     """
-    if path.is_dir():
-        raise InputFormatError(f"{path} is a folder. Choose a file in it.")
+    refuse_special(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(len(_MAGIC))
@@ -96,7 +104,7 @@ def open_readonly(path: Path) -> tables.File:
     try:
         with no_pickles():
             return tables.open_file(str(path), "r", pytables_sys_attrs=False)
-    except (tables.HDF5ExtError, OSError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # damaged superblocks make PyTables raise anything
         raise InputFormatError(
             f"{path} is an HDF5 file, but damaged or cut off. Copy it again, or convert the raw files again."
         ) from error
@@ -129,21 +137,24 @@ def reading(path: Path) -> Iterator[None]:
 
 def has_node(h5: tables.File, name: str) -> bool:
     """Tell whether the file has a node of this path."""
-    return name in h5
+    with _library_errors():
+        return name in h5
 
 
 def attribute_names(node: Any) -> frozenset[str]:
     """Return the names of the attributes of a node."""
-    return frozenset(node._v_attrs._v_attrnames)
+    with _library_errors():
+        return frozenset(node._v_attrs._v_attrnames)
 
 
 def attribute(node: Any, name: str) -> str | int | float | None:
     """Return a text or number stored as an attribute, or None if it is absent or anything else."""
-    attributes = node._v_attrs
-    if name not in attributes._v_attrnames:
-        return None
-    # the public look-up would unpickle; this returns what is stored
-    value = attributes._g_getattr(node, name)
+    with _library_errors():
+        attributes = node._v_attrs
+        if name not in attributes._v_attrnames:
+            return None
+        # the public look-up would unpickle; this returns what is stored
+        value = attributes._g_getattr(node, name)
     if isinstance(value, np.ndarray) and value.shape == ():
         value = value[()]
     if isinstance(value, bytes):
@@ -167,7 +178,10 @@ def plain_node(h5: tables.File, name: str) -> Any:
     InputFormatError
         If it is neither an array nor a table.
     """
-    node = h5.get_node(name)
+    with _library_errors():
+        node = h5.get_node(name)
+        if isinstance(node, tables.Table):
+            _ = node.filters  # read on first use: any trouble shall come now
     if not isinstance(node, (tables.Array, tables.Table)):
         raise InputFormatError(
             f"{h5.filename} is damaged: {name} is not a plain array. Convert the raw files again."
@@ -177,7 +191,23 @@ def plain_node(h5: tables.File, name: str) -> Any:
 
 def read_array(h5: tables.File, name: str) -> Any:
     """Read a whole array or table; errors as for `plain_node`."""
-    return plain_node(h5, name).read()
+    node = plain_node(h5, name)
+    with _library_errors():
+        return node.read()
+
+
+@contextlib.contextmanager
+def _library_errors() -> Iterator[None]:
+    """Call whatever PyTables stumbles over an HDF5 error: on damaged descriptions of nodes it raises anything.
+
+    For calls of the library alone: a mistake of our own must not pass for a damaged file.
+    """
+    try:
+        yield
+    except (tables.HDF5ExtError, tables.NoSuchNodeError, OSError):
+        raise
+    except Exception as error:
+        raise tables.HDF5ExtError(f"PyTables cannot read it: {error!r}") from error
 
 
 @contextlib.contextmanager

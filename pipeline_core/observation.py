@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipeline_core.beammap import Beammap
-from pipeline_core.errors import ConfigError, InputFormatError
+from pipeline_core.errors import ConfigError
+from pipeline_core.hdf5 import refuse_special
 from pipeline_core.imgfile import Frame
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, silent
@@ -57,11 +58,11 @@ def open_observation(
     """
     paths = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(one) for one in path]
     paths = [one.expanduser() for one in paths]
+    for one in paths:
+        refuse_special(one)
     if len(paths) != 1:
         return _open_several(paths, beammap, progress)
     (only,) = paths
-    if only.is_dir():
-        raise InputFormatError(f"{only} is a folder. Choose a file in it.")
     ending = only.suffix.lower()
     if ending in (".bin", ".img") and not _is_hdf5(only):
         if ending == ".bin":

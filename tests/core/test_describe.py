@@ -188,6 +188,16 @@ def test_every_key_of_the_file_is_in_the_header(tmp_path):
         assert row.value.isprintable()
 
 
+def test_an_impossible_start_is_shown_as_it_is(tmp_path):
+    path = make(tmp_path / "a", second())
+    path.chmod(0o600)
+    with tables.open_file(str(path), "a") as h5:
+        h5.root._v_attrs.start = np.int64(2**46)
+    with ObsFile(path) as obs:
+        rows = {(row.group, row.key): row for row in describe_observation(obs).header}
+    assert rows["observation", "start"].value == "no date: 7.03687e+13 s"
+
+
 def test_the_history_tells_utc_and_what_was_undone(tmp_path):
     path = make(tmp_path / "a", second())
     with ObsFile(path, mode="write") as obs:
