@@ -105,8 +105,16 @@ def _utc(unix: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(round(unix, 6), tz=datetime.timezone.utc)
 
 
-class _LogTicks(pg.AxisItem):
-    """A vertical axis whose numbers stay readable in log mode: 0.01, 1, 1000, 10^5."""
+class _LeftAxis(pg.AxisItem):
+    """A vertical axis whose numbers and label stay readable in log mode and in a low plot."""
+
+    def resizeEvent(self, event: object = None) -> None:
+        """Let a label that is longer than the axis reach below it, not out of the plot."""
+        super().resizeEvent(event)
+        if self.label is not None:
+            length = self.label.boundingRect().width()
+            if length > self.size().height():
+                self.label.setY(length)
 
     def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         """Return plain numbers where they are short: of 1, 2 and 5 only, or of 1 where it is narrow."""
@@ -179,7 +187,7 @@ class CalmPlot(pg.PlotWidget):
     doubleClicked = Signal()  # noqa: N815
 
     def __init__(self, **axes: pg.AxisItem) -> None:
-        axes.setdefault("left", _LogTicks("left"))
+        axes.setdefault("left", _LeftAxis("left"))
         box = _SpanViewBox()
         super().__init__(viewBox=box, axisItems=axes)
         self.log_y = False
@@ -205,7 +213,7 @@ class CalmPlot(pg.PlotWidget):
         for side in ("left", "bottom"):
             calm_axis(item.getAxis(side))
         item.getAxis("left").setWidth(_LEFT_WIDTH)
-        item.getAxis("bottom").setHeight(round(2.2 * self.fontMetrics().height()))
+        item.getAxis("bottom").setHeight(round(1.9 * self.fontMetrics().height()))
 
     def set_log_y(self, on: bool) -> None:
         """Let the numbers of the y axis be logarithmic; what is drawn must go through `on_scale`."""

@@ -18,7 +18,3 @@ class PhasePane(SpectrumPane):
     request_type = PhaseRequest
     units: ClassVar[tuple[str, ...]] = ("bin", "deg")
     log_at_first = True
-
-    def title_of(self, quantity: str) -> str:
-        """Return the title."""
-        return self.title

@@ -7,6 +7,7 @@ from quicklook.qt import Qt, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.views.histogram_pane import HistogramPane
 from quicklook.views.lightcurve_pane import LightCurvePane
+from quicklook.views.pane import ElidedLabel
 from quicklook.views.plot_pane import PlotPane
 from quicklook.views.spectrum_pane import SpectrumPane
 from quicklook.widgets.number_box import NumberBox
@@ -33,7 +34,7 @@ class PixelCard(QtWidgets.QWidget):
         self.light_curve = LightCurvePane(session)
         self.histogram = HistogramPane(session)
         self.spectrum = SpectrumPane(session)
-        self.heading = QtWidgets.QLabel(objectName="paneTitle")
+        self.heading = ElidedLabel(objectName="paneTitle")
         self.bin_ms = bin_box(1e3 * session.bin_s)
         self.note = QtWidgets.QLabel(objectName="hint")
         label = QtWidgets.QLabel("&Effective exposure time", objectName="caption")

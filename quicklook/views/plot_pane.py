@@ -20,8 +20,8 @@ Columns = dict[str, tuple[str, Any]]
 """Name of a column -> (unit, ndarray)."""
 
 _BUTTONS_AT = 3  # in the title line, after title, "reading…" and detail
-_FIGURES_FROM_HEIGHT = 170
-"""A lower pane has no room for the line of figures: they are in the tool tip then."""
+_FIGURES_FROM_HEIGHT = 190
+"""A lower pane has no room for a line of figures: the title line has them then, as far as they fit."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,12 @@ class PlotPane(Pane):
         super().__init__(name or self.kind, self.title, session, closable=home is None)
         self.home = home
         self.shown: PlotResult | None = None
+        self._notes = ""
         self.plot = new_plot(**axes)
         self._build()
         self.add_items()
         self.restyle()
+        self.setMinimumHeight(self.minimumSizeHint().height())  # without the line of figures
         self.log.setChecked(self.log_at_first)
         theme.notifier.changed.connect(self.restyle)
         session.fileChanged.connect(self._on_file)
@@ -178,6 +180,8 @@ class PlotPane(Pane):
         elif self.home is None and self.isHidden():
             self._forget()
         else:
+            if self.shown is None:
+                self.show_placeholder("Reading…")
             self.ask(wanted)
         self.changed.emit()
 
@@ -247,11 +251,28 @@ class PlotPane(Pane):
         super().show_error(message)
         self.changed.emit()
 
+    @property
+    def detail(self) -> str:
+        """What the plot is of, and how it is made."""
+        return self._notes
+
+    def set_detail(self, text: str) -> None:
+        """Say what the plot is of, and how it is made."""
+        self._notes = text
+        self._show_lines()
+
     def set_figures(self, text: str) -> None:
         """Set the line of numbers above the plot."""
         self.figures.setText(text)
-        self.figures.setToolTip(text)
-        self._detail.setToolTip(f"{self.detail}\n{text}")  # where there is no room for the line
+        self._show_lines()
+
+    def _show_lines(self) -> None:
+        """Use one line or two, as there is room."""
+        roomy, figures = self.height() >= _FIGURES_FROM_HEIGHT, self.figures.text()
+        self.figures.setVisible(roomy)
+        self._detail.setText(self._notes if roomy or not self._notes else figures)
+        for line in (self._detail, self.figures):
+            line.setToolTip(f"{self._notes}\n{figures}" if self._notes else "")
 
     def _no_longer_busy(self) -> None:
         super()._no_longer_busy()
@@ -271,7 +292,7 @@ class PlotPane(Pane):
     def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
         """Leave out the line of figures where there is little room."""
         super().resizeEvent(event)
-        self.figures.setVisible(self.height() >= _FIGURES_FROM_HEIGHT)
+        self._show_lines()
 
     def showEvent(self, event: QtGui.QShowEvent | None) -> None:
         """Catch up with what changed while the pane was hidden."""

@@ -27,7 +27,8 @@ _ONLY_FOR = {
 _ERRORS_UP_TO = 1000
 """With more bins than this bars of errors would be a solid block, and slow to draw."""
 
-_TITLES = {"phase": "Spectrum: phase histogram", "wavelength": "Spectrum"}
+# as long as there is no calibration the spectrum is one of phases
+_TITLES = {"phase": "Phase histogram", "wavelength": "Spectrum"}
 
 
 class SpectrumPane(PlotPane):
@@ -126,7 +127,7 @@ class SpectrumPane(PlotPane):
             self.errors.setData(x=middle, y=y, bottom=y - low, top=high - y)
 
     def _describe(self, result: PlotResult, data: Any) -> None:
-        self.set_title(self.title_of(data.quantity))
+        self.set_title(_TITLES[data.quantity])
         widths = data.edges[1:] - data.edges[:-1]
         narrow, wide = float(widths.min()), float(widths.max())
         same = wide - narrow < 1e-6 * wide
@@ -138,10 +139,6 @@ class SpectrumPane(PlotPane):
             f"{n:,} photons   mean {number(data.mean)} {data.unit}   "
             f"{width} {data.unit} bins, {errors}"
         )
-
-    def title_of(self, quantity: str) -> str:
-        """Return the title: as long as there is no calibration the spectrum is one of phases."""
-        return _TITLES[quantity]
 
     def _offer_units(self, possible: tuple[str, ...]) -> None:
         """Disable what this file cannot be divided by, with the reason."""

@@ -91,6 +91,19 @@ def test_the_lines_above_the_plots_name_the_figures(rig):
     assert f"{n} photons   mean {obs.phases[7, 2].mean():.4g} deg" in spectrum
 
 
+def test_figures_are_in_the_title_line_where_there_is_no_room_for_a_line(plotted):
+    pane = plotted.card.light_curve
+    plotted.card.resize(520, 450)
+    plotted.qtbot.waitUntil(lambda: not pane.figures.isVisible())
+    assert pane._detail.text() == pane.figures.text()
+    assert pane.detail == "Pixel (7, 2)   10 ms bins, band ±√n"
+    assert pane._detail.toolTip() == f"{pane.detail}\n{pane.figures.text()}"
+    plotted.card.resize(520, 900)
+    plotted.qtbot.waitUntil(lambda: pane.figures.isVisible())
+    assert pane._detail.text() == pane.detail
+    assert plotted.card.minimumSizeHint().height() < 460  # the line is no reason to be higher
+
+
 def test_the_band_of_errors_is_root_n_of_the_counts(plotted):
     pane = plotted.card.light_curve
     counts = np.histogram(plotted.observations[NIGHT].times[7, 2], np.linspace(0, 4, 401))[0]
@@ -161,7 +174,7 @@ def test_phases_have_no_nm_and_say_why(plotted):
     counts = np.histogram(plotted.observations[NIGHT].phases[7, 2], PHASES)[0]
     np.testing.assert_allclose(pane.bars.getData()[1], counts / 10)
     assert label(pane, "left") == "Counts per deg"
-    assert "phase histogram" in pane._title.text()
+    assert pane._title.text() == "Phase histogram"
 
 
 def test_the_unit_goes_back_to_counts_if_the_next_file_has_none_like_it(rig):
@@ -330,6 +343,12 @@ def test_an_old_plot_is_veiled_while_a_slow_one_is_read(plotted):
     obs.gate.set()
     plotted.wait()
     assert not pane._veil.isVisible()
+
+
+def test_the_first_plot_says_that_it_is_being_read(rig):
+    rig.open().gate.clear()
+    rig.session.set_pixel((5, 5))
+    assert {pane.message for pane in rig.card.panes} == {"Reading…"}
 
 
 def test_another_file_takes_the_plots_away_at_once(plotted):
