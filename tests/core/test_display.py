@@ -78,6 +78,7 @@ ZSCALE_IMAGES = {
     "few counts": lambda rng, shape: rng.poisson(1.5, shape),
     "slope": lambda rng, shape: rng.uniform(-5, 5, shape) + 0.5 * np.arange(shape[1]),
     "exponential": lambda rng, shape: rng.exponential(10, shape),
+    "long tail below": lambda rng, shape: -rng.exponential(10, shape),
     "skew": lambda rng, shape: rng.lognormal(1, 0.7, shape),
     "bright half": lambda rng, shape: rng.normal(0, 1, shape) + 9 * (rng.random(shape) < 0.4),
     "bright few": lambda rng, shape: rng.normal(0, 1, shape) + 9 * (rng.random(shape) < 0.04),
