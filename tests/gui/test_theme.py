@@ -190,9 +190,9 @@ def test_disabled_icons_are_paler():
 
 
 def test_the_application_icon_keeps_its_colours():
-    before = colours_of("quicklook")
     theme.use("night")
-    assert colours_of("quicklook") == before
+    assets.icon.cache_clear()  # or it might have been made before the switch
+    assert "#ffd166" in colours_of("quicklook")
 
 
 def test_icons_are_drawn_in_colours_that_every_theme_replaces():
@@ -226,6 +226,7 @@ def test_the_symbol_of_a_message_follows_a_switch(qtbot):
     qtbot.addWidget(bar)
     bar.resize(400, 40)
     bar.show_message("error", "The file broke.")
+    bar.grab()
     theme.use("dark")
     drawn = bar.grab().toImage()
     seen = {drawn.pixelColor(x, y).name() for x in range(34) for y in range(drawn.height())}
