@@ -268,9 +268,10 @@ def test_recent_files_can_be_forgotten(dialog, settings):
 
 def test_the_dialog_shows_what_was_changed_elsewhere(dialog, settings):
     dialog.hide()
-    settings.display = DisplaySettings(stretch="sqrt")
+    settings.display = elsewhere = DisplaySettings("sqrt", "zscale", (2.0, 3.0), inverted=True)
     dialog.show()
     assert dialog.stretch.currentData() == "sqrt"
+    assert settings.display == elsewhere  # filling in the controls one by one changed nothing
     assert dialog.told == []
 
 
