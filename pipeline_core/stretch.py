@@ -59,7 +59,7 @@ def ordered(low: float, high: float) -> tuple[float, float]:
     """
     if math.isnan(low) or math.isnan(high):
         raise ConfigError(f"A contrast limit must be a number, not {low}, {high}.")
-    low = min(max(float(low), -_LARGEST), _LARGEST * 0.999)
+    low = min(max(float(low), -_LARGEST), _LARGEST)
     high = min(max(float(high), -_LARGEST), _LARGEST)
     if high - low <= max(_SMALLEST_WIDTH * max(abs(low), abs(high)), _TINIEST):
         high = low + max(1.0, 1e-6 * abs(low))

@@ -212,6 +212,14 @@ def test_histogram_of_mostly_dark_pixels_keeps_them_black_and_spreads_the_rest()
     assert scale.forward([0, 1, 2, 3, 4]) == pytest.approx([0, 0.25, 0.5, 0.75, 1])
 
 
+def test_histogram_still_tells_values_apart_where_no_pixel_is():
+    image = np.arange(28).reshape(SHAPE) % 10
+    scale = display.make_scale((-50, 100), "histogram", image, all_good(image))
+    values = np.array([-50, -20, 5, 40, 100])
+    assert (np.diff(scale.forward(values)) > 1e-4).all()
+    assert scale.inverse(scale.forward(values)) == pytest.approx(values)
+
+
 def test_histogram_leaves_out_bad_pixels():
     image = np.random.default_rng(5).uniform(0, 1, (40, 30))
     image[:, :15] = 0.9
