@@ -445,7 +445,7 @@ from pipeline_core import ObsFile, binning, exposure, photon_kernels, photon_rea
 photon_reader.load_kernels()
 homes = (binning, exposure, photon_kernels, photon_reader)
 kernels = {v for home in homes for v in vars(home).values() if isinstance(v, CPUDispatcher)}
-kernels = sorted((k for k in kernels if k.signatures), key=lambda k: k.py_func.__name__)
+kernels = sorted(kernels, key=lambda k: k.py_func.__name__)
 before = [len(kernel.signatures) for kernel in kernels]
 with ObsFile(sys.argv[1]) as obs:
     obs.photons((1, 1))
