@@ -276,11 +276,10 @@ def _pixel_lines(pixels: Sequence[tuple[int, int]]) -> list[str]:
 
 def _assigned(name: str, value: object) -> list[str]:
     """Return the assignment of a long value, in lines of a readable length."""
-    text = pprint.pformat(value, width=_WIDTH - 4, compact=True, sort_dicts=False)
+    indent = len(name) + 3
+    text = pprint.pformat(value, width=_WIDTH - indent, compact=True, sort_dicts=False)
     first, *rest = text.splitlines()
-    if not rest:
-        return [f"{name} = {first}"]
-    return [f"{name} = (", *(f"    {line}" for line in (first, *rest)), ")"]
+    return [f"{name} = {first}", *(" " * indent + line for line in rest)]
 
 
 def _one_line(text: str) -> str:
