@@ -39,7 +39,8 @@ _ROOMY_DECADE = 60
 def calm_axis(axis: pg.AxisItem) -> None:
     """Give an axis quiet lines and readable numbers, in the unit that its label says."""
     colours = theme.current()
-    axis.enableAutoSIPrefix(False)  # or counts would be shown "(x1000)"
+    if axis.autoSIPrefix:  # or counts would be shown "(x1000)"; to say so twice would bring it back
+        axis.enableAutoSIPrefix(False)
     axis.setPen(colours.axis)
     axis.setTextPen(colours.ink)
     # numbers at the ends may reach beyond the axis (a grid would forbid that: none is drawn)
@@ -198,7 +199,7 @@ class CalmPlot(pg.PlotWidget):
         item = self.getPlotItem()
         item.setMenuEnabled(False)
         item.hideButtons()
-        item.layout.setContentsMargins(0, 4, 12, 4)  # room for the last number of the lower axis
+        item.layout.setContentsMargins(0, 4, 16, 4)  # room for the last number of the lower axis
         box.setDefaultPadding(0.01)
         box.spanDragged.connect(self.spanDragged)
         box.doubleClicked.connect(self.doubleClicked)
