@@ -204,6 +204,12 @@ def test_closed_windows_are_freed_and_forgotten(rig, qtbot, application):
     rig.wait()
 
 
+def test_a_closed_window_is_gone_even_if_somebody_remembers_it(rig, qtbot):
+    window = rig.windows.open("phase")
+    with qtbot.waitSignals([window.destroyed, window.pane.destroyed], timeout=2000):
+        window.close()
+
+
 def receivers(rig):
     session = rig.session
     return [
