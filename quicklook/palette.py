@@ -93,23 +93,3 @@ def flag_colour(label: str, position: int) -> str:
     """
     others = _OTHER[theme.current().name]
     return _COMMON[theme.current().name].get(label, others[position % len(others)])
-
-
-_ALIASES = {
-    "INK": "ink",
-    "MUTED": "muted",
-    "PAPER": "paper",
-    "AXIS": "axis",
-    "ACCENT": "accent",
-    "BAND": "band",
-    "GAP": "gap",
-    "POISSON": "poisson",
-    "MARKER": "marker",
-}
-
-
-def __getattr__(name: str) -> str:
-    """Give views that have not moved yet the colours they know, from the theme in use."""
-    if name in _ALIASES:
-        return str(getattr(theme.current(), _ALIASES[name]))
-    raise AttributeError(name)

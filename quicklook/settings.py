@@ -36,10 +36,10 @@ def state_folder() -> Path:
 
 
 def is_key_sequence(text: str) -> bool:
-    """Return whether a text names keys, as 'Ctrl+O' does; '' names none and is fine."""
-    sequence = QtGui.QKeySequence(text)
-    unknown = any(sequence[k] == _NO_KEY for k in range(sequence.count()))
-    return not text or (not sequence.isEmpty() and not unknown)
+    """Return whether a text names keys, as 'E; Ctrl+E' does; '' names none and is fine."""
+    sequences = [QtGui.QKeySequence(keys) for keys in text.split("; ")] if text else []
+    keys = [sequence[k] for sequence in sequences for k in range(sequence.count())]
+    return all(not sequence.isEmpty() for sequence in sequences) and _NO_KEY not in keys
 
 
 _NO_KEY = int(QtCore.Qt.Key.Key_unknown)
@@ -219,7 +219,8 @@ class Settings:
     recent_files : tuple of Path
         Newest first; some may not be there any more. `add_recent` adds one.
     shortcuts : dict
-        Name of an action -> its keys, for those that the person has changed ('' is none).
+        Name of an action -> its keys, for those that the person has changed; several are separated
+        by '; ', '' is none.
     photon_folder, export_folder, bin_folder, beammap : str
         What was used last: folders of photon files, exports, .bin files; beam map. '' at first.
     geometry, splitter, window_state : QByteArray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quicklook import palette
+from quicklook import theme
 from quicklook.qt import QtCore, QtGui, pg
 
 __all__ = ["PixelMarker"]
@@ -31,14 +31,15 @@ class PixelMarker(pg.GraphicsObject):
         return QtCore.QRectF(-_ARM - 1, -_ARM - 1, 2 * _ARM + 3, 2 * _ARM + 3)
 
     def paint(self, painter: QtGui.QPainter, *_: object) -> None:
-        """Draw twice, broad and light below narrow and strong."""
+        """Draw twice, broad and faint below narrow and strong."""
         lines = [
             QtCore.QLineF(0.5, -_ARM, 0.5, -0.4),
             QtCore.QLineF(0.5, 1.4, 0.5, 1 + _ARM),
             QtCore.QLineF(-_ARM, 0.5, -0.4, 0.5),
             QtCore.QLineF(1.4, 0.5, 1 + _ARM, 0.5),
         ]
-        for colour, width in (("#ffffff", 4), (palette.MARKER, 2)):
+        colours = theme.current()
+        for colour, width in ((colours.marker_edge, 4), (colours.marker, 2)):
             painter.setPen(pg.mkPen(colour, width=width, cosmetic=True))
             painter.drawRect(QtCore.QRectF(0, 0, 1, 1))
             painter.drawLines(lines)

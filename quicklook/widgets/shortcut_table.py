@@ -23,6 +23,7 @@ _TAKEN = {
     "Backspace": "is needed to type",
     "Del": "is needed to type",
 }
+_BETWEEN = "; "
 _EDIT_WIDTH = 170
 _MODIFIERS = (
     Qt.Key.Key_Control,
@@ -40,8 +41,8 @@ class ShortcutTable(QtWidgets.QWidget):
 
     Parameters
     ----------
-    actions : sequence of (name, text, shortcut)
-        The actions with their usual keys; '' is none.
+    actions : sequence of (name, text, keys)
+        The actions with their usual keys: '' is none, several are separated by '; '.
 
     Signals
     -------
@@ -53,9 +54,9 @@ class ShortcutTable(QtWidgets.QWidget):
 
     def __init__(self, actions: Sequence[tuple[str, str, str]]) -> None:
         super().__init__()
-        self._usual = {name: keys for name, _, keys in actions}
+        self._usual = {name: _portable(keys) for name, _, keys in actions}
         self._texts = {name: _bare(text) for name, text, _ in actions}
-        self._keys = dict(self._usual)
+        self._keys: dict[str, str] = {}
         self._rows: dict[str, _Row] = {}
         self.search = QtWidgets.QLineEdit(placeholderText="Find an action or its keys")
         self.search.setClearButtonEnabled(False)
@@ -68,7 +69,7 @@ class ShortcutTable(QtWidgets.QWidget):
         layout.addWidget(self.search)
         layout.addWidget(self._build_rows(), 1)
         layout.addWidget(self.message)
-        self._say("")
+        self.set_shortcuts({})
 
     def _build_rows(self) -> QtWidgets.QScrollArea:
         content = QtWidgets.QWidget(objectName="paper")
@@ -97,11 +98,15 @@ class ShortcutTable(QtWidgets.QWidget):
         return {name: keys for name, keys in self._keys.items() if keys != self._usual[name]}
 
     def set_shortcuts(self, shortcuts: Mapping[str, str]) -> None:
-        """Show these changes of the usual keys; of two that collide, the later has none."""
+        """Show these changes of the usual keys; of two that collide, the later goes without."""
         self._keys = {}
+        given_out: set[str] = set()
         for name, usual in self._usual.items():
-            keys = _portable(shortcuts.get(name, usual))
-            self._keys[name] = keys if keys not in self._keys.values() else ""
+            left = [
+                key for key in _split(_portable(shortcuts.get(name, usual))) if key not in given_out
+            ]
+            given_out.update(left)
+            self._keys[name] = _BETWEEN.join(left)
         for name, row in self._rows.items():
             row.show_keys(self._keys[name])
         self._say("")
@@ -125,16 +130,19 @@ class ShortcutTable(QtWidgets.QWidget):
 
     def _on_pressed(self, name: str, keys: str) -> None:
         keys = _portable(keys)
-        owner = next((n for n, k in self._keys.items() if keys and k == keys and n != name), "")
-        if keys in _TAKEN:
-            self._refuse(name, f"{keys} {_TAKEN[keys]}. Choose other keys, such as Ctrl+{keys}.")
-        elif owner:
-            self._refuse(
-                name,
-                f"{keys} belongs to “{self._texts[owner]}”. Choose other keys, or remove it there first.",
-            )
-        else:
-            self._set(name, keys)
+        others = {key: n for n, k in self._keys.items() if n != name for key in _split(k)}
+        for key in _split(keys):
+            if key in _TAKEN and key not in _split(self._usual[name]):
+                self._refuse(name, f"{key} {_TAKEN[key]}. Choose other keys, such as Ctrl+{key}.")
+                return
+            if key in others:
+                owner = self._texts[others[key]]
+                self._refuse(
+                    name,
+                    f"{key} belongs to “{owner}”. Choose other keys, or remove it there first.",
+                )
+                return
+        self._set(name, keys)
 
     def _refuse(self, name: str, why: str) -> None:
         self._rows[name].show_keys(self._keys[name])
@@ -218,7 +226,7 @@ class _Row(QtWidgets.QWidget):
         self.edit.pressed.connect(self.pressed)
         self.clear = _button("close", f"No keys for “{text}”")
         self.clear.clicked.connect(self.cleared)
-        back = f"Back to {self._usual}" if usual else "Back to no keys"
+        back = f"Back to {' or '.join(_split(self._usual))}" if usual else "Back to no keys"
         self.reset = _button("refresh", back)
         self.reset.clicked.connect(self.resetAsked)
         layout = QtWidgets.QHBoxLayout(self)
@@ -231,7 +239,8 @@ class _Row(QtWidgets.QWidget):
 
     def show_keys(self, keys: str) -> None:
         """Show the keys that count; buttons that would do nothing are disabled."""
-        self.edit.setText(QtGui.QKeySequence(keys).toString(_NATIVE))
+        native = (QtGui.QKeySequence(key).toString(_NATIVE) for key in _split(keys))
+        self.edit.setText(" or ".join(native))
         self.clear.setEnabled(bool(keys))
         self.reset.setEnabled(keys != self._usual)
 
@@ -243,8 +252,12 @@ def _button(name: str, tip: str) -> QtWidgets.QToolButton:
     return button
 
 
+def _split(keys: str) -> list[str]:
+    return keys.split(_BETWEEN) if keys else []
+
+
 def _portable(keys: str) -> str:
-    return QtGui.QKeySequence(keys).toString()
+    return _BETWEEN.join(QtGui.QKeySequence(key).toString() for key in _split(keys))
 
 
 def _bare(text: str) -> str:

@@ -156,9 +156,9 @@ def test_recent_files_are_known_from_every_folder(settings, tmp_path, monkeypatc
 
 
 def test_names_of_keys():
-    for good in ("", "Ctrl+O", "F11", "Ctrl+Shift+Left", "+", "R"):
+    for good in ("", "Ctrl+O", "F11", "Ctrl+Shift+Left", "+", "R", "E; Ctrl+E", "Ctrl+;; ;"):
         assert is_key_sequence(good), good
-    for bad in ("banana", "Ctrl+", "Ctrl+banana"):
+    for bad in ("banana", "Ctrl+", "Ctrl+banana", "E; banana", "E; ; E"):
         assert not is_key_sequence(bad), bad
 
 
@@ -317,6 +317,23 @@ def test_keys_can_be_removed_given_to_another_and_reset(qtbot, dialog, settings)
     dialog.restore.click()
     assert settings.shortcuts == {}
     assert dialog.shortcuts.row("export").edit.text() == "Ctrl+E"
+
+
+def test_actions_may_have_several_keys_and_keys_that_others_may_not_have(qtbot):
+    actions = (*ACTIONS, ("image", "Export &image", "E; Ctrl+Shift+E"), ("remove", "Remove", "Del"))
+    table = ShortcutTable(actions)
+    qtbot.addWidget(table)
+    assert table.row("image").edit.text() == "E or Ctrl+Shift+E"
+    assert "belongs to “Export image”" in table.try_keys("about", "Ctrl+Shift+E")
+    assert "is needed to type" in table.try_keys("about", "Del")
+    assert table.try_keys("image", "Ctrl+M") == ""
+    assert table.try_keys("about", "E") == ""
+    assert table.shortcuts == {"image": "Ctrl+M", "about": "E"}
+    table.row("remove").clear.click()
+    table.row("remove").reset.click()
+    assert table.shortcuts == {"image": "Ctrl+M", "about": "E"}
+    table.set_shortcuts({"open": "E"})
+    assert table.shortcuts == {"open": "E", "image": "Ctrl+Shift+E"}
 
 
 def test_signs_that_need_shift_are_named_without_it(qtbot, dialog, settings):

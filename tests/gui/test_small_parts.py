@@ -12,7 +12,7 @@ import pytest
 from fake_obs import FakeObs
 
 from quicklook import assets, palette
-from quicklook.actions import ACTIONS, MENUS, build_actions
+from quicklook.actions import ACTIONS, MENUS, NEEDS, build_actions
 from quicklook.app import ErrorCatcher
 from quicklook.qt import QtCore, QtWidgets
 from quicklook.session import Session
@@ -84,16 +84,32 @@ def test_icons_are_not_empty():
         assert drawn > 40, row.icon
 
 
-def test_every_action_is_in_a_menu_with_its_shortcut_in_the_tip(qtbot):
+def names_in(entries):
+    for entry in entries:
+        if isinstance(entry, tuple):
+            yield from names_in(entry[1])
+        elif entry and not entry.startswith("@"):
+            yield entry
+
+
+def test_every_action_is_in_a_menu_with_its_keys_in_the_tip(qtbot):
     parent = QtWidgets.QWidget()
     qtbot.addWidget(parent)
     actions = build_actions(parent)
-    in_menus = [name for _, names in MENUS for name in names if name]
-    assert sorted(in_menus) == sorted(actions)
-    shortcuts = [row.shortcut for row in ACTIONS if row.shortcut]
-    assert len(set(shortcuts)) == len(shortcuts)
+    assert set(names_in(MENUS)) == set(actions)
+    keys = [key for row in ACTIONS for key in row.shortcuts.split("; ") if key]
+    assert len(set(keys)) == len(keys)
     for row in ACTIONS:
-        assert row.shortcut in actions[row.name].toolTip()
+        assert row.shortcuts.replace("; ", ", ") in actions[row.name].toolTip()
+
+
+def test_disabled_actions_say_what_they_need(qtbot):
+    parent = QtWidgets.QWidget()
+    qtbot.addWidget(parent)
+    actions = build_actions(parent)
+    for row in ACTIONS:
+        assert actions[row.name].isEnabled() is not bool(row.needs)
+        assert NEEDS.get(row.needs, "") in actions[row.name].toolTip()
 
 
 def test_flag_colours_differ():
@@ -106,7 +122,7 @@ def test_session_refuses_what_is_not_there():
     session = Session(0.01)
     with pytest.raises(ValueError, match="not in the open file"):
         session.set_pixel((0, 0))
-    session.set_file(OpenFiles(lambda path: FakeObs(path)).open(Path("n.h5")))
+    session.set_file(OpenFiles(lambda *_: FakeObs("n.h5")).open((Path("n.h5"),)))
     for pixel in ((10, 0), (0, 7), (-1, 0)):
         with pytest.raises(ValueError, match="not in the open file"):
             session.set_pixel(pixel)
@@ -116,7 +132,7 @@ def test_session_refuses_what_is_not_there():
 
 def test_session_tells_only_changes(qtbot):
     session = Session(0.01)
-    session.set_file(OpenFiles(lambda path: FakeObs(path)).open(Path("n.h5")))
+    session.set_file(OpenFiles(lambda *_: FakeObs("n.h5")).open((Path("n.h5"),)))
     seen = []
     session.pixelChanged.connect(lambda: seen.append(session.pixel))
     session.timeRangeChanged.connect(lambda: seen.append(session.time_range))
