@@ -19,6 +19,9 @@ __all__ = ["HistogramPane"]
 _SHORTEST_AXIS = 6
 """A pixel without light shows some empty bins, not one bar across the plot."""
 
+_FAR_FROM_ZERO = 0.4
+"""Where even the darkest bin has more than this part of the brightest one's counts, 0 is not shown."""
+
 _ROOM_FOR_LEGEND = 1.4
 _SYMBOLS_UP_TO = 60
 _OUT_OF_SIGHT = 1e-6
@@ -70,7 +73,10 @@ class HistogramPane(PlotPane):
         self.poisson.setData(counts, model, symbol="o" if counts.size <= _SYMBOLS_UP_TO else None)
         self.plot.setLabel("bottom", f"Counts per {1e3 * data.bin_s:g} ms")
         self.plot.setLimits(xMin=-0.5)
-        self.plot.setXRange(-0.5, max(counts.size, _SHORTEST_AXIS) - 0.5, padding=0)
+        first = int(data.occurrences.nonzero()[0][0]) if data.n_bins else 0
+        if first < counts.size * _FAR_FROM_ZERO:
+            first = 0
+        self.plot.setXRange(first - 0.5, max(counts.size, _SHORTEST_AXIS) - 0.5, padding=0)
         highest = max(float(data.frequency.max()), float(data.poisson.max()))
         self.plot.show_heights(floor, highest, _ROOM_FOR_LEGEND)
         self.set_detail(f"{result.request.label}   {data.n_bins} bins of {1e3 * data.bin_s:g} ms")

@@ -16,6 +16,8 @@ from quicklook.views.plot_pane import Columns, Home, PlotPane, tool_button
 
 __all__ = ["LightCurvePane"]
 
+_LONG, _TOO_LONG = 1e4, 1e8  # between them figures are whole numbers, not 2.854e+04
+
 _BAND_UP_TO = 5000
 """With more bins than this the band would be a solid block, and slow to draw."""
 
@@ -111,7 +113,7 @@ class LightCurvePane(PlotPane):
         error = data.mean_rate_error_cps
         sigma = np.sqrt(data.fano * data.mean_rate_cps / data.bin_s)
         self.set_figures(
-            f"mean {number(data.mean_rate_cps)} ± {error:.2g} counts/s   σ {number(sigma)}   "
+            f"mean {number(data.mean_rate_cps)} ± {number(error, 2)} counts/s   σ {number(sigma)}   "
             f"Fano {number(data.fano, 3)}   live {number(live)} of {number(whole)} s{gaps}"
         )
 
@@ -154,4 +156,6 @@ class LightCurvePane(PlotPane):
 
 def number(value: float, digits: int = 4) -> str:
     """Return a figure for the lines above a plot, '–' where there is none."""
-    return f"{value:.{digits}g}" if np.isfinite(value) else "–"
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:,.0f}" if _LONG <= abs(value) < _TOO_LONG else f"{value:.{digits}g}"

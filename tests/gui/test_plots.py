@@ -91,6 +91,22 @@ def test_the_lines_above_the_plots_name_the_figures(rig):
     assert f"{n} photons   mean {obs.phases[7, 2].mean():.4g} deg" in spectrum
 
 
+def test_a_bright_pixel_is_shown_where_its_histogram_is(rig):
+    obs = rig.open()
+    rng = np.random.default_rng(2)
+    obs.times[7, 2] = np.sort(rng.uniform(0, 4, 80_000))  # 200 a bin
+    obs.phases[7, 2] = obs.wavelengths[7, 2] = np.full(80_000, -65.0)
+    rig.session.set_pixel((7, 2))
+    rig.wait()
+    low, high = rig.card.histogram.plot.getPlotItem().viewRange()[0]
+    counts = np.histogram(obs.times[7, 2], np.linspace(0, 4, 401))[0]
+    assert (low, high) == (counts.min() - 0.5, counts.max() + 0.5)
+    assert "mean 20,000 ± 71 counts/s" in rig.card.light_curve.figures.text()
+    rig.session.set_pixel((5, 5))
+    rig.wait()
+    assert rig.card.histogram.plot.getPlotItem().viewRange()[0][0] == -0.5
+
+
 def test_figures_are_in_the_title_line_where_there_is_no_room_for_a_line(plotted):
     pane = plotted.card.light_curve
     plotted.card.resize(520, 450)
