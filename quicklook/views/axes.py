@@ -192,7 +192,7 @@ class CalmPlot(pg.PlotWidget):
         box = _SpanViewBox()
         super().__init__(viewBox=box, axisItems=axes)
         self.log_y = False
-        self.setMinimumHeight(90)
+        self.setMinimumHeight(86)  # three of them fit a small screen
         self.setSizePolicy(
             QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding
         )
