@@ -12,6 +12,7 @@ from bad_files import START, trap_of, write_bad_files
 from pipeline_core import open_observation
 from pipeline_core.describe import describe_file
 from pipeline_core.errors import InputFormatError, PipelineError
+from pipeline_core.hdf5 import read_array, reading
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,18 @@ def test_flipped_bytes_never_give_another_error(corpus, tmp_path, seed):
     if done.returncode == 0:
         assert len(lines) == 40
         assert {line.split()[0] for line in lines} == {"shown", "refused"}
+
+
+def test_whatever_the_library_stumbles_over_is_a_damaged_file(tmp_path):
+    class Stumbling:
+        def get_node(self, name):
+            raise TypeError("'NoneType' object is not iterable")
+
+    path = tmp_path / "o.h5"
+    with pytest.raises(InputFormatError, match=r"o\.h5 is damaged"), reading(path):
+        read_array(Stumbling(), "/header/header")
+    with pytest.raises(TypeError, match="our own"), reading(path):
+        raise TypeError("a mistake of our own")
 
 
 def test_the_file_that_the_corpus_is_made_of_is_good(corpus, tmp_path):

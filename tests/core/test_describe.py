@@ -82,7 +82,7 @@ def test_words_left_out_are_weighed(tmp_path, words, tail, state, part):
 
 @pytest.mark.parametrize(
     ("lose", "state", "share"),
-    [((50,), "warning", "1 of 200 (0.50%)"), (range(90, 110), "bad", "20 of 200")],
+    [((50,), "warning", "1 of 200 (0.50%)"), (range(90, 110), "bad", "20 of 200 (10.00%)")],
 )
 def test_lost_packets_are_told_by_board(tmp_path, lose, state, share):
     check = health(make(tmp_path / "a", second(lose=set(lose))))["lost packets"]
