@@ -118,9 +118,9 @@ class Scale:
         -------
         list of (brightness, value)
             Linear: multiples of 1, 2 or 5 times a power of ten. Other curves: the roundest value near each of n
-            equally distant places. At least one value, at most n + 1, never two in one place.
+            equally distant places. At least one value, at most n + 1 (4 for n below 3), never two in one place.
         """
-        n = max(int(n), 2)
+        n = max(int(n), 3)  # with fewer, a round step may miss the whole range
         if self.stretch == "linear" or (self.stretch == "histogram" and not self.knots):
             values = _round_multiples(*self.levels, n)
         else:

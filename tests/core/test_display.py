@@ -255,11 +255,12 @@ def digits_of(value):
 
 @pytest.mark.parametrize("stretch", display.STRETCHES)
 @given(levels=ranges, n=st.integers(2, 12))
-@example(levels=(1e6, 1e6 + 2e-6), n=12)
+@example(levels=(1.0, 4e8 + 2), n=2)
+@example(levels=(1e6, 1e6 + 2e-6), n=80)  # fewer numbers than ticks at the faint end
 def test_ticks_ascend_within_the_limits_and_are_where_their_values_are(stretch, levels, n):
     scale = some_scale(stretch, levels)
     ticks = scale.ticks(n)
-    assert 1 <= len(ticks) <= n + 1
+    assert 1 <= len(ticks) <= max(n, 3) + 1
     places, values = np.array(ticks).T
     assert (np.diff(values) > 0).all()
     assert values[0] >= scale.levels[0]
@@ -273,7 +274,8 @@ def test_ticks_are_round_and_spread_over_the_colour_bar(stretch):
     places, values = np.array(scale.ticks(7)).T
     assert len(places) >= 4
     assert np.diff(places).max() < 0.4
-    assert np.diff(places).min() > 0.05
+    if stretch != "linear":
+        assert np.abs(places - np.linspace(0, 1, 7)).max() <= 0.25 / 6 + 1e-9
     assert max(digits_of(value) for value in values) <= 3
 
 

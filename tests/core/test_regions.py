@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -50,6 +50,8 @@ def contains(region, x, y):
 
 
 @given(regions)
+@example(Rectangle(0, -3, 4, -2))
+@example(Rectangle(-3, 0, -2, 4))
 def test_a_region_is_made_of_the_pixels_of_the_array_that_it_contains(region):
     expected = [(x, y) for x in range(SHAPE[0]) for y in range(SHAPE[1]) if contains(region, x, y)]
     mask = region.mask(SHAPE)
@@ -159,7 +161,7 @@ ellipse(3,4,5,6,0)
 circle(1,2,x)
 circle(1,2,-3)
 fk5
-circle(201.1,-43.2,10")
+circle(201.1,-43.2,10)
 """
     found, skipped = from_ds9(text)
     assert found == (
@@ -175,7 +177,7 @@ circle(201.1,-43.2,10")
         "ellipse(3,4,5,6,0)",
         "circle(1,2,x)",
         "circle(1,2,-3)",
-        'circle(201.1,-43.2,10")',
+        "circle(201.1,-43.2,10)",
     )
 
 
@@ -295,6 +297,7 @@ def test_an_empty_region_and_a_silent_one_have_no_numbers_rather_than_wrong_ones
     assert all(
         math.isnan(v) for v in (empty.rate_cps, empty.mean, empty.sigma, empty.signal_to_noise)
     )
+    assert math.isnan(statistics(image + 1, good, good, -1.0).rate_cps)
     silent = statistics(image, good, good, 1.0)
     assert silent.mean == silent.sigma == 0
     assert math.isnan(silent.fano)
