@@ -11,6 +11,7 @@ from pipeline_core.beammap import Beammap
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError, PipelineError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.imgfile import NO_BEAMMAP, Frame
+from pipeline_core.observation import open_photons
 
 START = 1602050400
 YEAR = 1577836800
@@ -111,6 +112,12 @@ def test_what_needs_photons_says_where_they_are(folder, name):
     ) as caught:
         getattr(frame, name)((0, 0), 0.01)
     assert f"{START}.img" in str(caught.value)
+
+
+def test_who_needs_photons_is_not_given_a_frame(folder):
+    path = write_frame(folder / f"{START}.img", (80, 125), lambda x, y: x)
+    with pytest.raises(InputFormatError, match="holds counts only"):
+        open_photons(path)
 
 
 def test_flags_come_from_a_beam_map_that_fits(folder):
