@@ -256,7 +256,7 @@ def digits_of(value):
 @pytest.mark.parametrize("stretch", display.STRETCHES)
 @given(levels=ranges, n=st.integers(2, 12))
 @example(levels=(1.0, 4e8 + 2), n=2)
-@example(levels=(1e6, 1e6 + 2e-6), n=80)  # fewer numbers than ticks at the faint end
+@example(levels=(1e6, 1e6 + 2e-6), n=300)  # fewer numbers than ticks at the faint end
 def test_ticks_ascend_within_the_limits_and_are_where_their_values_are(stretch, levels, n):
     scale = some_scale(stretch, levels)
     ticks = scale.ticks(n)
