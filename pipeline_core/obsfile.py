@@ -21,7 +21,9 @@ from pipeline_core.histograms import (
     IntensityHistogram,
     Spectrum,
     intensity_histogram,
-    phase_histogram,
+)
+from pipeline_core.histograms import (
+    phase_histogram as histogram_phases,
 )
 from pipeline_core.lightcurves import LightCurve, light_curve
 from pipeline_core.photon_file import PhotonFile, Source
@@ -328,7 +330,22 @@ class ObsFile:
         max_phase: float | None = None,
         progress: Progress = silent,
     ) -> Spectrum:
-        """Histogram phases of one pixel or several: the spectrum of a file that is not wavelength-calibrated.
+        """Return the spectrum: phases, as long as there is no wavelength calibration. As `phase_histogram`."""
+        band = {"min_phase": min_phase, "max_phase": max_phase}
+        return self.phase_histogram(pixel, start, stop, bin_deg, progress=progress, **band)
+
+    def phase_histogram(
+        self,
+        pixel: Pixel | Sequence[Pixel],
+        start: float | None = None,
+        stop: float | None = None,
+        bin_deg: float = 1.0,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
+        progress: Progress = silent,
+    ) -> Spectrum:
+        """Histogram the phases of one pixel or several, in degrees.
 
         Parameters
         ----------
@@ -344,7 +361,7 @@ class ObsFile:
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
         photons = self._pixels.each(pixels, progress)
-        return phase_histogram(pixels, photons, window, phase_range(min_phase, max_phase), bin_deg)
+        return histogram_phases(pixels, photons, window, phase_range(min_phase, max_phase), bin_deg)
 
     def live_time(
         self,

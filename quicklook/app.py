@@ -30,7 +30,12 @@ _NOISE = ("XDG_RUNTIME_DIR not set", "propagateSizeHints", "does not support rai
 
 def configure_pyqtgraph() -> None:
     """Set the options of all plots."""
-    pg.setConfigOptions(imageAxisOrder="row-major", antialias=False, useOpenGL=False)
+    pg.setConfigOptions(
+        imageAxisOrder="row-major",
+        antialias=False,
+        useOpenGL=False,
+        mouseRateLimit=0,  # it drops moves, also the last one: the read-out would be of another pixel
+    )
 
 
 def create_application(arguments: list[str]) -> QtWidgets.QApplication:

@@ -60,9 +60,9 @@ class ImageControl(QtCore.QObject):
         controls.band.stepped.connect(self._on_band_step)
         for button in (controls.flags, controls.counts):
             button.toggled.connect(self._update_hint)
-        self._timeline.timeSpanSelected.connect(self._on_span)
+        self._timeline.timeSpanSelected.connect(self.take_span)
         self._timeline.surveyed.connect(self._on_survey)
-        card.light_curve.timeSpanSelected.connect(self._on_span)
+        card.light_curve.timeSpanSelected.connect(self.take_span)
         self._session.timeRangeChanged.connect(self._on_range_changed)
         self._session.bandChanged.connect(self._on_range_changed)
         self._image.shownChanged.connect(self._on_shown)
@@ -152,11 +152,18 @@ class ImageControl(QtCore.QObject):
         self._follow()
 
     @Slot(float, float)
-    def _on_span(self, start_s: float, stop_s: float) -> None:
+    def take_span(self, start_s: float, stop_s: float) -> None:
         """Take a span from a plot; the boxes fit it into their limits."""
         if self._session.file is not None:
             self._controls.times.set_range(start_s, stop_s)
             self._session.set_time_range(*self._controls.times.range)
+
+    @Slot(float, float)
+    def take_band(self, low: float, high: float) -> None:
+        """Take a band from a plot."""
+        if self._session.file is not None:
+            self._controls.band.set_range(low, high)
+            self._session.set_band(*self._controls.chosen_band)
 
     @Slot(object)
     def _on_survey(self, survey: object) -> None:

@@ -11,6 +11,7 @@ from quicklook.actions import TOOLS, build_actions, build_menus, enable_actions,
 from quicklook.assets import defaults, icon
 from quicklook.background_tasks import ConvertForm
 from quicklook.conversion import ConversionController, describe_result
+from quicklook.exporting import ExportController
 from quicklook.image_control import ImageControl
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner
 from quicklook.opening import OpeningController
@@ -25,7 +26,7 @@ from quicklook.settings import Settings
 from quicklook.tasks import FileFacts, OpenFiles
 from quicklook.views.image_pane import ImagePane
 from quicklook.views.pixel_card import PixelCard
-from quicklook.views.plot_window import PlotWindows
+from quicklook.views.plot_window import PlotWindow, PlotWindows
 from quicklook.views.plots import KINDS
 from quicklook.views.regions_pane import RegionsPane
 from quicklook.views.timeline_pane import TimelinePane
@@ -88,6 +89,18 @@ class MainWindow(QtWidgets.QMainWindow):
         )
         self.region_control = RegionControl(
             self.session, self.regions, self.image, self.region_table, self.actions_by_name, self
+        )
+        self.exporting = ExportController(
+            self.session,
+            self.image,
+            self.card,
+            self.regions,
+            self.region_table,
+            self.reads,
+            self.files,
+            settings,
+            self.actions_by_name,
+            self,
         )
         self.panels = Panels(self)
         self._build_layout()
@@ -158,6 +171,8 @@ class MainWindow(QtWidgets.QMainWindow):
             act[kind].triggered.connect(partial(self._show_plot, kind))
             act[f"window_{kind}"].triggered.connect(partial(self._open_plot, kind))
         self.card.windowRequested.connect(self._open_plot)
+        self.card.spectrum.bandSelected.connect(self.image_control.take_band)
+        self.plot_windows.opened.connect(self._on_plot_window)
         for pane in (self.image, self.timeline, *self.card.panes):
             self.broker.add(pane)
             pane.requested.connect(self.broker.ask)
@@ -173,6 +188,9 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _connect_lanes(self) -> None:
         self.broker.bugFound.connect(self.report_bug)
+        self.exporting.bugFound.connect(self.report_bug)
+        self.exporting.said.connect(self.messages.show_message)
+        self.plot_windows.exportRequested.connect(self.exporting.export_plot)
         self.jobs.progressed.connect(self._on_progress)
         self.jobs.finished.connect(self._on_job_finished)
         self.job_bar.cancelRequested.connect(self._cancel_job)
@@ -234,9 +252,9 @@ class MainWindow(QtWidgets.QMainWindow):
 
     @Slot(str, object)
     def _ask_for_beammap(self, message: str, paths: tuple[Path, ...]) -> None:
-        """Offer the remedy beside the message, which comes next."""
-        self.messages.offer(
-            message, ("Choose beam map…", lambda: self.opening.choose_beammap(paths))
+        """Offer the remedy beside the message."""
+        self.messages.show_message(
+            "warning", message, ("Choose beam map…", lambda: self.opening.choose_beammap(paths))
         )
 
     # --- what is shown ---------------------------------------------------------------------------
@@ -292,6 +310,16 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _open_plot(self, kind: str, _checked: bool = False) -> None:
         self.plot_windows.open(kind)
+
+    @Slot(object)
+    def _on_plot_window(self, window: PlotWindow) -> None:
+        """Let a span that is marked in the new window count for the whole program."""
+        for name, take in (
+            ("timeSpanSelected", self.image_control.take_span),
+            ("bandSelected", self.image_control.take_band),
+        ):
+            if hasattr(window.pane, name):
+                getattr(window.pane, name).connect(take)
 
     @Slot()
     def _reset_layout(self) -> None:

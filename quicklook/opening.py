@@ -35,7 +35,7 @@ class OpeningController(QtCore.QObject):
     opened
         `FileFacts` of what was opened; `session.set_file` is the receiver's business.
     failed
-        (`Failure`, path).
+        (`Failure`, path); None for a failure that was told otherwise, or cancelled.
     beammapNeeded
         (message, paths): raw files that need a beam map; answer with `open_paths(paths, beammap)`.
     folderChosen
@@ -131,6 +131,8 @@ class OpeningController(QtCore.QObject):
                 self.open_paths(list(paths), known)
                 return
             self.beammapNeeded.emit(str(failure.error), paths)
+            self.failed.emit(None, paths[0])
+            return
         self.failed.emit(failure, paths[0])
 
     @Slot(object)

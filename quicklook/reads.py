@@ -6,7 +6,7 @@ from typing import Protocol
 
 from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, Signal, Slot
-from quicklook.requests import Request
+from quicklook.requests import Request, SurveyRequest
 from quicklook.tasks import OpenFiles
 
 __all__ = ["Answerable", "ReadBroker"]
@@ -59,7 +59,15 @@ class ReadBroker(QtCore.QObject):
 
     @Slot(object)
     def ask(self, request: Request) -> None:
-        """Queue a request; older ones of the same pane are cancelled."""
+        """Queue a request; older ones of the same pane are cancelled, and long ones of others wait."""
+        self._submit(request)
+        if not isinstance(request, SurveyRequest):
+            for job in list(self._newest.values()):
+                patient = job.args[0]
+                if isinstance(patient, SurveyRequest) and job in self._lane.jobs:
+                    self._submit(patient)  # stops what was done of it, and queues it behind
+
+    def _submit(self, request: Request) -> None:
         job = self._lane.submit(
             f"read for {request.pane}", self._files.read, request, key=request.pane, newest=True
         )

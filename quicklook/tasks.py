@@ -102,6 +102,8 @@ class FileFacts:
     file_id: str = ""
     paths: tuple[Path, ...] = ()
     calibrations: tuple[CalibrationState, ...] = ()
+    beammap: Path | None = None
+    """The beam map that raw files were opened with, if it was chosen by hand."""
 
     @property
     def has_photons(self) -> bool:
@@ -169,7 +171,7 @@ class OpenFiles:
         handle = self._opener(paths, beammap, progress)
         try:
             self._last_token += 1
-            facts = _facts(self._last_token, paths, handle)
+            facts = _facts(self._last_token, paths, beammap, handle)
         except BaseException:
             handle.close()
             raise
@@ -190,7 +192,7 @@ class OpenFiles:
         if isinstance(request, SurveyRequest):
             return SurveyResult(request, handle.survey(progress))
         if isinstance(request, PixelRequest):
-            return PlotResult(request, _read_pixels(handle, request))
+            return PlotResult(request, _read_pixels(handle, request, progress))
         raise TypeError(f"No answer to {type(request).__name__}.")
 
     def describe(self, token: int, *, progress: Progress = silent) -> Any:
@@ -227,9 +229,10 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
     return CountsResult(request, image, good, typical, float(handle.open_time(*span)))
 
 
-def _read_pixels(handle: Any, request: PixelRequest) -> Any:
+def _read_pixels(handle: Any, request: PixelRequest, progress: Progress) -> Any:
     pixels: Any = request.pixels[0] if len(request.pixels) == 1 else request.pixels
     window: dict[str, Any] = {"start": request.start_s, "stop": request.stop_s}
+    window["progress"] = progress
     window |= _band(handle, request.low, request.high)
     if isinstance(request, LightCurveRequest):
         return handle.light_curve(pixels, bin_s=request.bin_s, **window)
@@ -240,7 +243,7 @@ def _read_pixels(handle: Any, request: PixelRequest) -> Any:
     return handle.spectrum(pixels, **window)
 
 
-def _facts(token: int, paths: tuple[Path, ...], handle: Any) -> FileFacts:
+def _facts(token: int, paths: tuple[Path, ...], beammap: Path | None, handle: Any) -> FileFacts:
     return FileFacts(
         token=token,
         path=paths[0],
@@ -259,6 +262,7 @@ def _facts(token: int, paths: tuple[Path, ...], handle: Any) -> FileFacts:
         kind=handle.kind,
         file_id=str(handle.file_id),
         calibrations=_calibrations(handle),
+        beammap=beammap,
     )
 
 

@@ -52,7 +52,7 @@ class FakeObs:
         x, y = np.meshgrid(np.arange(ncols), np.arange(nrows), indexing="ij")
         self.times = {}  # every pixel another number of photons: 0, 3, 6, ...
         for i, j in np.ndindex(shape):
-            self.times[i, j] = np.sort(rng.uniform(0, exposure_s, 3 * (i * nrows + j)))
+            self.times[i, j] = np.sort(rng.uniform(0, exposure_s, 3 * (i * nrows + j) % 1009))
         rng = np.random.default_rng(seed + 1000)
         self.phases = {p: rng.uniform(-70, -60, t.size) for p, t in self.times.items()}
         self.wavelengths = {p: rng.uniform(850, 1150, t.size) for p, t in self.times.items()}

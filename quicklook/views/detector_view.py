@@ -152,7 +152,7 @@ class DetectorView(pg.GraphicsLayoutWidget):
         orientation = self.orientation
         self.array_items.setTransform(orientation.transform)
         width, height = orientation.size(self.shape)
-        margin = 0.02 * max(self.shape)
+        margin = 2.0 * max(self.shape)  # room to zoom out
         self.box.setLimits(
             xMin=-0.5 - margin,
             xMax=width - 0.5 + margin,
@@ -188,9 +188,9 @@ class DetectorView(pg.GraphicsLayoutWidget):
 
     def set_pixel_size(self, screen_pixels: float) -> None:
         """Draw a pixel of the array this large."""
-        seen = self.box.viewRect()
-        now = self.box.width() / max(seen.width(), 1e-9)
-        self._zoom(now / screen_pixels)
+        seen = self._seen()
+        if seen is not None:
+            self._see(seen[0], self.box.width() / screen_pixels)
 
     def _zoom(self, factor: float) -> None:
         if self.shape is not None:
@@ -208,12 +208,10 @@ class DetectorView(pg.GraphicsLayoutWidget):
 
     def _see(self, centre: tuple[float, float], width: float) -> None:
         middle = self.orientation.transform.map(QtCore.QPointF(*centre))
+        height = width * self.box.height() / max(self.box.width(), 1)
+        area = QtCore.QRectF(middle.x() - width / 2, middle.y() - height / 2, width, height)
         self.zoomed = True
-        self.box.setRange(
-            xRange=(middle.x() - width / 2, middle.x() + width / 2),
-            yRange=(middle.y() - width / 2, middle.y() + width / 2),
-            padding=0,
-        )
+        self.box.setRange(area, padding=0)
 
     def centre_on(self, pixel: tuple[int, int]) -> None:
         """Bring a pixel into view if it is outside."""

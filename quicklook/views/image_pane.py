@@ -92,7 +92,6 @@ class ImagePane(Pane):
         self.layer = RegionLayer(regions, self.view.array_items)
         self.legend = FlagLegend()
         self.colour_bar = ColourBar(AXIS_HEIGHT)
-        self.colour_bar.set_label("Counts per pixel [photons]")
         self.bar = DisplayBar(_map_choices())
         self._side = QtWidgets.QStackedWidget()
         self._side.addWidget(self.legend)
@@ -109,6 +108,7 @@ class ImagePane(Pane):
         self.header.addWidget(self.bar)
         widest = self._title.fontMetrics().horizontalAdvance(_LONGEST_TITLE)
         self._title.setMinimumWidth(round(1.1 * widest))  # bold; nothing moves with the title
+        self._detail.hide()  # legend and colour bar say it, where there is room
         self._view_settled = QtCore.QTimer(self, singleShot=True, interval=_VIEW_SETTLE_MS)
         self._connect()
         self._on_file()
@@ -155,6 +155,7 @@ class ImagePane(Pane):
         self.counts = result
         self.array = result.image
         self._span = _describe_span(result.request, self.session.file)
+        self.colour_bar.set_label(f"Counts per pixel, {self._span} [photons]")
         self._draw_counts(keep_levels=self.display.locked and self.scale is not None)
         self._now_showing(RAW_COUNTS, "Raw Counts", self._span)
 

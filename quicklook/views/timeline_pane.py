@@ -41,7 +41,6 @@ class TimelinePane(Pane):
         self.plot = new_plot()
         self.plot.setMinimumHeight(44)
         self.plot.setLabel("left", "")
-        self.plot.getAxis("bottom").setHeight(round(1.3 * self.fontMetrics().height()))
         self.plot.setMouseEnabled(x=True, y=False)
         self.curve = pg.PlotCurveItem(connect="finite")
         self.gaps = GapShade()
@@ -64,6 +63,8 @@ class TimelinePane(Pane):
     def restyle(self) -> None:
         """Take the colours of the theme."""
         colours = theme.current()
+        self.plot.getAxis("bottom").showLabel(False)
+        self.plot.getAxis("bottom").setHeight(round(1.3 * self.fontMetrics().height()))
         self.curve.setPen(pg.mkPen(colours.accent, width=1))
         fill = QtGui.QColor(colours.accent)
         fill.setAlpha(45)

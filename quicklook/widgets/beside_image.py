@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from quicklook.qt import QtCore, QtWidgets, Signal
+from quicklook import theme
+from quicklook.qt import QtCore, QtGui, QtWidgets, Signal
 
 __all__ = ["BesideImage"]
 
@@ -44,6 +45,12 @@ class BesideImage(QtWidgets.QWidget):
         """Set width / height of the image."""
         self._aspect = aspect
         self._place()
+
+    def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
+        """Fill what image and legend leave with their own ground."""
+        painter = QtGui.QPainter(self)
+        painter.fillRect(self.rect(), QtGui.QColor(theme.current().paper))
+        painter.end()
 
     def resizeEvent(self, event: object) -> None:
         """Keep the proportions."""

@@ -183,7 +183,7 @@ def _combo(what: str, texts: dict[str, str]) -> QtWidgets.QComboBox:
         QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     box.setMinimumContentsLength(3)
-    box.setMinimumWidth(100)
+    box.setMinimumWidth(112)
     box.view().setMinimumWidth(box.fontMetrics().horizontalAdvance("M" * 14))
     box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return box

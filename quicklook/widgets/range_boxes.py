@@ -53,7 +53,7 @@ class RangeBoxes(QtWidgets.QWidget):
         self._limits = (0.0, 0.0)
         self._range = (0.0, 0.0)
         self.caption = QtWidgets.QLabel(objectName="paneTitle")
-        self.caption.setMinimumWidth(self.fontMetrics().horizontalAdvance("Wavelength "))
+        self.caption.setMinimumWidth(self.fontMetrics().horizontalAdvance("Wavelength"))
         self.start = self._box("start")
         self.stop = self._box("stop")
         self.step = self._box("step")
@@ -65,6 +65,7 @@ class RangeBoxes(QtWidgets.QWidget):
         for text, box in (("Start", self.start), ("Stop", self.stop)):
             layout.addWidget(QtWidgets.QLabel(text))
             layout.addWidget(box)
+            layout.addSpacing(4)
         layout.addStretch(1)
         self.step_buttons = {name: self._step_button(name, tip) for name, tip in _STEPS}
         for button in self.step_buttons.values():
@@ -80,7 +81,7 @@ class RangeBoxes(QtWidgets.QWidget):
 
     def _box(self, name: str) -> NumberBox:
         box = NumberBox(decimals=self._decimals, singleStep=1.0)
-        box.setMinimumWidth(box.fontMetrics().horizontalAdvance("-000.00 s") + 34)
+        box.setMinimumWidth(box.fontMetrics().horizontalAdvance("-000.00 s") + 44)
         box.setObjectName(name)
         return box
 

@@ -150,7 +150,7 @@ def test_plots_equal_numpy(qtbot, opened, observations):
     np.testing.assert_allclose(frequency, np.bincount(counts) / 400)
     np.testing.assert_allclose(edges, np.arange(frequency.size + 1) - 0.5)
     assert opened.card.spectrum.bars.getData()[1][3] == times.size
-    assert "phase" in opened.card.spectrum._title.text()
+    assert opened.card.spectrum._title.text() == "Phase histogram"
     for pane in opened.card.panes:
         assert "Pixel (7, 2)" in pane.detail
 
