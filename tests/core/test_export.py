@@ -202,6 +202,10 @@ def test_raw_files_and_frames_are_exported_too(folder, tmp_path, monkeypatch, ki
         np.testing.assert_array_equal(columns["image"], image)
         assert facts["PHOTFILE"] == f"{START}.{ending}"
         assert facts["FILEID"] == obs.file_id
+        hard = tmp_path / "hard.csv"
+        hard.hardlink_to(obs.path)
+        with pytest.raises(OutputError, match="holds data"):
+            export_image(hard, obs, image, overwrite=True)
         if kind == "raw":
             export_light_curve(tmp_path / "c.npz", obs, obs.light_curve((3, 1)))
             assert read(tmp_path / "c.npz")[0]["PHOTFILE"] == f"{START}.bin"

@@ -375,6 +375,7 @@ def test_drawing_leaves_the_screen_as_it_was(looked_at, tmp_path):
         for ending in ("png", "svg", "pdf"):
             export(looked_at, what, tmp_path / f"{what}.{ending}")
     assert looked_at.image.scale.levels == (2.0, 9.0)
+    assert looked_at.image.view.picture.qimage.width() == SHAPE[0]  # not the enlarged one
     after = [widget.grab().toImage() for widget in widgets]
     assert before == after
 

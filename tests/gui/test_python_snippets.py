@@ -205,5 +205,8 @@ def test_the_script_says_what_it_is_of(facts):
     script = image_snippet(facts, counts_request(facts, BAND))
     assert f"{START}.h5" in script
     assert facts.file_id in script
+    assert (
+        f"stop={SPAN[1]!r}, min_phase={BAND[0]!r}, max_phase={BAND[1]!r}" in script
+    )  # every digit
     assert "phase -151.5 to -40.1 deg" in script
     assert "0.1 to 0.700001 s" in script
