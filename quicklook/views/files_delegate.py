@@ -1,0 +1,107 @@
+"""Paints a row of the files panel in two lines: name and length, time and size, whatever the width."""
+
+from __future__ import annotations
+
+from quicklook import theme
+from quicklook.file_listing import Entry, size_text
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
+from quicklook.views.files_model import ENTRY, OPEN
+
+__all__ = ["FilesDelegate"]
+
+_MARGIN = 5
+_GAP = 8
+_BAR = 3
+_PADDING = 3
+_WIDEST_SIZE = "99.9 MB"
+
+
+class FilesDelegate(QtWidgets.QStyledItemDelegate):
+    """Drops first the year, then the date where there is no room for all of a time.
+
+    Attributes
+    ----------
+    same_day : bool
+        Whether all rows are of one date, which is written elsewhere: then rows do without it.
+    """
+
+    same_day = False
+
+    def sizeHint(
+        self, _option: QtWidgets.QStyleOptionViewItem, _index: QtCore.QModelIndex
+    ) -> QtCore.QSize:
+        """Return the height of two lines; the width is that of the panel."""
+        view = self.parent()
+        metrics = QtGui.QFontMetrics(
+            view.font() if isinstance(view, QtWidgets.QWidget) else QtGui.QFont()
+        )
+        return QtCore.QSize(20, 2 * metrics.height() + 2 * _PADDING)
+
+    def paint(
+        self,
+        painter: QtGui.QPainter | None,
+        option: QtWidgets.QStyleOptionViewItem,
+        index: QtCore.QModelIndex,
+    ) -> None:
+        """Draw the background as the style sheet says, the mark of the open file, and the texts."""
+        if painter is None:
+            return
+        entry: Entry = index.data(ENTRY)
+        row = QtWidgets.QStyleOptionViewItem(option)
+        self.initStyleOption(row, index)
+        row.text = ""
+        row.state &= ~QtWidgets.QStyle.StateFlag.State_HasFocus
+        style = QtWidgets.QApplication.style() if row.widget is None else row.widget.style()
+        style.drawControl(QtWidgets.QStyle.ControlElement.CE_ItemViewItem, row, painter, row.widget)
+        painter.save()
+        colours = theme.current()
+        if option.state & QtWidgets.QStyle.StateFlag.State_HasFocus:
+            painter.setPen(QtGui.QColor(colours.accent))
+            painter.drawRect(option.rect.adjusted(0, 0, -1, -1))
+        font = QtGui.QFont(option.font)
+        if index.data(OPEN):
+            bar = QtCore.QRect(option.rect)
+            bar.setWidth(_BAR)
+            painter.fillRect(bar, QtGui.QColor(colours.accent))
+            font.setBold(True)
+        area = option.rect.adjusted(_MARGIN, _PADDING, -_MARGIN, -_PADDING)
+        height = area.height() // 2
+        upper = QtCore.QRect(area.left(), area.top(), area.width(), height)
+        lower = upper.translated(0, height)
+        length = f"{len(entry.names)} s" if entry.is_run else ""
+        painter.setPen(QtGui.QColor(colours.ink))
+        _draw_pair(painter, upper, font, (entry.short_title,), length)
+        painter.setPen(QtGui.QColor(colours.muted))
+        _draw_pair(painter, lower, option.font, self.times(entry), size_text(entry.size))
+        painter.restore()
+
+    def times(self, entry: Entry) -> tuple[str, ...]:
+        """Return the time of an entry, from its longest form to its shortest."""
+        full = entry.time_text
+        if self.same_day:
+            return (full.rpartition(" ")[2],)
+        return (full, full[5:], full[5:-3]) if len(full) > len("no date") else (full,)
+
+
+def _draw_pair(
+    painter: QtGui.QPainter,
+    area: QtCore.QRect,
+    font: QtGui.QFont,
+    lefts: tuple[str, ...],
+    right: str,
+) -> None:
+    """Draw the first of `lefts` that fits beside `right`; without `right` where none fits."""
+    painter.setFont(font)
+    metrics = QtGui.QFontMetrics(font)
+    reserved = metrics.horizontalAdvance(right) + _GAP if right else 0
+    if len(lefts) > 1:  # rows below each other are to be of one form
+        reserved = max(reserved, metrics.horizontalAdvance(_WIDEST_SIZE) + _GAP)
+    fitting = [t for t in lefts if metrics.horizontalAdvance(t) + reserved <= area.width()]
+    left = fitting[0] if fitting else lefts[-1]
+    centre = Qt.AlignmentFlag.AlignVCenter
+    needed = min(metrics.horizontalAdvance(left), area.width() // 2)
+    if right and needed + reserved <= area.width():
+        painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | centre), right)
+        area = area.adjusted(0, 0, -metrics.horizontalAdvance(right) - _GAP, 0)
+    elided = metrics.elidedText(left, Qt.TextElideMode.ElideRight, area.width())
+    painter.drawText(area, int(Qt.AlignmentFlag.AlignLeft | centre), elided)
