@@ -12,7 +12,7 @@ from quicklook import theme
 from quicklook.qt import Qt, QtCore, QtGui, QtSvg
 from quicklook.theme import Theme
 
-__all__ = ["defaults", "icon", "style_sheet"]
+__all__ = ["defaults", "guide_picture", "guide_text", "icon", "style_sheet"]
 
 _PACKAGE = "quicklook.resources"
 _APPLICATION_ICON = "quicklook"  # keeps its own colours: the desktop shows it too
@@ -45,6 +45,22 @@ def style_sheet(chosen: Theme) -> str:
     QtCore.QDir.setSearchPaths("glyphs", [glyphs])  # so that no odd folder breaks the sheet
     template = _file("style.qss").decode()
     return re.sub(r"@(\w+)", lambda found: str(getattr(chosen, found[1])), template)
+
+
+def guide_text() -> str:
+    """Return the illustrated guide, in Markdown."""
+    return _file("guide/guide.md").decode()
+
+
+def guide_picture(name: str) -> bytes:
+    """Return a picture of the guide as the bytes of a PNG file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such picture.
+    """
+    return _file(f"guide/{name}")
 
 
 @cache

@@ -214,7 +214,7 @@ class MainWindow(QtWidgets.QMainWindow):
         set_shortcuts(self.actions_by_name, self.settings.shortcuts)
 
     def _usual_sizes(self) -> None:
-        self.splitter.setSizes([190, 560, 520])
+        self.splitter.setSizes([170, 560, 530])
         self.rows.setSizes([560, 130])
 
     # --- opening ---------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ class ImagePane(Pane):
         self.layer = RegionLayer(regions, self.view.array_items)
         self.legend = FlagLegend()
         self.colour_bar = ColourBar(AXIS_HEIGHT)
-        self.bar = DisplayBar(_map_choices())
+        self.bar = DisplayBar(map_choices())
         self._side = QtWidgets.QStackedWidget()
         self._side.addWidget(self.legend)
         self._side.addWidget(self.colour_bar)
@@ -410,7 +410,7 @@ class ImagePane(Pane):
             self.set_levels(display.level_width(self.scale.levels, up, right))
 
 
-def _map_choices() -> dict[str, str]:
+def map_choices() -> dict[str, str]:
     """Return the colour maps by name, those first that everybody can read."""
     safe = {name: name.capitalize() for name, row in colours.COLOUR_MAPS.items() if row.safe}
     others = {name: f"{name.capitalize()} *" for name in colours.COLOUR_MAPS if name not in safe}

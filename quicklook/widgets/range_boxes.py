@@ -81,13 +81,14 @@ class RangeBoxes(QtWidgets.QWidget):
 
     def _box(self, name: str) -> NumberBox:
         box = NumberBox(decimals=self._decimals, singleStep=1.0)
-        box.setMinimumWidth(box.fontMetrics().horizontalAdvance("-000.00 s") + 44)
+        room = 34 if name == "step" else 46  # for the arrows and the frame
+        box.setMinimumWidth(box.fontMetrics().horizontalAdvance("-00.000 s") + room)
         box.setObjectName(name)
         return box
 
     def _step_button(self, name: str, tip: str) -> QtWidgets.QToolButton:
         button = QtWidgets.QToolButton(icon=icon(name), autoRaise=True)
-        button.setFixedWidth(24)
+        button.setFixedWidth(22)
         button.setAccessibleName(tip)
         button.clicked.connect(lambda: self.go(name))
         button.setProperty("tip", tip)

@@ -133,7 +133,9 @@ def test_a_pixel_of_eight_screen_pixels(qtbot, window, observations):
     with qtbot.waitSignal(window.fileOpened):
         window.open_file(Path("any.h5"))
     qtbot.wait(30)
+    qtbot.wait(30)  # one pass of the layout
     window.actions_by_name["one_to_one"].trigger()
+    qtbot.wait(30)
     assert abs(position_of(window, 25, 3).x() - position_of(window, 15, 3).x() - 80) <= 1
 
 

@@ -1,0 +1,124 @@
+"""Makes the pictures of the README and of the user guide from a simulated night.
+
+    python tests/make_screenshots.py [--keep FOLDER]
+
+Draws without a display and writes into resources/guide and resources/screenshots. Look at each before
+committing it. Not a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["QT_FONT_DPI"] = "96"
+
+from quicklook import app, theme
+from quicklook.main_window import MainWindow
+from quicklook.qt import QtCore, QtGui, QtWidgets
+from quicklook.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+GUIDE = ROOT / "resources" / "guide"
+README = ROOT / "resources" / "screenshots"
+SIZE = (1280, 800)
+_SMALLEST = 0  # Qt's word for the best compression of a PNG
+
+
+def make_night(folder: Path) -> Path:
+    """A star with a companion and speckles, ten seconds."""
+    from pipeline_core.convert import ConvertSettings, convert
+    from pipeline_core.simulate import SimulationSettings, simulate
+
+    night = simulate(
+        SimulationSettings(kind="sky", seconds=10, rate_cps=150, seed=4), folder / "raw"
+    )
+    path = folder / f"{night.start}.h5"
+    convert(ConvertSettings(night.folder, night.start, night.seconds, night.beammap_path, path))
+    return path
+
+
+def wait(condition, seconds=60.0):
+    """Serve the event loop until something is true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        time.sleep(0.005)
+
+
+def settle(window, seconds=0.6):
+    """Wait until nothing is being read and everything is drawn."""
+    wait(lambda: not window.reads.jobs and not window.chores.jobs)
+    end = time.monotonic() + seconds
+    wait(lambda: time.monotonic() > end)
+
+
+def take(window, path: Path) -> None:
+    """Save a picture, well compressed."""
+    settle(window)
+    image = window.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not image.save(str(path), "PNG", _SMALLEST):
+        raise OSError(path)
+    print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1024} kB")  # noqa: T201
+
+
+def walk(window, path: Path) -> None:
+    """Do what the guide says, and take a picture of each step."""
+    from pipeline_core.regions import Circle, Rectangle
+
+    window.open_file(path)
+    wait(lambda: window.session.file is not None)
+    take(window, GUIDE / "flags.png")
+    window.controls.counts.click()
+    window.actions_by_name["next_stretch"].trigger()
+    window.controls.plot.click()
+    wait(lambda: window.image.counts is not None)
+    take(window, GUIDE / "counts.png")
+    window.session.set_pixel((43, 66))
+    take(window, GUIDE / "pixel.png")
+    take(window, README / "active-pixel.png")
+    window.regions.add(Circle(40, 62, 6))
+    window.regions.add(Rectangle(55, 20, 66, 34))
+    window.bottom.setCurrentWidget(window.region_table)
+    window.region_table.plot.setChecked(True)
+    take(window, GUIDE / "regions.png")
+    window.region_table.plot.setChecked(False)
+    window.regions.clear()
+    window.bottom.setCurrentWidget(window.timeline)
+    theme.use("night")
+    take(window, GUIDE / "night.png")
+    theme.use("dark")
+    take(window, README / "dark.png")
+    theme.use("light")
+
+
+def main() -> int:
+    """Make all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keep", type=Path, help="folder for the simulated night, used again")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = sorted(folder.glob("[0-9]*.h5"))
+        path = found[0] if found else make_night(folder)
+        with app.running(["quicklook"]):
+            window = MainWindow(Settings.fresh())
+            window.resize(*SIZE)
+            window.show()
+            walk(window, path)
+            window.stop_and_close()
+            wait(lambda: not window.isVisible())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
