@@ -47,3 +47,26 @@ def plot_counts(qtbot, window):
     window.controls.counts.setChecked(True)
     with qtbot.waitSignal(window.image.shownChanged, timeout=5000):
         qtbot.mouseClick(window.controls.plot, Qt.MouseButton.LeftButton)
+
+
+def drag(qtbot, widget, start, stop, button=Qt.MouseButton.LeftButton, steps=8):
+    """Press, move in steps, release: QTest sends no buttons with moves, so events are made here."""
+    none = Qt.KeyboardModifier.NoModifier
+
+    def send(kind, where, pressed, held):
+        event = QtGui.QMouseEvent(
+            kind,
+            QtCore.QPointF(where),
+            QtCore.QPointF(widget.mapToGlobal(where)),
+            pressed,
+            held,
+            none,
+        )
+        QtWidgets.QApplication.sendEvent(widget, event)
+
+    send(QtCore.QEvent.Type.MouseButtonPress, start, button, button)
+    for k in range(1, steps + 1):
+        where = start + (stop - start) * k / steps
+        send(QtCore.QEvent.Type.MouseMove, where, Qt.MouseButton.NoButton, button)
+    send(QtCore.QEvent.Type.MouseButtonRelease, stop, button, Qt.MouseButton.NoButton)
+    qtbot.wait(1)

@@ -7,9 +7,10 @@ Created by the main window. A pane asks for data with its `requested` signal and
 from __future__ import annotations
 
 from quicklook.assets import icon
-from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
+from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.requests import Request
 from quicklook.session import Session
+from quicklook.widgets.elided_label import ElidedLabel
 
 __all__ = ["ElidedLabel", "Pane"]
 
@@ -140,22 +141,6 @@ class Pane(QtWidgets.QFrame):
     def _no_longer_busy(self) -> None:
         self._busy_timer.stop()
         self._busy.hide()
-
-
-class ElidedLabel(QtWidgets.QLabel):
-    """One line of plain text, with "…" at its end where there is no room for all of it."""
-
-    def minimumSizeHint(self) -> QtCore.QSize:
-        """Let it shrink."""
-        return QtCore.QSize(10, super().minimumSizeHint().height())
-
-    def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
-        """Draw what fits, as the style sheet says."""
-        painter = QtGui.QPainter(self)
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        area = self.contentsRect()
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, area.width())
-        painter.drawText(area, int(self.alignment()), text)
 
 
 def _page(name: str) -> QtWidgets.QLabel:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
+from quicklook.qt import Qt, QtWidgets
 from quicklook.tasks import FileFacts
 from quicklook.widgets.calibration_strip import CalibrationStrip
+from quicklook.widgets.elided_label import ElidedLabel
 
 __all__ = ["FactsStrip"]
 
@@ -27,7 +28,7 @@ class FactsStrip(QtWidgets.QFrame):
             column = QtWidgets.QVBoxLayout()
             column.setSpacing(0)
             column.addWidget(QtWidgets.QLabel(caption, objectName="caption"))
-            value = _ElidedLabel() if caption in _SHORTENED else QtWidgets.QLabel()
+            value = _name_label() if caption in _SHORTENED else QtWidgets.QLabel()
             value.setObjectName("value")
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             column.addWidget(value)
@@ -39,8 +40,7 @@ class FactsStrip(QtWidgets.QFrame):
 
     def value(self, caption: str) -> str:
         """Return the text that is shown below a caption."""
-        label = self._values[caption]
-        return label.full_text if isinstance(label, _ElidedLabel) else label.text()
+        return self._values[caption].text()
 
     def show_facts(self, facts: FileFacts | None) -> None:
         """Show the facts of a file, or that there is none."""
@@ -78,31 +78,9 @@ def _exposure(facts: FileFacts) -> str:
     return text
 
 
-class _ElidedLabel(QtWidgets.QLabel):
-    """A label that shortens its text in the middle instead of asking for room."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.full_text = ""
-        self.setMinimumWidth(110)
-
-    def setText(self, text: str | None) -> None:  # noqa: N802
-        """Set the full text; what is seen depends on the width."""
-        self.full_text = text or ""
-        self.updateGeometry()
-        self._fit()
-
-    def sizeHint(self) -> QtCore.QSize:
-        """Ask for room for the full text."""
-        hint = super().sizeHint()
-        hint.setWidth(self.fontMetrics().horizontalAdvance(self.full_text) + 2)
-        return hint
-
-    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
-        """Cut anew."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        middle = Qt.TextElideMode.ElideMiddle
-        super().setText(self.fontMetrics().elidedText(self.full_text, middle, self.width()))
+def _name_label() -> ElidedLabel:
+    """Return a label for a name, whose ends matter most."""
+    label = ElidedLabel()
+    label.elide_mode = Qt.TextElideMode.ElideMiddle
+    label.narrowest = 110
+    return label

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quicklook.assets import defaults
 from quicklook.qt import QtWidgets, Signal, Slot
 from quicklook.tasks import FileFacts
+from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.range_boxes import RangeBoxes
 
 __all__ = ["PlotControls"]
@@ -32,8 +33,8 @@ class PlotControls(QtWidgets.QFrame):
         self.flags = QtWidgets.QRadioButton("Beam Flag Image", checked=True)
         self.counts = QtWidgets.QRadioButton("Raw Counts")
         self.plot = QtWidgets.QPushButton("Plot Image", objectName="primary")
-        self.hint = QtWidgets.QLabel(objectName="hint")
-        self.note = QtWidgets.QLabel(objectName="hint")
+        self.hint = ElidedLabel(objectName="hint")
+        self.note = ElidedLabel(objectName="hint")
         self._tips = {
             self.flags: "What the beam map and later checks say of each pixel",
             self.counts: "Photons of each pixel in the ranges above, nothing left out",
@@ -43,8 +44,7 @@ class PlotControls(QtWidgets.QFrame):
         last.setSpacing(14)
         last.addWidget(self.flags)
         last.addWidget(self.counts)
-        last.addStretch(1)
-        last.addWidget(self.note)
+        last.addWidget(self.note, 1)
         last.addWidget(self.hint)
         last.addWidget(self.plot)
         layout = QtWidgets.QVBoxLayout(self)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_obs import FakeObs
-from gui_actions import click_pixel, move_to, plot_counts, position_of, wait_for_plots
+from gui_actions import click_pixel, drag, move_to, plot_counts, position_of, wait_for_plots
 
 from pipeline_core import colours, display
 from quicklook import theme
@@ -45,29 +45,6 @@ def wheel(widget, position, steps, modifiers=Qt.KeyboardModifier.NoModifier):
         False,
     )
     QtWidgets.QApplication.sendEvent(widget, event)
-
-
-def drag(qtbot, widget, start, stop, button=Qt.MouseButton.LeftButton, steps=8):
-    """Press, move in steps, release: QTest sends no buttons with moves, so events are made here."""
-    none = Qt.KeyboardModifier.NoModifier
-
-    def send(kind, where, pressed, held):
-        event = QtGui.QMouseEvent(
-            kind,
-            QtCore.QPointF(where),
-            QtCore.QPointF(widget.mapToGlobal(where)),
-            pressed,
-            held,
-            none,
-        )
-        QtWidgets.QApplication.sendEvent(widget, event)
-
-    send(QtCore.QEvent.Type.MouseButtonPress, start, button, button)
-    for k in range(1, steps + 1):
-        where = start + (stop - start) * k / steps
-        send(QtCore.QEvent.Type.MouseMove, where, Qt.MouseButton.NoButton, button)
-    send(QtCore.QEvent.Type.MouseButtonRelease, stop, button, Qt.MouseButton.NoButton)
-    qtbot.wait(1)
 
 
 def wait_for_hover(qtbot, window, pixel, text):
