@@ -82,12 +82,19 @@ class Entry:
         return f"{self.names[0]} … {self.names[-1]}" if self.is_run else self.names[0]
 
     @property
-    def short_title(self) -> str:
-        """The same for a narrow column."""
+    def titles(self) -> tuple[str, ...]:
+        """The title, and shorter ones for narrow columns."""
+        first = self.names[0]
         if not self.is_run:
-            return self.names[0]
-        stem, ending = self.names[0].split(".", 1)
-        return f"{stem}….{ending}"
+            return (first,)
+        stem, _, ending = first.rpartition(".")
+        return (self.title, f"{stem} … {self.names[-1][-8:]}", f"{stem}.{ending}")
+
+    @property
+    def length_text(self) -> str:
+        """How many seconds a run has; '' for one file."""
+        n = len(self.names)
+        return "" if n == 1 else f"{n} s" if n < 1000 else f"{n / 3600:.1f} h"
 
     def member(self, place: int) -> Entry:
         """Return one file of a run as an entry of its own."""

@@ -11,13 +11,19 @@ from typing import Protocol
 
 from quicklook.assets import icon
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
+from quicklook.widgets.search_line import SearchLine
+from quicklook.widgets.text_pages import TextPages
 
 __all__ = ["Described", "DetailsDialog"]
 
 _NOTHING_YET = "Open a photon file, a .bin or .img file first (Ctrl+O)."
 _STATES = {"good": "success", "warning": "warning", "bad": "error", "unknown": "question"}
 _GRAVITY = ("bad", "warning", "unknown", "good")
-_WORDS = {"good": "good", "warning": "warning", "bad": "bad", "unknown": "not known"}
+_WORDS = {"good": "good", "warning": "warning", "bad": "bad", "unknown": "unknown"}
+
+
+_SIDES = 5
+_ABOVE = 4
 
 
 class Described(Protocol):
@@ -65,28 +71,15 @@ class DetailsDialog(QtWidgets.QDialog):
         self.show_placeholder(_NOTHING_YET)
 
     def _build(self) -> None:
-        self.search = QtWidgets.QLineEdit(
-            placeholderText="Search all three tables", clearButtonEnabled=True
-        )
-        self.search.setAccessibleName("Search header, history and health")
-        self.search.addAction(icon("search"), QtWidgets.QLineEdit.ActionPosition.LeadingPosition)
+        self.search = SearchLine("Search all three tables", "Show only rows with this in them")
         self.tabs = QtWidgets.QTabWidget()
         self.tabs.setIconSize(QtCore.QSize(16, 16))
         for table in self._tables:
             self.tabs.addTab(table, table.name)
-        self.message = QtWidgets.QLabel(wordWrap=True)
-        self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.message.setTextFormat(Qt.TextFormat.PlainText)
-        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.pages = QtWidgets.QStackedWidget()
-        self.pages.addWidget(self.tabs)
-        self.pages.addWidget(_centred(self.message))
+        self.pages = TextPages(self.tabs)
         self.refresh = QtWidgets.QPushButton("Read again", autoDefault=False)
-        self.refresh.setIcon(icon("refresh"))
         self.copy_tab = QtWidgets.QPushButton("Copy this table", autoDefault=False)
         self.copy_all = QtWidgets.QPushButton("Copy all three", autoDefault=False)
-        for button in (self.copy_tab, self.copy_all):
-            button.setIcon(icon("copy"))
         self.close_button = QtWidgets.QPushButton("Close", autoDefault=False)
         self.note = QtWidgets.QLabel(objectName="caption")
         bottom = QtWidgets.QHBoxLayout()
@@ -120,17 +113,20 @@ class DetailsDialog(QtWidgets.QDialog):
     def show_busy(self, name: str = "") -> None:
         """Say that the file is being read; `name` is that of the file."""
         self._set_name(name)
-        self._show_message("placeholder", f"Reading {name}…" if name else "Reading…")
+        self.pages.show_placeholder(f"Reading {name}…" if name else "Reading…")
+        self._update_buttons()
 
     def show_placeholder(self, text: str = _NOTHING_YET) -> None:
         """Say why there is nothing to show: no file is open."""
         self._set_name("")
-        self._show_message("placeholder", text)
+        self.pages.show_placeholder(text)
+        self._update_buttons()
 
     @Slot(str)
     def show_error(self, message: str) -> None:
         """Say why the file cannot be described."""
-        self._show_message("paneError", message)
+        self.pages.show_error(message)
+        self._update_buttons()
 
     @Slot(object)
     def show_description(self, description: Described) -> None:
@@ -141,7 +137,7 @@ class DetailsDialog(QtWidgets.QDialog):
         )
         self.history.set_rows(
             [
-                ("", (utc, action, detail, "undone" if undone else "in force"))
+                ("", (utc, action, detail, "undone" if undone else ""))
                 for utc, action, detail, undone in description.history
             ],
             pale=[undone for *_, undone in description.history],
@@ -156,7 +152,7 @@ class DetailsDialog(QtWidgets.QDialog):
         )
         worst = next((state for state in _GRAVITY if state in states), "unknown")
         self.tabs.setTabIcon(2, icon(_STATES[worst]))
-        self.pages.setCurrentIndex(0)
+        self.pages.show_content()
         self._filter()
 
     def _set_name(self, name: str) -> None:
@@ -164,19 +160,11 @@ class DetailsDialog(QtWidgets.QDialog):
         title = "Header, history and health"
         self.setWindowTitle(f"{name} – {title}" if name else title)
 
-    def _show_message(self, look: str, text: str) -> None:
-        self.message.setObjectName(look)
-        self.message.setText(text)
-        self.message.style().unpolish(self.message)
-        self.message.style().polish(self.message)
-        self.pages.setCurrentIndex(1)
-        self._update_buttons()
-
     # --- searching -------------------------------------------------------------------------------
 
     @Slot()
     def _filter(self) -> None:
-        text = self.search.text().strip().lower()
+        text = self.search.wanted
         for place, table in enumerate(self._tables):
             shown = table.filter(text)
             number = f"{shown} of {table.n_rows}" if text else str(table.n_rows)
@@ -192,9 +180,9 @@ class DetailsDialog(QtWidgets.QDialog):
 
     @Slot()
     def _update_buttons(self) -> None:
-        there = self.pages.currentIndex() == 0
+        there = not self.pages.message
         current = self._tables[self.tabs.currentIndex()]
-        filtered = " that are found" if self.search.text().strip() else ""
+        filtered = " that are found" if self.search.wanted else ""
         for button, rows, what in (
             (self.copy_tab, current.n_shown, f"this table{filtered}"),
             (self.copy_all, sum(t.n_shown for t in self._tables), f"all three tables{filtered}"),
@@ -248,6 +236,7 @@ class _Table(QtWidgets.QTableWidget):
         self.setAccessibleName(name)
         self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self.setStyleSheet("QTableView { border: none }")
+        self.setItemDelegate(_Cell(self))
         self.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -256,11 +245,16 @@ class _Table(QtWidgets.QTableWidget):
         self.setTabKeyNavigation(False)
         self.setIconSize(QtCore.QSize(16, 16))
         self.verticalHeader().hide()
+        self.verticalHeader().setMinimumSectionSize(10)
+        self.verticalHeader().setStyleSheet("QHeaderView::section { padding: 0 }")
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(wide, QtWidgets.QHeaderView.ResizeMode.Stretch)
+        self._settle = QtCore.QTimer(self, singleShot=True, interval=0)
+        self._settle.timeout.connect(self.resizeRowsToContents)
+        header.sectionResized.connect(self._settle.start)  # to break the lines anew
 
     @property
     def n_rows(self) -> int:
@@ -305,6 +299,7 @@ class _Table(QtWidgets.QTableWidget):
 
     def _item(self, text: str) -> QtWidgets.QTableWidgetItem:
         item = QtWidgets.QTableWidgetItem(text)
+        item.setToolTip(text)  # where a long word is cut
         item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         return item
 
@@ -339,16 +334,37 @@ class _Table(QtWidgets.QTableWidget):
                 lines.append(((group,) if grouped else ()) + texts)
         return "\n".join("\t".join(line).rstrip("\t") for line in lines)
 
-    def resizeEvent(self, event: object) -> None:
-        """Break the lines anew."""
-        super().resizeEvent(event)
-        self.resizeRowsToContents()
 
+class _Cell(QtWidgets.QStyledItemDelegate):
+    """Text with some room around it, and the icon beside its first line."""
 
-def _centred(label: QtWidgets.QLabel) -> QtWidgets.QWidget:
-    page = QtWidgets.QWidget()
-    layout = QtWidgets.QVBoxLayout(page)
-    layout.addStretch(1)
-    layout.addWidget(label)
-    layout.addStretch(1)
-    return page
+    def initStyleOption(  # noqa: N802
+        self, option: QtWidgets.QStyleOptionViewItem | None, index: QtCore.QModelIndex
+    ) -> None:
+        """Align the icon as the text is."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            option.decorationAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
+
+    def sizeHint(
+        self, option: QtWidgets.QStyleOptionViewItem, index: QtCore.QModelIndex
+    ) -> QtCore.QSize:
+        """Return what the broken text needs, and the room around it."""
+        inner = QtWidgets.QStyleOptionViewItem(option)
+        inner.rect = option.rect.adjusted(_SIDES, _ABOVE, -_SIDES, -_ABOVE)
+        return super().sizeHint(inner, index) + QtCore.QSize(2 * _SIDES, 2 * _ABOVE)
+
+    def paint(
+        self,
+        painter: QtGui.QPainter | None,
+        option: QtWidgets.QStyleOptionViewItem,
+        index: QtCore.QModelIndex,
+    ) -> None:
+        """Fill the whole cell, then draw the text inside."""
+        inner = QtWidgets.QStyleOptionViewItem(option)
+        if option.widget is not None:
+            panel = QtWidgets.QStyle.PrimitiveElement.PE_PanelItemViewItem
+            option.widget.style().drawPrimitive(panel, inner, painter, option.widget)
+        inner.rect = option.rect.adjusted(_SIDES, _ABOVE, -_SIDES, -_ABOVE)
+        inner.state &= ~QtWidgets.QStyle.StateFlag.State_HasFocus
+        super().paint(painter, inner, index)

@@ -9,8 +9,8 @@ from quicklook.views.files_model import ENTRY, OPEN
 
 __all__ = ["FilesDelegate"]
 
-_MARGIN = 5
-_GAP = 8
+_MARGIN = 4
+_GAP = 6
 _BAR = 3
 _PADDING = 3
 _WIDEST_SIZE = "99.9 MB"
@@ -63,17 +63,25 @@ class FilesDelegate(QtWidgets.QStyledItemDelegate):
             bar = QtCore.QRect(option.rect)
             bar.setWidth(_BAR)
             painter.fillRect(bar, QtGui.QColor(colours.accent))
-            font.setBold(True)
+            font.setBold(self._fits_bold(entry, option))
         area = option.rect.adjusted(_MARGIN, _PADDING, -_MARGIN, -_PADDING)
         height = area.height() // 2
         upper = QtCore.QRect(area.left(), area.top(), area.width(), height)
         lower = upper.translated(0, height)
-        length = f"{len(entry.names)} s" if entry.is_run else ""
         painter.setPen(QtGui.QColor(colours.ink))
-        _draw_pair(painter, upper, font, (entry.short_title,), length)
+        _draw_pair(painter, upper, font, entry.titles, entry.length_text)
         painter.setPen(QtGui.QColor(colours.muted))
-        _draw_pair(painter, lower, option.font, self.times(entry), size_text(entry.size))
+        _draw_pair(
+            painter, lower, option.font, self.times(entry), size_text(entry.size), _WIDEST_SIZE
+        )
         painter.restore()
+
+    def _fits_bold(self, entry: Entry, option: QtWidgets.QStyleOptionViewItem) -> bool:
+        bold = QtGui.QFont(option.font)
+        bold.setBold(True)
+        metrics = QtGui.QFontMetrics(bold)
+        needed = metrics.horizontalAdvance(entry.titles[-1] + entry.length_text) + _GAP
+        return needed + 2 * _MARGIN <= option.rect.width()
 
     def times(self, entry: Entry) -> tuple[str, ...]:
         """Return the time of an entry, from its longest form to its shortest."""
@@ -89,13 +97,14 @@ def _draw_pair(
     font: QtGui.QFont,
     lefts: tuple[str, ...],
     right: str,
+    widest: str = "",
 ) -> None:
     """Draw the first of `lefts` that fits beside `right`; without `right` where none fits."""
     painter.setFont(font)
     metrics = QtGui.QFontMetrics(font)
     reserved = metrics.horizontalAdvance(right) + _GAP if right else 0
     if len(lefts) > 1:  # rows below each other are to be of one form
-        reserved = max(reserved, metrics.horizontalAdvance(_WIDEST_SIZE) + _GAP)
+        reserved = max(reserved, metrics.horizontalAdvance(widest) + _GAP)
     fitting = [t for t in lefts if metrics.horizontalAdvance(t) + reserved <= area.width()]
     left = fitting[0] if fitting else lefts[-1]
     centre = Qt.AlignmentFlag.AlignVCenter

@@ -116,7 +116,7 @@ class FilesModel(QtCore.QAbstractItemModel):
             return None
         entry = self.entry(index)
         if role == Qt.ItemDataRole.DisplayRole:
-            return entry.short_title
+            return entry.title
         if role == ENTRY:
             return entry
         if role == OPEN:

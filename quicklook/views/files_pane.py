@@ -15,13 +15,15 @@ from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.views.files_delegate import FilesDelegate
 from quicklook.views.files_model import ENTRY, FilesModel
 from quicklook.views.pane import ElidedLabel
+from quicklook.widgets.search_line import SearchLine
+from quicklook.widgets.text_pages import TextPages
 
 __all__ = ["FilesPane"]
 
 _NO_FOLDER = "No folder yet.\n\nChoose one: its photon files, .bin and .img files are listed here."
 _EMPTY = "No photon files (.h5), .bin or .img files in this folder."
 _NARROWEST = 60
-_INDENT = 16
+_INDENT = 13
 _SETTLE_MS = 80
 
 
@@ -51,7 +53,7 @@ class FilesPane(QtWidgets.QFrame):
         self._build_head()
         self._build_layout()
         self._connect()
-        self._show_text("placeholder", _NO_FOLDER)
+        self.pages.show_placeholder(_NO_FOLDER)
         self._update_head()
 
     # --- building --------------------------------------------------------------------------------
@@ -78,9 +80,7 @@ class FilesPane(QtWidgets.QFrame):
         self.title = ElidedLabel(objectName="paneTitle")
         self.choose = _button("open", "Choose another folder")
         self.refresh = _button("refresh", "Look through the folder again")
-        self.filter = QtWidgets.QLineEdit(placeholderText="Filter", clearButtonEnabled=True)
-        self.filter.setAccessibleName("Filter files by name or UTC time")
-        self.filter.setToolTip("Show only files with this in their name or UTC time")
+        self.filter = SearchLine("Filter", "Show only files with this in their name or UTC time")
         self.filter.setMinimumWidth(20)
         self.note = ElidedLabel(objectName="caption")
         self.open_action = QtWidgets.QAction(icon("open"), "Open", self.view)
@@ -88,21 +88,14 @@ class FilesPane(QtWidgets.QFrame):
         self.view.addActions([self.open_action, self.copy_action])
 
     def _build_layout(self) -> None:
-        self.text = QtWidgets.QLabel(wordWrap=True)
-        self.text.setTextFormat(Qt.TextFormat.PlainText)
-        self.text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.text.setMinimumSize(20, 20)
-        self.pages = QtWidgets.QStackedWidget()
-        self.pages.addWidget(self.view)
-        self.pages.addWidget(self.text)
+        self.pages = TextPages(self.view)
         head = QtWidgets.QHBoxLayout()
         head.setSpacing(0)
         head.addWidget(self.title, 1)
         head.addWidget(self.choose)
         head.addWidget(self.refresh)
         layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(6, 4, 4, 4)
+        layout.setContentsMargins(5, 4, 3, 4)
         layout.setSpacing(4)
         layout.addLayout(head)
         layout.addWidget(self.filter)
@@ -128,7 +121,7 @@ class FilesPane(QtWidgets.QFrame):
         """Show what is in another folder; asks for a scan."""
         self.folder = folder
         self._set_listing(None)
-        self._show_text("placeholder", f"Looking through {folder}…")
+        self.pages.show_placeholder(f"Looking through {folder}…")
         self.scanRequested.emit(folder)
 
     @Slot()
@@ -159,7 +152,7 @@ class FilesPane(QtWidgets.QFrame):
     def show_error(self, message: str) -> None:
         """Say why the folder cannot be looked through."""
         self._set_listing(None)
-        self._show_text("paneError", message)
+        self.pages.show_error(message)
 
     def set_open(self, paths: Iterable[Path]) -> None:
         """Mark the open file, or raw files; with none, no file is marked."""
@@ -196,29 +189,20 @@ class FilesPane(QtWidgets.QFrame):
     @property
     def message(self) -> str:
         """The text shown instead of a list; '' while there is a list."""
-        return "" if self.pages.currentWidget() is self.view else self.text.text()
+        return self.pages.message
 
     def _show_list(self) -> None:
         listing = self.listing
         if listing is None:
             return
         if self.model.entries:
-            self.pages.setCurrentWidget(self.view)
+            self.pages.show_content()
         elif listing.entries:
-            self._show_text(
-                "placeholder", f"No name or UTC time with “{self.filter.text()}” in it."
-            )
+            self.pages.show_placeholder(f"No name or UTC time with “{self.filter.text()}” in it.")
         else:
             inside = {0: "", 1: "\n\nThere is a folder inside."}
             several = f"\n\nThere are {listing.n_folders} folders inside."
-            self._show_text("placeholder", _EMPTY + inside.get(listing.n_folders, several))
-
-    def _show_text(self, look: str, text: str) -> None:
-        self.text.setObjectName(look)
-        self.text.setText(text)
-        self.text.style().unpolish(self.text)
-        self.text.style().polish(self.text)
-        self.pages.setCurrentWidget(self.text)
+            self.pages.show_placeholder(_EMPTY + inside.get(listing.n_folders, several))
 
     # --- the list --------------------------------------------------------------------------------
 
