@@ -336,6 +336,7 @@ class MainWindow(QtWidgets.QMainWindow):
     @Slot(object)
     def _on_submitted(self, job: Job) -> None:
         self.job_bar.add(job.id, job.title)
+        self.actions_by_name["bottom_panel"].setChecked(True)  # beside its tabs jobs are seen
         self._opened_another = False
 
     @Slot(object)

@@ -1,4 +1,8 @@
-"""Background jobs that are queued or running: what, how far, and a button to cancel."""
+"""Background jobs that are queued or running: what, how far, and a button to cancel.
+
+One line high, so that it has room beside the tabs at the bottom and nothing moves when it appears: the oldest job is
+seen, and how many wait behind it.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,13 @@ class JobBar(QtWidgets.QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._rows: dict[int, _Row] = {}
-        self._layout = QtWidgets.QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(4)
+        self._pages = QtWidgets.QStackedWidget()
+        self._others = QtWidgets.QLabel(objectName="caption")
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 2)
+        layout.addWidget(self._pages, 1)
+        layout.addWidget(self._others)
+        self.setMinimumWidth(560)
         self.hide()
 
     def add(self, number: int, title: str) -> None:
@@ -33,8 +41,17 @@ class JobBar(QtWidgets.QWidget):
         row = _Row(number, title)
         row.cancelRequested.connect(self.cancelRequested)
         self._rows[number] = row
-        self._layout.addWidget(row)
-        self.show()
+        self._pages.addWidget(row)
+        self._update()
+
+    def _update(self) -> None:
+        others = len(self._rows) - 1
+        if self._rows:
+            self._pages.setCurrentWidget(next(iter(self._rows.values())))
+        self._others.setText(f"+ {others} waiting" if others > 0 else "")
+        self._others.setToolTip("\n".join(row.title.text() for row in self._rows.values()))
+        self._others.setVisible(others > 0)
+        self.setVisible(bool(self._rows))
 
     def update_progress(self, number: int, done: int, total: int, stage: str) -> None:
         """Show how far a job is; a total of 0 means unknown."""
@@ -45,36 +62,38 @@ class JobBar(QtWidgets.QWidget):
         """Forget a job."""
         row = self._rows.pop(number, None)
         if row is not None:
+            self._pages.removeWidget(row)
             row.setParent(None)
             row.deleteLater()
-        self.setVisible(bool(self._rows))
+        self._update()
 
     def row(self, number: int) -> _Row:
         """Return the row of a job."""
         return self._rows[number]
 
 
-class _Row(QtWidgets.QFrame):
+class _Row(QtWidgets.QWidget):
     """Title, stage, bar, time, cancel."""
 
     cancelRequested = Signal(object)  # noqa: N815
 
     def __init__(self, number: int, title: str) -> None:
-        super().__init__(objectName="card")
+        super().__init__()
         self._number = number
         self._since: float | None = None
         self.title = QtWidgets.QLabel(title, objectName="paneTitle")
         self.stage = QtWidgets.QLabel("waiting for its turn", objectName="caption")
-        self.stage.setMinimumWidth(190)
+        self.stage.setMinimumWidth(self.fontMetrics().horizontalAdvance("waiting for its turn  "))
         self.bar = QtWidgets.QProgressBar(textVisible=False)
         self.bar.setRange(0, 1000)
         self.elapsed = QtWidgets.QLabel("", objectName="caption")
-        self.elapsed.setMinimumWidth(90)
-        self.cancel = QtWidgets.QPushButton("Cancel", toolTip=f"Stop: {title}")
+        self.elapsed.setMinimumWidth(self.fontMetrics().horizontalAdvance("1000 s so far "))
+        self.cancel = QtWidgets.QToolButton(text="Cancel", toolTip=f"Stop: {title}")
+        self.cancel.setObjectName("cancel")
         self.cancel.clicked.connect(self._on_cancel)
         layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(12, 4, 8, 4)
-        layout.setSpacing(12)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(10)
         layout.addWidget(self.title)
         layout.addWidget(self.stage)
         layout.addWidget(self.bar, 1)
