@@ -25,6 +25,7 @@ __all__ = [
     "ConvertForm",
     "check_conversion",
     "convert",
+    "missing_files",
     "rehearse",
     "simulate_demo",
 ]
@@ -112,6 +113,16 @@ def check_conversion(form: ConvertForm, *, progress: Progress = silent) -> Conve
         missing=form.duration - there,
         writable=os.access(folder, os.W_OK),
     )
+
+
+def missing_files(paths: list[Path], *, progress: Progress = silent) -> set[Path]:
+    """Return which of these files are not there (any more)."""
+    missing = set()
+    for done, path in enumerate(paths):
+        progress(done, len(paths))
+        if not path.exists():
+            missing.add(path)
+    return missing
 
 
 def _first_run(folder: Path, seconds: tuple[int, ...]) -> int:
