@@ -1,4 +1,4 @@
-"""What a folder holds that can be opened: photon files, runs of raw seconds, runs of frames. No Qt.
+"""What a folder holds that can be opened: photon files, runs of seconds, runs of frames, folders. No Qt.
 
 `scan` runs in a worker; the files panel shows the `Listing` it returns.
 """
@@ -22,20 +22,21 @@ _KINDS = {".h5": "photons", ".hdf5": "photons", ".bin": "raw", ".img": "frame"}
 _SIDECAR = ".cal.h5"
 _SECOND = re.compile(r"(\d{9,10})\.\w+", re.ASCII)
 _REPORT_EVERY = 256
+_ABOVE = ".."
 _LONGEST_S = 4294
 """Seconds of raw files that can be opened as one observation: times are 32-bit microseconds."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a listing: a file, or raw files or frames of consecutive seconds.
+    """One line of a listing: a file, raw files or frames of consecutive seconds, or a folder.
 
     Attributes
     ----------
     folder : Path
     names : tuple of str
         Names of the files, in the order of time.
-    kind : {'photons', 'raw', 'frame'}
+    kind : {'photons', 'raw', 'frame', 'folder'}
         As told by the ending of the name.
     start_unix : int, optional
         Unix second in the name of the first file; None if the name is no number.
@@ -54,8 +55,15 @@ class Entry:
 
     @property
     def paths(self) -> list[Path]:
-        """Paths of the files."""
+        """Paths of the files, or of the folder."""
+        if self.names == (_ABOVE,):
+            return [self.folder.parent]
         return [self.folder / name for name in self.names]
+
+    @property
+    def about(self) -> str:
+        """What a folder is."""
+        return f"back to {self.folder.parent}" if self.names == (_ABOVE,) else "folder"
 
     @property
     def size(self) -> int:
@@ -106,7 +114,8 @@ class Entry:
         A run is found as a whole by the names or times of its ends, and else cut to the files that
         are asked for: as many entries as those make runs.
         """
-        if not text or text in self.title.lower() or text in self.time_text:
+        in_time = self.kind != "folder" and text in self.time_text
+        if not text or text in self.title.lower() or in_time:
             return [self]
         if not self.is_run:
             return []
@@ -141,20 +150,25 @@ class Listing:
     Attributes
     ----------
     folder : Path
-    entries : tuple of Entry
+    files : tuple of Entry
         In the order of time.
-    n_folders : int
-        Folders inside, which were not looked into.
+    folders : tuple of Entry
+        The one above, then those inside by name; they were not looked into.
     """
 
     folder: Path
-    entries: tuple[Entry, ...]
-    n_folders: int = 0
+    files: tuple[Entry, ...]
+    folders: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Folders, then files."""
+        return self.folders + self.files
 
     @property
     def n_files(self) -> int:
         """Number of files in all entries."""
-        return sum(len(entry.names) for entry in self.entries)
+        return sum(len(entry.names) for entry in self.files)
 
 
 def scan(folder: Path, *, progress: Progress = silent) -> Listing:
@@ -175,7 +189,7 @@ def scan(folder: Path, *, progress: Progress = silent) -> Listing:
     """
     singles: list[Entry] = []
     numbered: dict[str, list[Entry]] = {}
-    n_folders = 0
+    folders = [] if folder.parent == folder else [_folder(folder, _ABOVE)]
     try:
         with os.scandir(folder) as found:
             for done, item in enumerate(found):
@@ -183,7 +197,7 @@ def scan(folder: Path, *, progress: Progress = silent) -> Listing:
                     progress(done, 0, "looking")
                 entry = _entry(folder, item)
                 if entry is None:
-                    n_folders += _is_folder(item)
+                    folders += [_folder(folder, item.name)] if _is_folder(item) else []
                 elif entry.start_unix is None or entry.kind == "photons":
                     singles.append(entry)
                 else:
@@ -193,7 +207,12 @@ def scan(folder: Path, *, progress: Progress = silent) -> Listing:
             f"Folder {folder} cannot be read: {error.strerror}. Choose another folder."
         ) from error
     runs = [run for entries in numbered.values() for run in _runs(entries)]
-    return Listing(folder, tuple(sorted([*singles, *runs], key=_by_time)), n_folders)
+    folders.sort(key=lambda entry: (entry.names[0] != _ABOVE, entry.names[0].lower()))
+    return Listing(folder, tuple(sorted([*singles, *runs], key=_by_time)), tuple(folders))
+
+
+def _folder(parent: Path, name: str) -> Entry:
+    return Entry(parent, (name,), "folder", None, 0.0, (0,))
 
 
 def _by_time(entry: Entry) -> tuple[float, str]:
@@ -210,7 +229,8 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 def _entry(folder: Path, item: os.DirEntry[str]) -> Entry | None:
     """Return the entry of one file, or None for what cannot be opened or is gone by now."""
     name = item.name
-    kind = _KINDS.get("." + name.rpartition(".")[2].lower())
+    _, dot, ending = name.rpartition(".")
+    kind = _KINDS.get(dot + ending.lower())
     if kind is None or name.startswith(".") or name.lower().endswith(_SIDECAR):
         return None
     try:

@@ -71,9 +71,11 @@ class FilesDelegate(QtWidgets.QStyledItemDelegate):
         painter.setPen(QtGui.QColor(colours.ink))
         _draw_pair(painter, upper, font, entry.titles, entry.length_text)
         painter.setPen(QtGui.QColor(colours.muted))
-        _draw_pair(
-            painter, lower, option.font, self.times(entry), size_text(entry.size), _WIDEST_SIZE
-        )
+        if entry.kind == "folder":
+            _draw_pair(painter, lower, option.font, (entry.about,), "")
+        else:
+            size = size_text(entry.size)
+            _draw_pair(painter, lower, option.font, self.times(entry), size, _WIDEST_SIZE)
         painter.restore()
 
     def _fits_bold(self, entry: Entry, option: QtWidgets.QStyleOptionViewItem) -> bool:
@@ -112,5 +114,6 @@ def _draw_pair(
     if right and needed + reserved <= area.width():
         painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | centre), right)
         area = area.adjusted(0, 0, -metrics.horizontalAdvance(right) - _GAP, 0)
-    elided = metrics.elidedText(left, Qt.TextElideMode.ElideRight, area.width())
-    painter.drawText(area, int(Qt.AlignmentFlag.AlignLeft | centre), elided)
+    if not fitting:  # it rounds: what just fits would be cut
+        left = metrics.elidedText(left, Qt.TextElideMode.ElideRight, area.width())
+    painter.drawText(area, int(Qt.AlignmentFlag.AlignLeft | centre), left)

@@ -56,6 +56,8 @@ class FilesModel(QtCore.QAbstractItemModel):
     def is_open(self, entry: Entry) -> bool:
         """Whether any file of an entry is open."""
         folder, names = self._open
+        if entry.kind == "folder":
+            return False
         return bool(names) and entry.folder == folder and not names.isdisjoint(entry.names)
 
     def open_index(self) -> QtCore.QModelIndex:
@@ -87,7 +89,7 @@ class FilesModel(QtCore.QAbstractItemModel):
             return QtCore.QModelIndex()
         return self.createIndex(row, 0, 1 + parent.row() if inside and parent else 0)
 
-    def parent(self, index: QtCore.QModelIndex | None = None) -> QtCore.QModelIndex:  # type: ignore[override]
+    def parent(self, index: QtCore.QModelIndex | None = None) -> QtCore.QModelIndex:
         """Return the run that a file belongs to."""
         if index is None or not index.isValid() or not index.internalId():
             return QtCore.QModelIndex()
@@ -126,6 +128,8 @@ class FilesModel(QtCore.QAbstractItemModel):
         return None
 
     def _sentence(self, entry: Entry) -> str:
+        if entry.kind == "folder":
+            return f"{entry.paths[0]}\n{entry.about}"
         time = "starts" if entry.start_unix is not None else "written"
         lines = [
             entry.title,

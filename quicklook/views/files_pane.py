@@ -22,6 +22,7 @@ __all__ = ["FilesPane"]
 
 _NO_FOLDER = "No folder yet.\n\nChoose one: its photon files, .bin and .img files are listed here."
 _EMPTY = "No photon files (.h5), .bin or .img files in this folder."
+_NOTHING_HERE = "nothing to open here"
 _NARROWEST = 60
 _INDENT = 13
 _SETTLE_MS = 80
@@ -106,6 +107,8 @@ class FilesPane(QtWidgets.QFrame):
     def _connect(self) -> None:
         self._settle = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._apply_filter)
+        self._show_open = QtCore.QTimer(self, singleShot=True, interval=0)  # after the layout
+        self._show_open.timeout.connect(self._scroll_to_open)
         self.filter.textChanged.connect(self._settle.start)
         self.filter.returnPressed.connect(self._enter_list)
         self.choose.clicked.connect(self._choose)
@@ -119,8 +122,13 @@ class FilesPane(QtWidgets.QFrame):
     @Slot(object)
     def set_folder(self, folder: Path) -> None:
         """Show what is in another folder; asks for a scan."""
+        folder = Path(folder).absolute()
+        is_other = folder != self.folder
         self.folder = folder
         self._set_listing(None)
+        if is_other:
+            self.filter.clear()
+            self._apply_filter()
         self.pages.show_placeholder(f"Looking through {folder}…")
         self.scanRequested.emit(folder)
 
@@ -146,7 +154,7 @@ class FilesPane(QtWidgets.QFrame):
                 self._set_listing(listing)
             self._show_list()
             if is_first:
-                self.view.scrollTo(self.model.open_index())
+                self._show_open.start()
 
     @Slot(str)
     def show_error(self, message: str) -> None:
@@ -157,21 +165,31 @@ class FilesPane(QtWidgets.QFrame):
     def set_open(self, paths: Iterable[Path]) -> None:
         """Mark the open file, or raw files; with none, no file is marked."""
         self.model.set_open(paths)
-        self.view.scrollTo(self.model.open_index())
         self.view.viewport().update()
+        self._show_open.start()
+
+    @Slot()
+    def _scroll_to_open(self) -> None:
+        """Bring the open file to the middle, unless it can be seen already."""
+        index, view = self.model.open_index(), self.view
+        if index.isValid() and not view.viewport().rect().contains(view.visualRect(index)):
+            view.scrollTo(index, view.ScrollHint.PositionAtCenter)
 
     def _set_listing(self, listing: Listing | None) -> None:
         self.listing = listing
         self.model.set_listing(listing)
-        days = {entry.time_text[:10] for entry in listing.entries} if listing else set()
+        days = {entry.time_text[:10] for entry in listing.files} if listing else set()
         self._delegate.same_day = len(days) == 1
         self._update_head()
-        if listing is None or not listing.entries:
+        if listing is not None and not listing.files:
+            self.note.setText(_NOTHING_HERE)
+            self.note.setToolTip(_EMPTY)
+        if listing is None or not listing.files:
             return
         first, last = min(days), max(days)
         span = first if first == last else f"{first} to {last[5:]}"
         number = f"{listing.n_files:,} file" + ("s" if listing.n_files != 1 else "")
-        size = size_text(sum(entry.size for entry in listing.entries))
+        size = size_text(sum(entry.size for entry in listing.files))
         self.note.setText(f"{span} UTC · {number}")
         self.note.setToolTip(f"{number}, {size}; times are UTC, {span}")
 
@@ -200,9 +218,7 @@ class FilesPane(QtWidgets.QFrame):
         elif listing.entries:
             self.pages.show_placeholder(f"No name or UTC time with “{self.filter.text()}” in it.")
         else:
-            inside = {0: "", 1: "\n\nThere is a folder inside."}
-            several = f"\n\nThere are {listing.n_folders} folders inside."
-            self.pages.show_placeholder(_EMPTY + inside.get(listing.n_folders, several))
+            self.pages.show_placeholder(_EMPTY)
 
     # --- the list --------------------------------------------------------------------------------
 
@@ -220,7 +236,9 @@ class FilesPane(QtWidgets.QFrame):
         if self.model.entries:
             self.view.setFocus()
             if not self.view.currentIndex().isValid():
-                self.view.setCurrentIndex(self.model.index(0, 0))
+                kinds = [entry.kind for entry in self.model.entries]
+                files = [row for row, kind in enumerate(kinds) if kind != "folder"]
+                self.view.setCurrentIndex(self.model.index(files[0] if files else 0, 0))
 
     @contextmanager
     def _keeping_place(self) -> Iterator[None]:
@@ -255,13 +273,17 @@ class FilesPane(QtWidgets.QFrame):
         self._open(self._selected())
 
     def _open(self, entries: list[Entry]) -> None:
-        """Ask for the files, or unfold a run that cannot be opened as a whole."""
-        if len(entries) == 1 and entries[0].obstacle:
+        """Ask for the files; go to a folder; unfold a run that cannot be opened as a whole."""
+        if len(entries) == 1 and entries[0].kind == "folder":
+            self.set_folder(entries[0].paths[0])
+        elif len(entries) == 1 and entries[0].obstacle:
             index = self.view.currentIndex()
             self.view.setExpanded(index, not self.view.isExpanded(index))
         elif entries:
-            paths = {path for entry in entries for path in entry.paths}
-            self.openRequested.emit(sorted(paths))
+            files = [entry for entry in entries if entry.kind != "folder"]
+            paths = {path for entry in files for path in entry.paths}
+            if paths:
+                self.openRequested.emit(sorted(paths))
 
     @Slot()
     def _copy_paths(self) -> None:
