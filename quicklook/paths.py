@@ -1,13 +1,10 @@
-"""Paths as people read them, and which of them are there. No Qt."""
+"""Paths as people read them: '~' for the home folder. No Qt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline_core.progress import Progress, silent
-
-__all__ = ["missing_paths", "shortened", "without_home"]
+__all__ = ["shortened", "without_home"]
 
 
 def shortened(path: Path) -> str:
@@ -32,15 +29,3 @@ def without_home(text: str) -> str:
         inside = not part[:1].isalnum() and part[:1] not in ("_", "-")
         joined += ("~" if inside else home) + part
     return joined
-
-
-def missing_paths(paths: Iterable[Path], *, progress: Progress = silent) -> frozenset[Path]:
-    """Return those that are not there. Asks the disk, so it is not for the thread that draws."""
-    missing: set[Path] = set()
-    for done, path in enumerate(paths):
-        progress(done, 0, "looking for files")
-        try:
-            path.stat()
-        except (OSError, ValueError):
-            missing.add(path)
-    return frozenset(missing)

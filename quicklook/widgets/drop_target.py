@@ -140,9 +140,13 @@ class _Veil(QtWidgets.QWidget):
         """Lie over the whole window, with this text."""
         self.text = text
         self.setAccessibleName(text)
-        self.setGeometry(self._window.rect())
+        self.cover()
         self.show()
         self.raise_()
+
+    def cover(self) -> None:
+        """Be as large as the window."""
+        self.setGeometry(self._window.rect())
 
     def set_refusing(self, refusing: bool) -> None:
         """Show that nothing would happen, or that something would."""
