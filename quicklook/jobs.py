@@ -188,6 +188,11 @@ class JobRunner(QtCore.QObject):
         """Jobs that are queued or running, oldest first."""
         return tuple(self._jobs.values())
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the lane takes no jobs any more."""
+        return self._stopping
+
     def submit(
         self,
         title: str,

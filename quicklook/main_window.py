@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from quicklook.actions import TOOLS, build_actions, build_menus, enable_actions, set_shortcuts
+from quicklook.action_table import TOOLS
+from quicklook.actions import build_actions, build_menus, enable_actions, set_shortcuts
 from quicklook.assets import defaults, icon
-from quicklook.background_tasks import ConvertForm
-from quicklook.conversion import ConversionController, describe_result
+from quicklook.conversion import ConversionController
 from quicklook.exporting import ExportController
 from quicklook.image_control import ImageControl
-from quicklook.jobs import Failure, Job, JobProgress, JobRunner
+from quicklook.job_control import JobControl
+from quicklook.jobs import Failure, Job, JobRunner
 from quicklook.opening import OpeningController
 from quicklook.panels import Panels
 from quicklook.preparation import PREPARE, Preparation
@@ -35,9 +35,6 @@ from quicklook.widgets.job_bar import JobBar
 from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.plot_controls import PlotControls
 from quicklook.widgets.status_line import StatusLine
-
-if TYPE_CHECKING:
-    from pipeline_core.convert import ConversionSummary
 
 __all__ = ["MainWindow"]
 
@@ -68,8 +65,6 @@ class MainWindow(QtWidgets.QMainWindow):
         self.chores = JobRunner("chores", parent=self)
         self.jobs = JobRunner("jobs", parent=self)
         self.broker = ReadBroker(self.reads, self.files, self)
-        self._after_opening: tuple[str, str] | None = None
-        self._opened_another = False
         self._closing = False
         self.actions_by_name = build_actions(self)
         self._build_panes()
@@ -77,6 +72,16 @@ class MainWindow(QtWidgets.QMainWindow):
         self.opening = OpeningController(self.reads, self.files, settings, self)
         self.conversion = ConversionController(self.jobs, self.chores, settings, self)
         self.preparation = Preparation(self.jobs, self)
+        self.job_control = JobControl(
+            self.jobs,
+            self.conversion,
+            self.preparation,
+            self.opening,
+            self.job_bar,
+            self.messages,
+            self.actions_by_name["bottom_panel"],
+            self,
+        )
         self.image_control = ImageControl(
             self.session,
             self.image,
@@ -180,6 +185,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.image.shownChanged.connect(self._show_active)
         self.session.fileChanged.connect(self._on_file_changed)
         self.session.pixelChanged.connect(self._show_active)
+        self.card.spectrum.changed.connect(self._show_active)
         self.opening.started.connect(self._on_opening)
         self.opening.opened.connect(self._on_opened)
         self.opening.failed.connect(self._on_not_opened)
@@ -191,14 +197,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.exporting.bugFound.connect(self.report_bug)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
-        self.jobs.progressed.connect(self._on_progress)
         self.jobs.finished.connect(self._on_job_finished)
-        self.job_bar.cancelRequested.connect(self._cancel_job)
-        self.preparation.submitted.connect(self._on_submitted)
-        self.conversion.submitted.connect(self._on_submitted)
-        self.conversion.succeeded.connect(self._on_converted)
-        self.conversion.failed.connect(self._on_conversion_failed)
-        self.conversion.cancelled.connect(self._on_conversion_cancelled)
+        self.job_control.failed.connect(self.show_failure)
 
     def _restore(self) -> None:
         self.resize(*defaults()["window_size"])
@@ -230,7 +230,6 @@ class MainWindow(QtWidgets.QMainWindow):
 
     @Slot()
     def _on_opening(self) -> None:
-        self._opened_another = True
         self.setCursor(Qt.CursorShape.BusyCursor)
 
     @Slot(object)
@@ -238,9 +237,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.unsetCursor()
         self.broker.forget()
         self.messages.hide()
-        if self._after_opening:
-            self.messages.show_message(*self._after_opening)
-            self._after_opening = None
+        self.job_control.say_what_was_converted()
         self.session.set_file(facts)
         self.fileOpened.emit(facts)
 
@@ -291,8 +288,15 @@ class MainWindow(QtWidgets.QMainWindow):
     def _show_active(self) -> None:
         facts, pixel = self.session.file, self.session.pixel
         value = self.image.value_at(pixel) if pixel is not None else ("", "")
-        self.status.show_active(facts, pixel, value)
+        self.status.show_active(facts, pixel, value, self._mean_of(pixel))
         self.update_actions()
+
+    def _mean_of(self, pixel: tuple[int, int] | None) -> str:
+        """Return the mean phase or wavelength of a pixel, if the spectrum on the screen is its."""
+        shown = self.card.spectrum.shown
+        if shown is None or shown.request.pixels != (pixel,) or shown.data.mean != shown.data.mean:
+            return ""
+        return f"mean {shown.data.quantity} {shown.data.mean:.1f} {shown.data.unit}"
 
     @Slot(object)
     def _on_hover(self, pixel: tuple[int, int] | None) -> None:
@@ -330,52 +334,6 @@ class MainWindow(QtWidgets.QMainWindow):
     @Slot()
     def _toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-    # --- jobs ------------------------------------------------------------------------------------
-
-    @Slot(object)
-    def _on_submitted(self, job: Job) -> None:
-        self.job_bar.add(job.id, job.title)
-        self.actions_by_name["bottom_panel"].setChecked(True)  # beside its tabs jobs are seen
-        self._opened_another = False
-
-    @Slot(object)
-    def _on_progress(self, report: JobProgress) -> None:
-        self.job_bar.update_progress(report.job.id, report.done, report.total, report.stage)
-
-    @Slot(object)
-    def _cancel_job(self, number: int) -> None:
-        for job in self.jobs.jobs:
-            if job.id == number:
-                self.jobs.cancel(job)
-
-    @Slot(object)
-    def _on_job_finished(self, job: Job) -> None:
-        self.job_bar.remove(job.id)
-        if self._closing and not self.jobs.jobs:
-            self.close()
-
-    @Slot(object, object)
-    def _on_converted(self, summary: ConversionSummary, form: ConvertForm) -> None:
-        """Open the result; only offer it if another file was opened meanwhile, or as wished."""
-        path = Path(summary.path)
-        message = describe_result(summary)
-        logger.info("%s", message[1])
-        if form.open_result and not self._opened_another and not self._closing:
-            self._after_opening = message
-            self.open_file(path)
-            self._opened_another = False  # that was not the person
-        else:
-            self.messages.show_message(*message, ("Open result", lambda: self.open_file(path)))
-
-    @Slot(object, object)
-    def _on_conversion_failed(self, failure: Failure, form: ConvertForm) -> None:
-        self.show_failure(Path(form.out), "written", failure)
-
-    @Slot(object)
-    def _on_conversion_cancelled(self, form: ConvertForm) -> None:
-        text = f"The conversion was cancelled; {Path(form.out).name} was not written."
-        self.messages.show_message("info", text)
 
     # --- trouble ---------------------------------------------------------------------------------
 
@@ -435,6 +393,12 @@ class MainWindow(QtWidgets.QMainWindow):
             ("Stop it and exit", self.stop_and_close),
             ("Keep working", lambda: None),
         )
+
+    @Slot()
+    def _on_job_finished(self) -> None:
+        """Go on with closing, if that waited for the job."""
+        if self._closing and not self.jobs.jobs:
+            self.close()
 
     def stop_and_close(self) -> None:
         """Close the window without asking, as soon as the jobs have stopped."""

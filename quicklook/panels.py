@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quicklook import file_listing, theme
-from quicklook.actions import ACTIONS, set_shortcuts
+from quicklook.action_table import ACTIONS
+from quicklook.actions import set_shortcuts
 from quicklook.background_tasks import missing_files
 from quicklook.dialogs.details_dialog import DetailsDialog
 from quicklook.dialogs.guide_dialog import GuideDialog
@@ -18,7 +19,7 @@ from quicklook.dialogs.preferences_dialog import PreferencesDialog
 from quicklook.jobs import Failure, Success
 from quicklook.qt import QtCore, QtWidgets, Slot
 from quicklook.views.files_pane import FilesPane
-from quicklook.views.image_pane import map_choices
+from quicklook.views.image_colours import map_choices
 from quicklook.widgets.command_palette import CommandPalette
 from quicklook.widgets.drop_target import DropTarget
 from quicklook.widgets.recent_menu import RecentMenu

@@ -8,7 +8,7 @@ from quicklook.qt import QtCore, QtGui, QtWidgets
 __all__ = ["GuideDialog"]
 
 _WIDTH, _HEIGHT = 900, 760
-_MARGIN = 60
+_MARGIN = 84
 
 
 class GuideDialog(QtWidgets.QDialog):

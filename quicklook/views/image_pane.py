@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_core import colours, display
+from pipeline_core import display
 from pipeline_core.regions import pixels_in
-from quicklook import palette, theme
-from quicklook.assets import defaults
+from quicklook import theme
 from quicklook.display_settings import MANUAL, DisplaySettings
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.region_list import RegionList
@@ -21,6 +20,13 @@ from quicklook.requests import CountsRequest, CountsResult
 from quicklook.session import Session
 from quicklook.tasks import FileFacts, FlagImage
 from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
+from quicklook.views.image_colours import (
+    flag_colours,
+    flag_table,
+    map_choices,
+    picture_table,
+    saturation,
+)
 from quicklook.views.pane import Pane
 from quicklook.views.region_layer import RegionLayer, shape_between
 from quicklook.widgets.beside_image import BesideImage
@@ -224,19 +230,13 @@ class ImagePane(Pane):
             self.array,
             self.scale,
             flagged=~self.counts.good if settings.mark_flagged else None,
-            saturation=self._saturation() if settings.mark_saturated else None,
+            saturation=saturation(self.counts) if settings.mark_saturated else None,
         )
-        table = _picture_table(settings)
+        table = picture_table(settings)
         self.view.set_picture(index, table)
         self.colour_bar.set_colours(table[: display.N_COLOURS])
         self.colour_bar.set_scale(self.scale)
         self.bar.show_levels(levels)
-
-    def _saturation(self) -> float | None:
-        """Return how many counts of the image are a rate that a pixel cannot follow."""
-        if self.counts is None or not self.counts.open_s > 0:
-            return None
-        return float(defaults()["saturation_cps"]) * self.counts.open_s
 
     def _levels(self, settings: DisplaySettings) -> tuple[float, float]:
         """Return the limits that the settings ask for."""
@@ -284,15 +284,12 @@ class ImagePane(Pane):
     # --- drawing ---------------------------------------------------------------------------------
 
     def _draw_flags(self, picture: FlagImage) -> None:
-        names = enumerate(picture.categories)
-        colours = [QtGui.QColor(palette.flag_colour(c.label, k)) for k, c in names]
-        table = np.zeros((256, 3), np.uint8)
-        table[: len(colours)] = [c.getRgb()[:3] for c in colours]
-        self.view.set_picture(picture.index, table)
+        colours = flag_colours(picture)
+        self.view.set_picture(picture.index, flag_table(colours))
         self.legend.set_entries(
             [
-                (c.name(), k.label, k.count, k.sentence)
-                for c, k in zip(colours, picture.categories, strict=True)
+                (colour.name(), k.label, k.count, k.sentence)
+                for colour, k in zip(colours, picture.categories, strict=True)
             ]
         )
 
@@ -408,25 +405,6 @@ class ImagePane(Pane):
         del finished
         if self.kind == RAW_COUNTS and self.scale is not None:
             self.set_levels(display.level_width(self.scale.levels, up, right))
-
-
-def map_choices() -> dict[str, str]:
-    """Return the colour maps by name, those first that everybody can read."""
-    safe = {name: name.capitalize() for name, row in colours.COLOUR_MAPS.items() if row.safe}
-    others = {name: f"{name.capitalize()} *" for name in colours.COLOUR_MAPS if name not in safe}
-    return {"": "Default"} | safe | others
-
-
-def _picture_table(settings: DisplaySettings) -> npt.NDArray[np.uint8]:
-    """Return the colours of the numbers of an image, in the present theme."""
-    look = theme.current()
-    return colours.picture_table(
-        settings.colour_map or look.image_map,
-        inverted=settings.inverted,
-        missing=look.missing,
-        flagged=look.missing,
-        saturated=look.marker,
-    )
 
 
 def _describe_span(request: CountsRequest, facts: FileFacts | None) -> str:

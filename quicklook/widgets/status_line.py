@@ -33,13 +33,18 @@ class StatusLine(QtWidgets.QStatusBar):
         return self._hovered.text()
 
     def show_active(
-        self, facts: FileFacts | None, pixel: tuple[int, int] | None, value: tuple[str, str]
+        self,
+        facts: FileFacts | None,
+        pixel: tuple[int, int] | None,
+        value: tuple[str, str],
+        mean: str = "",
     ) -> None:
-        """Describe the active pixel; `value` is (value, unit) or empty texts."""
+        """Describe the active pixel; `value` is (value, unit) or empty texts, `mean` of its photons."""
         if facts is None or pixel is None:
             self._active.setText("Active Pixel: none")
             return
-        self._active.setText("Active Pixel " + _describe(facts, pixel, value))
+        text = "Active Pixel " + _describe(facts, pixel, value)
+        self._active.setText(f"{text}   |   {mean}" if mean else text)
 
     def show_hovered(
         self, facts: FileFacts | None, pixel: tuple[int, int] | None, value: tuple[str, str]

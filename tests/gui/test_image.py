@@ -409,3 +409,12 @@ def test_phase_band_is_counted_and_whole_band_is_open(qtbot, opened, observation
     opened.actions_by_name["whole_range"].trigger()
     qtbot.waitUntil(lambda: opened.image.array[9, 6] == phases.size)
     assert opened.session.band == (None, None)
+
+
+def test_mean_phase_of_the_active_pixel(qtbot, opened, observations):
+    click_pixel(qtbot, opened, 9, 6)
+    expected = f"mean phase {observations[NIGHT].phases[9, 6].mean():.1f} deg"
+    qtbot.waitUntil(lambda: opened.status.active_text.endswith(expected))
+    click_pixel(qtbot, opened, 0, 0)  # no photons, no mean
+    wait_for_plots(qtbot, opened, (0, 0))
+    assert "mean" not in opened.status.active_text

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicklook.action_texts import ActionText, bare, read_action, score
-from quicklook.actions import ACTIONS, NEEDS, build_actions, build_menus, enable_actions
+from quicklook.action_table import ACTIONS, NEEDS
+from quicklook.actions import build_actions, build_menus, enable_actions
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
 from quicklook.widgets.command_palette import CommandPalette
 from quicklook.widgets.key_caps import KeyCaps, width_of_keys

@@ -12,7 +12,8 @@ import pytest
 from fake_obs import FakeObs
 
 from quicklook import assets, palette
-from quicklook.actions import ACTIONS, MENUS, NEEDS, build_actions
+from quicklook.action_table import ACTIONS, MENUS, NEEDS
+from quicklook.actions import build_actions
 from quicklook.app import ErrorCatcher
 from quicklook.qt import QtCore, QtWidgets
 from quicklook.session import Session

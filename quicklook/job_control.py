@@ -1,0 +1,130 @@
+"""Background jobs as the window shows them: progress, cancel, and what is said of a conversion's end.
+
+Created by the main window.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quicklook.background_tasks import ConvertForm
+from quicklook.conversion import ConversionController, describe_result
+from quicklook.jobs import Failure, Job, JobProgress, JobRunner
+from quicklook.opening import OpeningController
+from quicklook.preparation import Preparation
+from quicklook.qt import QtCore, QtWidgets, Signal, Slot
+from quicklook.widgets.job_bar import JobBar
+from quicklook.widgets.message_bar import MessageBar
+
+if TYPE_CHECKING:
+    from pipeline_core.convert import ConversionSummary
+
+__all__ = ["JobControl"]
+
+logger = logging.getLogger(__name__)
+
+
+class JobControl(QtCore.QObject):
+    """Connects the jobs lane with the job bar, and conversions with opening and messages.
+
+    Parameters
+    ----------
+    panel : QAction
+        Shows the panel beside whose tabs jobs are seen.
+
+    Signals
+    -------
+    failed
+        (path, verb, `Failure`): something "was not <verb>".
+    """
+
+    failed = Signal(object, str, object)
+
+    def __init__(
+        self,
+        jobs: JobRunner,
+        conversion: ConversionController,
+        preparation: Preparation,
+        opening: OpeningController,
+        bar: JobBar,
+        messages: MessageBar,
+        panel: QtWidgets.QAction,
+        parent: QtCore.QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._jobs = jobs
+        self._opening = opening
+        self._bar = bar
+        self._messages = messages
+        self._panel = panel
+        self._after_opening: tuple[str, str] | None = None
+        self._opened_another = False
+        jobs.progressed.connect(self._on_progress)
+        jobs.finished.connect(self._on_finished)
+        bar.cancelRequested.connect(self._cancel)
+        opening.started.connect(self._on_opening)
+        for source in (preparation, conversion):
+            source.submitted.connect(self.show_job)
+        conversion.succeeded.connect(self._on_converted)
+        conversion.failed.connect(self._on_conversion_failed)
+        conversion.cancelled.connect(self._on_conversion_cancelled)
+
+    @Slot(object)
+    def show_job(self, job: Job) -> None:
+        """Show a job that was submitted."""
+        self._bar.add(job.id, job.title)
+        self._panel.setChecked(True)
+        self._opened_another = False
+
+    @Slot(object)
+    def _on_progress(self, report: JobProgress) -> None:
+        self._bar.update_progress(report.job.id, report.done, report.total, report.stage)
+
+    @Slot(object)
+    def _on_finished(self, job: Job) -> None:
+        self._bar.remove(job.id)
+
+    @Slot(object)
+    def _cancel(self, number: int) -> None:
+        for job in self._jobs.jobs:
+            if job.id == number:
+                self._jobs.cancel(job)
+
+    # --- conversions -----------------------------------------------------------------------------
+
+    @Slot()
+    def _on_opening(self) -> None:
+        self._opened_another = True
+
+    def say_what_was_converted(self) -> None:
+        """Say it once the result is on the screen."""
+        if self._after_opening:
+            self._messages.show_message(*self._after_opening)
+            self._after_opening = None
+
+    def _open(self, path: Path) -> None:
+        self._opening.open_paths([path])
+
+    @Slot(object, object)
+    def _on_converted(self, summary: ConversionSummary, form: ConvertForm) -> None:
+        """Open the result; only offer it if another file was opened meanwhile, or as wished."""
+        path = Path(summary.path)
+        message = describe_result(summary)
+        logger.info("%s", message[1])
+        if form.open_result and not self._opened_another and not self._jobs.is_stopping:
+            self._after_opening = message
+            self._open(path)
+            self._opened_another = False  # that was not the person
+        else:
+            self._messages.show_message(*message, ("Open result", lambda: self._open(path)))
+
+    @Slot(object, object)
+    def _on_conversion_failed(self, failure: Failure, form: ConvertForm) -> None:
+        self.failed.emit(Path(form.out), "written", failure)
+
+    @Slot(object)
+    def _on_conversion_cancelled(self, form: ConvertForm) -> None:
+        text = f"The conversion was cancelled; {Path(form.out).name} was not written."
+        self._messages.show_message("info", text)
