@@ -1,100 +1,121 @@
-"""What a bug report needs to know: versions, machine, screen, and the end of the log."""
+"""What Help > About says of the program and the computer, as plain text, for the eye and for a bug report."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from quicklook import __version__
 from quicklook.logs import log_path
-from quicklook.paths import without_home
+from quicklook.paths import shortened, without_home
 from quicklook.qt import QtCore, QtGui
 
-__all__ = ["LICENCE", "about_facts", "bug_report", "last_log_lines"]
+__all__ = ["about_facts", "bug_report", "log_tail"]
 
 LICENCE = "GPL-3.0-or-later, without any warranty"
-_PACKAGES = ("PyQt5", "pyqtgraph", "numpy", "scipy", "numba", "tables", "astropy")
-_LOG_LINES = 30
-_LONGEST_LINE = 1000
-_BYTES_READ = 1 << 17
-_GIB = 1 << 30
+
+_LIBRARIES = ("PyQt5", "pyqtgraph", "numpy", "scipy", "numba", "tables", "astropy")
+_UNKNOWN = "unknown"
+_TAIL_LINES = 30
+_TAIL_BYTES = 64 * 1024
 
 
 def about_facts() -> dict[str, str]:
-    """Return what is known of program, libraries and machine, by name. Imports none of the libraries."""
-    facts = {"quicklook": __version__, "Python": platform.python_version()}
-    facts["Qt"] = QtCore.qVersion() or "unknown"
-    facts.update({name: _version(name) for name in _PACKAGES})
-    facts["System"] = _system()
-    facts["Processors"] = _processors()
-    facts["Memory"] = _memory()
-    facts["Screen"] = _screens()
-    facts["Platform plugin"] = QtGui.QGuiApplication.platformName() or "none"
-    facts["Program folder"] = without_home(str(Path(__file__).parent))
-    facts["Log"] = without_home(str(log_path()))
-    facts["Licence"] = LICENCE
+    """Return what there is to know, in the order in which it is shown. Imports no library to learn its version."""
+    facts = {
+        "quicklook": __version__,
+        "Python": f"{platform.python_version()} ({shortened(Path(sys.executable))})",
+        "Qt": QtCore.QT_VERSION_STR,
+    }
+    facts |= {name: _version(name) for name in _LIBRARIES}
+    facts |= {
+        "operating system": _system(),
+        "processor": _processor(),
+        "memory": _memory(),
+        "screen": _screens(),
+        "Qt platform": QtGui.QGuiApplication.platformName() or _UNKNOWN,
+        "desktop": _desktop(),
+        "log": shortened(log_path()),
+        "licence": LICENCE,
+    }
     return facts
 
 
-def bug_report(facts: Mapping[str, str], log_lines: Sequence[str]) -> str:
-    """Return facts and the end of the log as plain text; '~' stands for the home folder."""
-    lines = [f"{name}: {value}" for name, value in facts.items()]
-    lines += ["", f"Last {len(log_lines)} lines of the log:" if log_lines else "The log is empty."]
-    return without_home("\n".join([*lines, *log_lines])) + "\n"
-
-
-def last_log_lines(count: int = _LOG_LINES) -> list[str]:
-    """Return the end of the log, [] if there is none. Very long lines are cut."""
+def _version(name: str) -> str:
     try:
-        with log_path().open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - _BYTES_READ, 0))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    lines = text.splitlines()[-count:]
-    return [line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines]
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
         return "not installed"
 
 
 def _system() -> str:
     try:
         name = platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):  # no such file: not Linux, or an unusual one
+    except (OSError, KeyError):
         return platform.platform()
-    return f"{name}, {platform.platform()}"
+    return f"{name} ({platform.platform()})"
 
 
-def _processors() -> str:
-    there = os.cpu_count() or 0
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
-    return f"{there}" if usable == there else f"{there}, of which {usable} may be used"
+def _processor() -> str:
+    """Return model and number of processors."""
+    model = platform.processor() or platform.machine()
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+            named = (line.partition(":")[2].strip() for line in lines if line[:10] == "model name")
+            model = next(named, model)
+    except OSError:
+        pass  # not Linux
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    total = os.cpu_count()
+    number = f"{total} CPUs" if usable == total else f"{usable} of {total} CPUs"
+    return f"{model or _UNKNOWN}, {number}"
 
 
 def _memory() -> str:
     try:
-        pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return "unknown"
-    return f"{pages * page / _GIB:.1f} GiB"
+        return _UNKNOWN
+    return f"{size / 2**30:.1f} GiB"
 
 
 def _screens() -> str:
-    """Return size, scale and resolution of each screen, the main one first."""
-    texts = []
+    """Return size, scale and resolution of every screen."""
+    found = []
     for screen in QtGui.QGuiApplication.screens():
-        size = screen.size()
-        texts.append(
-            f"{size.width()} × {size.height()}, scale {screen.devicePixelRatio():g}, "
-            f"{screen.logicalDotsPerInch():.0f} dpi"
+        size, ratio = screen.size(), screen.devicePixelRatio()
+        found.append(
+            f"{size.width()} x {size.height()}, scale {ratio:g}, {screen.logicalDotsPerInch():.0f} dpi"
         )
-    return "; ".join(texts) or "none"
+    return "; ".join(found) or _UNKNOWN
+
+
+def _desktop() -> str:
+    names = ("XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE")
+    return ", ".join(os.environ[name] for name in names if os.environ.get(name)) or _UNKNOWN
+
+
+def log_tail(path: Path, n_lines: int = _TAIL_LINES) -> list[str]:
+    """Return the last lines of the log, or one that says why there are none."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(size - _TAIL_BYTES, 0))
+            lines = stream.read().decode("utf-8", errors="replace").splitlines()
+    except OSError as error:
+        return [f"The log cannot be read: {error.strerror}."]
+    return lines[-n_lines:] or ["The log is empty."]
+
+
+def bug_report(facts: Mapping[str, str]) -> str:
+    """Return facts and the end of the log as text, with '~' for the home folder: fit to be sent."""
+    width = max(len(name) for name in facts)
+    lines = [f"{name + ':':<{width + 1}} {value}" for name, value in facts.items()]
+    tail = log_tail(log_path())
+    return (
+        without_home("\n".join([*lines, "", f"Last {len(tail)} lines of the log:", *tail])) + "\n"
+    )

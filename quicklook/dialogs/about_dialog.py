@@ -1,98 +1,116 @@
-"""What the program is, in which versions, and a report to send with a fault."""
+"""Help > About: versions, computer, licence; and all that a bug report needs with one press."""
 
 from __future__ import annotations
 
-from quicklook.about import about_facts, bug_report, last_log_lines
+from quicklook import theme
+from quicklook.about import about_facts, bug_report
 from quicklook.assets import icon
-from quicklook.qt import Qt, QtGui, QtWidgets, Slot
+from quicklook.logs import log_path
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Slot
+from quicklook.widgets.symbol import Symbol
 
 __all__ = ["AboutDialog"]
 
-_ICON_SIZE = 64
 _WHAT = "Quick look and reduction of photons from the MKID cameras DARKNESS and MEC."
+_COPIED = "Copied: facts and the end of the log. Paste them into your bug report."
+_HEAD = ("quicklook", "licence")
+_WIDTH, _HEIGHT = 580, 560
 
 
 class AboutDialog(QtWidgets.QDialog):
-    """Shows `quicklook.about.about_facts`. Non-modal; the facts are those of the moment it is shown."""
+    """Shows `about_facts`; does not block the window."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("About quicklook")
         self.setModal(False)
-        self._facts: dict[str, str] = {}
-        picture = QtWidgets.QLabel()
-        picture.setPixmap(icon("quicklook").pixmap(_ICON_SIZE, _ICON_SIZE))
-        self.title = QtWidgets.QLabel(objectName="value")
-        font = QtGui.QFont(self.font())
-        font.setPointSizeF(1.5 * font.pointSizeF())
-        self.title.setFont(font)
-        what = QtWidgets.QLabel(_WHAT, objectName="caption", wordWrap=True)
-        beside = QtWidgets.QVBoxLayout()
-        beside.addWidget(self.title)
-        beside.addWidget(what)
-        head = QtWidgets.QHBoxLayout()
-        head.setSpacing(14)
-        head.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
-        head.addLayout(beside, 1)
-        self._card = QtWidgets.QFrame(objectName="card")
-        self.grid = QtWidgets.QGridLayout(self._card)
-        self.grid.setContentsMargins(14, 10, 14, 10)
-        self.grid.setHorizontalSpacing(18)
-        self.grid.setVerticalSpacing(3)
-        self.grid.setColumnStretch(1, 1)
-        self.copy_button = QtWidgets.QPushButton("Copy for bug report", autoDefault=False)
-        self.copy_button.setToolTip("Copy all of this and the end of the log as text")
-        self.copy_button.clicked.connect(self._copy)
-        self.close_button = QtWidgets.QPushButton("Close", default=True)
-        self.close_button.clicked.connect(self.close)
-        self.note = QtWidgets.QLabel(objectName="caption", wordWrap=True)
-        bottom = QtWidgets.QHBoxLayout()
-        bottom.setSpacing(8)
-        bottom.addWidget(self.note, 1)
-        bottom.addWidget(self.copy_button)
-        bottom.addWidget(self.close_button)
+        self.resize(_WIDTH, _HEIGHT)
+        self._form = QtWidgets.QGridLayout()
+        self._form.setContentsMargins(14, 10, 14, 10)
+        self._form.setHorizontalSpacing(18)
+        self._form.setVerticalSpacing(6)
+        self._form.setColumnStretch(1, 1)
+        card = QtWidgets.QWidget(objectName="paper")
+        card.setLayout(self._form)
+        area = QtWidgets.QScrollArea(objectName="paper")
+        area.setWidgetResizable(True)
+        area.setWidget(card)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 14)
         layout.setSpacing(12)
-        layout.addLayout(head)
-        layout.addWidget(self._card)
-        layout.addStretch(1)
-        layout.addLayout(bottom)
-        self.setMinimumWidth(560)
+        layout.addLayout(self._build_head())
+        layout.addWidget(area, 1)
+        layout.addLayout(self._build_foot())
+        self.facts: dict[str, str] = {}
         self.refresh()
+
+    def _build_head(self) -> QtWidgets.QLayout:
+        self._name = QtWidgets.QLabel(objectName="paneTitle")
+        self._licence = QtWidgets.QLabel(objectName="caption")
+        texts = QtWidgets.QVBoxLayout()
+        texts.setSpacing(2)
+        texts.addWidget(self._name)
+        texts.addWidget(QtWidgets.QLabel(_WHAT, wordWrap=True))
+        texts.addWidget(self._licence)
+        head = QtWidgets.QHBoxLayout()
+        head.setSpacing(14)
+        head.addWidget(Symbol(40, "about"), 0, Qt.AlignmentFlag.AlignTop)
+        head.addLayout(texts, 1)
+        return head
+
+    def _build_foot(self) -> QtWidgets.QLayout:
+        self.copy = QtWidgets.QPushButton(icon("copy"), "Copy for bug report")
+        self.copy.setToolTip("Copy all of this and the last lines of the log as text")
+        self.copy.clicked.connect(self._copy)
+        self.open_log = QtWidgets.QPushButton("Open log folder")
+        self.open_log.clicked.connect(self._open_log)
+        close = QtWidgets.QPushButton("Close", default=True)
+        close.clicked.connect(self.close)
+        self.note = QtWidgets.QLabel(objectName="caption", wordWrap=True)
+        buttons = QtWidgets.QHBoxLayout()
+        buttons.addWidget(self.copy)
+        buttons.addWidget(self.open_log)
+        buttons.addStretch(1)
+        buttons.addWidget(close)
+        foot = QtWidgets.QVBoxLayout()
+        foot.setSpacing(8)
+        foot.addWidget(self.note)
+        foot.addLayout(buttons)
+        return foot
 
     @Slot()
     def refresh(self) -> None:
-        """Show the facts of this moment."""
-        facts = about_facts()
-        self.note.clear()
-        if facts == self._facts:
-            return
-        self._facts = facts
-        self.title.setText(f"quicklook {facts['quicklook']}")
-        while (item := self.grid.takeAt(0)) is not None:
-            item.widget().deleteLater()
-        for row, (name, value) in enumerate(facts.items()):
-            what = QtWidgets.QLabel(name, objectName="caption")
-            shown = QtWidgets.QLabel(value, wordWrap=True)
-            shown.setTextFormat(Qt.TextFormat.PlainText)
-            shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            shown.setAccessibleName(f"{name}: {value}")
-            self.grid.addWidget(what, row, 0, Qt.AlignmentFlag.AlignTop)
-            self.grid.addWidget(shown, row, 1)
-
-    def showEvent(self, event: QtGui.QShowEvent | None) -> None:
-        """Show the facts of this moment: the window may be on another screen now."""
-        self.refresh()
-        super().showEvent(event)
-
-    def report(self) -> str:
-        """Return facts and the end of the log as plain text."""
-        return bug_report(self._facts, last_log_lines())
+        """Take the facts anew: another screen, another theme."""
+        self.facts = about_facts()
+        self._say("")
+        self._name.setText(f"quicklook {self.facts['quicklook']}")
+        self._licence.setText(f"Licence: {self.facts['licence']}")
+        while self._form.count():
+            self._form.takeAt(0).widget().deleteLater()
+        rows = [(name, value) for name, value in self.facts.items() if name not in _HEAD]
+        for row, (name, value) in enumerate(rows):
+            caption = QtWidgets.QLabel(name, objectName="caption")
+            text = QtWidgets.QLabel(value, wordWrap=True)
+            text.setTextFormat(Qt.TextFormat.PlainText)
+            text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            text.setAccessibleName(f"{name}: {value}")
+            self._form.addWidget(caption, row, 0, Qt.AlignmentFlag.AlignTop)
+            self._form.addWidget(text, row, 1)
+        self._form.setRowStretch(len(rows), 1)
 
     @Slot()
     def _copy(self) -> None:
-        QtWidgets.QApplication.clipboard().setText(self.report())
-        self.note.setText(
-            "Copied, with the last lines of the log. Please read it before you send it."
-        )
+        QtWidgets.QApplication.clipboard().setText(bug_report(self.facts))
+        self._say(_COPIED)
+
+    @Slot()
+    def _open_log(self) -> None:
+        folder = log_path().parent
+        url = QtCore.QUrl.fromLocalFile(str(folder))
+        if not folder.is_dir() or not QtGui.QDesktopServices.openUrl(url):
+            self._say(f"This desktop cannot show the folder {folder}.")
+
+    def _say(self, text: str) -> None:
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
