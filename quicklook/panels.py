@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quicklook import file_listing, theme
-from quicklook.action_table import ACTIONS
+from quicklook.action_table import ACTIONS, GESTURES
 from quicklook.actions import set_shortcuts
 from quicklook.background_tasks import missing_files
+from quicklook.dialogs.about_dialog import AboutDialog
 from quicklook.dialogs.details_dialog import DetailsDialog
 from quicklook.dialogs.guide_dialog import GuideDialog
+from quicklook.dialogs.keyboard_sheet import KeyboardSheet
 from quicklook.dialogs.preferences_dialog import PreferencesDialog
 from quicklook.jobs import Failure, Success
 from quicklook.qt import QtCore, QtWidgets, Slot
@@ -46,6 +48,8 @@ class Panels(QtCore.QObject):
         self.drop = DropTarget(window)
         self.details: DetailsDialog | None = None
         self.preferences: PreferencesDialog | None = None
+        self.keys: KeyboardSheet | None = None
+        self.about: AboutDialog | None = None
         self.guide: GuideDialog | None = None
         actions = list(window.actions_by_name.values())
         self.palette = CommandPalette(window, actions)
@@ -63,6 +67,8 @@ class Panels(QtCore.QObject):
         act["palette"].triggered.connect(self.palette.open)
         act["details"].triggered.connect(self.show_details)
         act["preferences"].triggered.connect(self.show_preferences)
+        act["keys"].triggered.connect(self.show_keys)
+        act["about"].triggered.connect(self.show_about)
         act["guide"].triggered.connect(self.show_guide)
         group = QtWidgets.QActionGroup(self)
         for name in theme.NAMES:
@@ -175,6 +181,22 @@ class Panels(QtCore.QObject):
             self.show_recent()
 
     @Slot()
+    def show_keys(self) -> None:
+        """Show all keys and gestures, as they are now."""
+        if self.keys is None:
+            actions = list(self._window.actions_by_name.values())
+            self.keys = KeyboardSheet(actions, GESTURES, self._window)
+        _bring(self.keys)
+
+    @Slot()
+    def show_about(self) -> None:
+        """Show versions, licence, log."""
+        if self.about is None:
+            self.about = AboutDialog(self._window)
+        self.about.refresh()
+        _bring(self.about)
+
+    @Slot()
     def show_guide(self) -> None:
         """Show the illustrated guide."""
         if self.guide is None:
@@ -220,7 +242,7 @@ class Panels(QtCore.QObject):
 
     def close_all(self) -> None:
         """Close the small windows."""
-        for dialog in (self.details, self.preferences, self.guide):
+        for dialog in (self.details, self.preferences, self.keys, self.about, self.guide):
             if dialog is not None:
                 dialog.close()
 
