@@ -127,10 +127,11 @@ class KeyboardSheet(QtWidgets.QDialog):
             return
         self._rows = rows
         for card in self._cards:
-            card.setParent(None)
+            card.hide()
             card.deleteLater()
         groups = dict.fromkeys(row.group for row in rows)
-        self._cards = [_Card(name, [r for r in rows if r.group == name]) for name in groups]
+        sheet = self.scroll.widget()
+        self._cards = [_Card(name, [r for r in rows if r.group == name], sheet) for name in groups]
         self._placed = []
         self._filter()
 
@@ -229,8 +230,8 @@ def columns_of(lines: Sequence[int], count: int) -> list[int]:
 class _Card(QtWidgets.QFrame):
     """One group: a heading, and a line for each row."""
 
-    def __init__(self, name: str, rows: Sequence[_Row]) -> None:
-        super().__init__(objectName="card")
+    def __init__(self, name: str, rows: Sequence[_Row], sheet: QtWidgets.QWidget) -> None:
+        super().__init__(sheet, objectName="card")  # without it, it would be a window for a moment
         self.name = name
         self._rows = list(rows)
         self.shown = list(rows)
