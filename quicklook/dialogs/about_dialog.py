@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from quicklook import theme
 from quicklook.about import about_facts, bug_report
 from quicklook.assets import icon
 from quicklook.logs import log_path
