@@ -63,7 +63,8 @@ class Entry:
     @property
     def about(self) -> str:
         """What a folder is."""
-        return f"back to {self.folder.parent}" if self.names == (_ABOVE,) else "folder"
+        above = self.folder.parent
+        return f"back to {above.name or above}" if self.names == (_ABOVE,) else "folder"
 
     @property
     def size(self) -> int:

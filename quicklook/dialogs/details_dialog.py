@@ -275,7 +275,6 @@ class _Table(QtWidgets.QTableWidget):
         """Show rows of (group, texts); icons are for the second column; pale rows are struck out."""
         self._rows = [(group, tuple(texts)) for group, texts in rows]
         self._places, self._headings = [], {}
-        self.clearSpans()
         self.setRowCount(0)
         group = ""
         for number, (own_group, texts) in enumerate(self._rows):

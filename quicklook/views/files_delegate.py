@@ -7,7 +7,7 @@ from quicklook.file_listing import Entry, size_text
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
 from quicklook.views.files_model import ENTRY, OPEN
 
-__all__ = ["FilesDelegate"]
+__all__ = ["FilesDelegate", "choose_form"]
 
 _MARGIN = 4
 _GAP = 6
@@ -93,27 +93,39 @@ class FilesDelegate(QtWidgets.QStyledItemDelegate):
         return (full, full[5:], full[5:-3]) if len(full) > len("no date") else (full,)
 
 
+def choose_form(
+    forms: tuple[str, ...], right: str, width: int, metrics: QtGui.QFontMetrics, widest: str = ""
+) -> tuple[str, bool]:
+    """Return the longest of `forms` that fits beside `right`, and whether it does.
+
+    With several forms there is always room left for `widest`, so that rows below each other have
+    the same form.
+    """
+    others = (right, widest) if len(forms) > 1 else (right,)
+    reserved = max(metrics.horizontalAdvance(other) + _GAP for other in others) if right else 0
+    for form in forms:
+        if metrics.horizontalAdvance(form) + reserved <= width:
+            return form, True
+    return forms[-1], False
+
+
 def _draw_pair(
     painter: QtGui.QPainter,
     area: QtCore.QRect,
     font: QtGui.QFont,
-    lefts: tuple[str, ...],
+    forms: tuple[str, ...],
     right: str,
     widest: str = "",
 ) -> None:
-    """Draw the first of `lefts` that fits beside `right`; without `right` where none fits."""
+    """Draw the form that fits at the left; cut it, and leave out `right`, where there is no room."""
     painter.setFont(font)
     metrics = QtGui.QFontMetrics(font)
-    reserved = metrics.horizontalAdvance(right) + _GAP if right else 0
-    if len(lefts) > 1:  # rows below each other are to be of one form
-        reserved = max(reserved, metrics.horizontalAdvance(widest) + _GAP)
-    fitting = [t for t in lefts if metrics.horizontalAdvance(t) + reserved <= area.width()]
-    left = fitting[0] if fitting else lefts[-1]
+    left, fits = choose_form(forms, right, area.width(), metrics, widest)
     centre = Qt.AlignmentFlag.AlignVCenter
-    needed = min(metrics.horizontalAdvance(left), area.width() // 2)
-    if right and needed + reserved <= area.width():
+    taken = metrics.horizontalAdvance(right) + _GAP if right else 0
+    if right and (fits or area.width() >= 2 * taken):
         painter.drawText(area, int(Qt.AlignmentFlag.AlignRight | centre), right)
-        area = area.adjusted(0, 0, -metrics.horizontalAdvance(right) - _GAP, 0)
-    if not fitting:  # it rounds: what just fits would be cut
+        area = area.adjusted(0, 0, -taken, 0)
+    if not fits:
         left = metrics.elidedText(left, Qt.TextElideMode.ElideRight, area.width())
     painter.drawText(area, int(Qt.AlignmentFlag.AlignLeft | centre), left)

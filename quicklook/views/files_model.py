@@ -56,8 +56,6 @@ class FilesModel(QtCore.QAbstractItemModel):
     def is_open(self, entry: Entry) -> bool:
         """Whether any file of an entry is open."""
         folder, names = self._open
-        if entry.kind == "folder":
-            return False
         return bool(names) and entry.folder == folder and not names.isdisjoint(entry.names)
 
     def open_index(self) -> QtCore.QModelIndex:

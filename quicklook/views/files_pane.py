@@ -234,11 +234,11 @@ class FilesPane(QtWidgets.QFrame):
         """Go from the filter to the list; Enter there opens."""
         self._apply_filter()
         if self.model.entries:
-            self.view.setFocus()
             if not self.view.currentIndex().isValid():
                 kinds = [entry.kind for entry in self.model.entries]
                 files = [row for row, kind in enumerate(kinds) if kind != "folder"]
                 self.view.setCurrentIndex(self.model.index(files[0] if files else 0, 0))
+            self.view.setFocus()  # which would choose the first row by itself
 
     @contextmanager
     def _keeping_place(self) -> Iterator[None]:

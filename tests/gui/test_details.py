@@ -139,6 +139,13 @@ def test_a_second_file_leaves_nothing_of_the_first(dialog):
         described(header=HEADER[1:2], history=(), health=HEALTH[:1], path="/data/2.h5")
     )
     assert visible(dialog.header) == [["observation"], ["exposure", "30", "s"]]
+    many = [HeaderRow("g", f"key{k}", str(k)) for k in range(6)]
+    dialog.show_description(
+        described(header=many, history=(), health=HEALTH[:1], path="/data/2.h5")
+    )
+    assert [row[0] for row in visible(dialog.header)] == ["g", *(row.key for row in many)]
+    spans = [dialog.header.columnSpan(row, 0) for row in range(7)]
+    assert spans == [3, 1, 1, 1, 1, 1, 1]
     assert visible(dialog.history) == []
     assert visible(dialog.health) == [["photon index", "good", "Complete."]]
     assert dialog.windowTitle().startswith("2.h5")

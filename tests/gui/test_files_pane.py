@@ -10,6 +10,7 @@ import pytest
 from quicklook import theme
 from quicklook.file_listing import scan
 from quicklook.qt import Qt, QtCore, QtWidgets
+from quicklook.views.files_delegate import choose_form
 from quicklook.views.files_model import ENTRY, OPEN
 from quicklook.views.files_pane import FilesPane
 
@@ -51,6 +52,17 @@ def names(pane):
 def row_of(pane, start):
     row = next(k for k, name in enumerate(names(pane)) if name.startswith(start))
     return pane.model.index(row, 0)
+
+
+def bars(pane):
+    """Names of the rows that begin with a bar in the colour of the accent, on the screen."""
+    image = pane.view.viewport().grab().toImage()
+    found = []
+    for row, name in enumerate(names(pane)):
+        place = pane.view.visualRect(pane.model.index(row, 0))
+        colour = image.pixelColor(place.left() + 1, place.center().y()).name()
+        found += [name] if colour == theme.current().accent else []
+    return found
 
 
 def double_click(qtbot, pane, index):
@@ -133,6 +145,22 @@ def test_times_lose_the_year_and_the_date_before_they_are_cut(pane):
     assert pane.note.text().startswith("2020-10-07 to 10-08 UTC")
 
 
+def test_rows_have_times_of_one_form_whatever_their_size(pane):
+    forms = ("2020-10-07 06:00:00", "10-07 06:00:00", "10-07 06:00")
+    metrics = pane.fontMetrics()
+    reserved = metrics.horizontalAdvance("99.9 MB")
+    chosen = set()
+    for width in range(20, 300):
+        ways = {choose_form(forms, right, width, metrics, "99.9 MB") for right in ("0 B", "9 kB")}
+        assert len(ways) == 1
+        form, fits = ways.pop()
+        assert not fits or metrics.horizontalAdvance(form) + reserved < width
+        assert fits or form == forms[-1]
+        chosen.add((form, fits))
+    assert len(chosen) == 4  # three that fit, and the last where it does not
+    assert choose_form(forms, "", 400, metrics) == (forms[0], True)
+
+
 # --- the open file ----------------------------------------------------------------------------------
 
 
@@ -142,10 +170,10 @@ def test_marks_the_open_file_and_the_run_around_it(pane, qtbot):
 
     pane.set_open([pane.folder / f"{T + 300}.h5"])
     assert marked() == [f"{T + 300}.h5"]
-    before = pane.grab().toImage()
+    assert bars(pane) == [f"{T + 300}.h5"]
     pane.set_open([pane.folder / f"{T + 4}.bin", pane.folder / f"{T + 5}.bin"])
     assert marked() == [f"{T}.bin … {T + 9}.bin"]
-    assert pane.grab().toImage() != before
+    assert bars(pane) == marked()
     run = row_of(pane, f"{T}.bin")
     children = [pane.model.index(row, 0, run).data(OPEN) for row in range(10)]
     assert [row for row, is_open in enumerate(children) if is_open] == [4, 5]
@@ -283,6 +311,12 @@ def test_from_filter_to_open_file_with_keys_only(pane, qtbot):
     assert pane.opened == [[pane.folder / f"{T + 7}.bin"]]
 
 
+def test_enter_in_the_filter_goes_to_the_first_file(pane, qtbot):
+    pane.filter.setFocus()
+    qtbot.keyClick(pane.filter, Qt.Key.Key_Return)
+    assert pane.view.currentIndex().data(ENTRY).names[0] == f"{T}.bin"
+
+
 def test_another_folder_starts_without_a_filter(pane, qtbot, night):
     filter_by(qtbot, pane, "calib")
     double_click(qtbot, pane, row_of(pane, "calibration"))
@@ -311,6 +345,14 @@ def test_the_answer_for_a_folder_left_meanwhile_is_dropped(pane, night):
     pane.show_listing(late)
     assert len(names(pane)) == 6
     assert pane.folder == night
+
+
+def test_looking_again_keeps_what_is_unfolded_while_something_else_is_chosen(pane):
+    pane.view.expand(row_of(pane, f"{T}.bin"))
+    pane.view.setCurrentIndex(row_of(pane, f"{T + 200}"))
+    pane.scan_again()
+    assert pane.view.isExpanded(row_of(pane, f"{T}.bin"))
+    assert not pane.view.isExpanded(row_of(pane, f"{T + 100}.img"))
 
 
 def test_errors_stand_where_the_list_was(pane):
