@@ -42,6 +42,7 @@ class AboutDialog(QtWidgets.QDialog):
         layout.addWidget(area, 1)
         layout.addLayout(self._build_foot())
         self.facts: dict[str, str] = {}
+        self._values: dict[str, QtWidgets.QLabel] = {}
         self.refresh()
 
     def _build_head(self) -> QtWidgets.QLayout:
@@ -85,18 +86,24 @@ class AboutDialog(QtWidgets.QDialog):
         self._say("")
         self._name.setText(f"quicklook {self.facts['quicklook']}")
         self._licence.setText(f"Licence: {self.facts['licence']}")
-        while self._form.count():
-            self._form.takeAt(0).widget().deleteLater()
-        rows = [(name, value) for name, value in self.facts.items() if name not in _HEAD]
-        for row, (name, value) in enumerate(rows):
+        for name, value in self.facts.items():
+            if name not in _HEAD:
+                self._show_fact(name, value)
+
+    def _show_fact(self, name: str, value: str) -> None:
+        if name not in self._values:
+            row = len(self._values)
             caption = QtWidgets.QLabel(name, objectName="caption")
-            text = QtWidgets.QLabel(value, wordWrap=True)
-            text.setTextFormat(Qt.TextFormat.PlainText)
-            text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            text.setAccessibleName(f"{name}: {value}")
+            shown = QtWidgets.QLabel(wordWrap=True)
+            shown.setTextFormat(Qt.TextFormat.PlainText)
+            shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._form.addWidget(caption, row, 0, Qt.AlignmentFlag.AlignTop)
-            self._form.addWidget(text, row, 1)
-        self._form.setRowStretch(len(rows), 1)
+            self._form.addWidget(shown, row, 1)
+            self._form.setRowStretch(row, 0)
+            self._form.setRowStretch(row + 1, 1)
+            self._values[name] = shown
+        self._values[name].setText(value)
+        self._values[name].setAccessibleName(f"{name}: {value}")
 
     @Slot()
     def _copy(self) -> None:
