@@ -127,7 +127,6 @@ class KeyboardSheet(QtWidgets.QDialog):
             return
         self._rows = rows
         for card in self._cards:
-            card.hide()
             card.deleteLater()
         groups = dict.fromkeys(row.group for row in rows)
         sheet = self.scroll.widget()

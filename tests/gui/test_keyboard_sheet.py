@@ -171,6 +171,19 @@ def test_does_not_block_is_ready_to_be_searched_and_closes_with_esc(qtbot, sheet
     assert not sheet.isVisible()
 
 
+def test_can_be_searched_at_once_when_it_is_shown_again(qtbot, sheet):
+    sheet.search.setText("flip")
+    sheet.copy_button.setFocus()
+    sheet.close()
+    sheet.show()
+    assert sheet.focusWidget() is sheet.search
+    sheet.copy_button.setFocus()
+    sheet.search.deselect()
+    qtbot.keyClick(sheet, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert sheet.focusWidget() is sheet.search
+    assert sheet.search.selectedText() == "flip"
+
+
 def test_commands_of_no_menu_have_a_place_too(qtbot):
     action = QtWidgets.QAction("&Alone", None)
     action.setShortcut("Ctrl+J")
