@@ -97,7 +97,8 @@ class Entry:
         if not self.is_run:
             return (first,)
         stem, _, ending = first.rpartition(".")
-        return (self.title, f"{stem} … {self.names[-1][-8:]}", f"{stem}.{ending}")
+        last = self.names[-1][-8:]
+        return (self.title, f"{stem} … {last}", f"{stem}.{ending}", f"…{stem[-5:]}.{ending}")
 
     @property
     def length_text(self) -> str:

@@ -190,7 +190,7 @@ class FilesPane(QtWidgets.QFrame):
         span = first if first == last else f"{first} to {last[5:]}"
         number = f"{listing.n_files:,} file" + ("s" if listing.n_files != 1 else "")
         size = size_text(sum(entry.size for entry in listing.files))
-        self.note.setText(f"{span} UTC · {number}")
+        self.note.setText(f"{span} UTC")
         self.note.setToolTip(f"{number}, {size}; times are UTC, {span}")
 
     def _update_head(self) -> None:

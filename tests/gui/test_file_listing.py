@@ -195,6 +195,14 @@ def test_a_filter_finds_every_file_with_the_text_and_no_other(n, text):
         assert len(entry.sizes) == len(entry.names)
 
 
+def test_titles_get_shorter_but_keep_the_ending():
+    assert run(T).titles == (f"{T}.bin",)
+    titles = run(T, T + 1, T + 2).titles
+    assert titles[0] == f"{T}.bin … {T + 2}.bin"
+    assert titles[1:] == (f"{T} … 0402.bin", f"{T}.bin", "…50400.bin")
+    assert sorted(titles, key=len, reverse=True) == list(titles)
+
+
 def test_what_cannot_be_opened_at_once_says_why():
     assert run(T, T + 1).obstacle == ""
     assert run(T, ending="img", kind="frame").obstacle == ""

@@ -92,7 +92,8 @@ def test_lists_folders_then_files_by_time(pane):
     ]
     assert pane.message == ""
     assert pane.title.text() == "night"
-    assert pane.note.text() == "2020-10-07 UTC · 15 files"
+    assert pane.note.text() == "2020-10-07 UTC"
+    assert pane.note.toolTip() == "15 files, 22.5 kB; times are UTC, 2020-10-07"
 
 
 def test_tips_and_screen_readers_get_everything(pane):
