@@ -29,7 +29,7 @@ def about_facts() -> dict[str, str]:
     facts = {
         "quicklook": __version__,
         "Python": f"{platform.python_version()} ({shortened(Path(sys.executable))})",
-        "Qt": QtCore.QT_VERSION_STR,
+        "Qt": QtCore.qVersion() or _UNKNOWN,
     }
     facts |= {name: _version(name) for name in _LIBRARIES}
     facts |= {

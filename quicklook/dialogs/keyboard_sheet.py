@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from quicklook import theme
 from quicklook.action_texts import read_action
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Slot
 from quicklook.widgets.key_caps import KeyCaps
@@ -70,6 +71,7 @@ class KeyboardSheet(QtWidgets.QDialog):
         self._soon.timeout.connect(self._read)
         for action in self._actions:
             action.changed.connect(self._soon.start)
+        theme.notifier.changed.connect(self._arrange)
         self._read()
 
     def _build(self) -> None:
@@ -153,10 +155,11 @@ class KeyboardSheet(QtWidgets.QDialog):
             )
         self._arrange()
 
+    @Slot()
     def _arrange(self) -> None:
         """Spread the cards over as many columns as there is room for."""
         room = max(self.scroll.viewport().width(), 1)
-        count = min(max(room // _COLUMN_WIDTH, 1), _MOST_COLUMNS)
+        count = min(max(int(room / (_COLUMN_WIDTH * theme.text_scale())), 1), _MOST_COLUMNS)
         placed = columns_of([card.lines for card in self._cards], count)
         if placed == self._placed:
             return

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quicklook import theme
 from quicklook.action_table import ACTIONS, GESTURES
 from quicklook.action_texts import bare, read_action
 from quicklook.actions import build_actions, build_menus, enable_actions, set_shortcuts
@@ -151,6 +152,16 @@ def test_takes_as_many_columns_as_there_is_room_for(qtbot, sheet, width, columns
     shown = sheet.scroll.widget().findChildren(QtWidgets.QFrame, "card")
     qtbot.waitUntil(lambda: len({card.x() for card in shown}) == columns)
     assert all(card.width() > 0.8 * (width - 60) / columns for card in shown)
+
+
+def test_large_text_takes_fewer_columns(qtbot, sheet):
+    shown = sheet.scroll.widget().findChildren(QtWidgets.QFrame, "card")
+    qtbot.waitUntil(lambda: len({card.x() for card in shown}) == 3)
+    try:
+        theme.use("light", 1.6)
+        qtbot.waitUntil(lambda: len({card.x() for card in shown}) == 2)
+    finally:
+        theme.use("light", 1.0)
 
 
 def test_nothing_is_cut_at_the_right(qtbot, sheet):
