@@ -95,7 +95,7 @@ class ImagePane(Pane):
         self._drawing: int | None = None
         self._regions = regions
         self.view = DetectorView()
-        self.layer = RegionLayer(regions, self.view.array_items)
+        self.layer = RegionLayer(regions, self.view.array_items, self)
         self.legend = FlagLegend()
         self.colour_bar = ColourBar(AXIS_HEIGHT)
         self.bar = DisplayBar(map_choices())

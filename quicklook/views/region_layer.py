@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline_core.regions import Circle, PixelSet, Rectangle
 from quicklook import theme
-from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot, pg
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Slot, pg
 from quicklook.region_list import Region, RegionList
 
 __all__ = ["RegionLayer", "shape_between"]
@@ -33,12 +33,17 @@ class RegionLayer(QtCore.QObject):
     ----------
     parent_item : QGraphicsItem
         In array coordinates.
+    parent : QObject
+        Whose end is the end of the items.
     """
 
-    dragged = Signal()
-
-    def __init__(self, regions: RegionList, parent_item: QtWidgets.QGraphicsItem) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        regions: RegionList,
+        parent_item: QtWidgets.QGraphicsItem,
+        parent: QtCore.QObject,
+    ) -> None:
+        super().__init__(parent)
         self._regions = regions
         self._parent_item = parent_item
         self.items: dict[int, RegionItem] = {}
