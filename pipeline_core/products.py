@@ -33,6 +33,8 @@ Columns = Mapping[str, tuple[str, npt.NDArray[np.generic]]]
 """Name -> (unit, values)."""
 
 _ROWS_AT_ONCE = 50_000
+_CARD_LENGTH = 80
+_VALUE_UP_TO = 30  # values are padded to this column
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,8 +206,17 @@ def _header(facts: Facts) -> fits.Header:
     header = fits.Header()
     for key, (value, comment) in facts.items():
         plain = _plain(value)
-        header[key] = (_ascii(plain) if isinstance(plain, str) else plain, comment)
+        written = _ascii(plain) if isinstance(plain, str) else plain
+        header[key] = (written, comment[: _room_for_comment(key, written)])
     return header
+
+
+def _room_for_comment(key: str, value: object) -> int | None:
+    """Return how many letters of a comment have room beside a value; None: as many as wanted."""
+    used = max(len(fits.Card(key, value).image.rstrip()), _VALUE_UP_TO)
+    if used > _CARD_LENGTH:  # a long text goes on in cards of its own, and its comment with it
+        return None
+    return max(_CARD_LENGTH - used - len(" / "), 0)
 
 
 def _ascii(text: str) -> str:

@@ -28,6 +28,7 @@ from pipeline_core.export import (
 )
 from pipeline_core.flags import PixelFlag
 from pipeline_core.obsfile import ObsFile
+from pipeline_core.products import Table, save_table
 from pipeline_core.regions import Circle, Rectangle, statistics
 
 START = 1602050400
@@ -415,3 +416,16 @@ def test_file_names_of_any_letters_are_told(folder, tmp_path):
         name = read(tmp_path / f"i.{ending}")[0]["PHOTFILE"]
         assert name.encode("ascii").decode("unicode_escape") == strange.name
     assert read(tmp_path / "i.npz")[0]["PHOTFILE"] == strange.name
+
+
+@pytest.mark.parametrize("length", [1, 18, 30, 50, 58, 64, 66, 67, 68, 69, 75, 140])
+def test_a_comment_without_room_in_its_card_is_shortened_by_us(tmp_path, length):
+    path = tmp_path / "table.fits"
+    comment = "what this is said to be, in rather more words than needed"
+    facts = {"SOURCE": ("x" * length, comment)}
+    save_table(path, Table("things", {"n": ("", np.arange(3))}, facts))  # warns of nothing
+    cards = fits.getheader(path, 1)
+    assert cards["SOURCE"] == "x" * length
+    assert comment.startswith(cards.comments["SOURCE"])
+    if length < 30 or length > 70:
+        assert cards.comments["SOURCE"]
