@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from quicklook.action_table import TOOLS
+from quicklook.action_table import NEEDS, TOOLS
 from quicklook.actions import build_actions, build_menus, enable_actions, set_shortcuts
 from quicklook.assets import defaults, icon
 from quicklook.conversion import ConversionController
@@ -185,6 +185,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.image.shownChanged.connect(self._show_active)
         self.session.fileChanged.connect(self._on_file_changed)
         self.session.pixelChanged.connect(self._show_active)
+        self.regions.changed.connect(self.update_actions)
         self.card.spectrum.changed.connect(self._show_active)
         self.opening.started.connect(self._on_opening)
         self.opening.opened.connect(self._on_opened)
@@ -313,7 +314,10 @@ class MainWindow(QtWidgets.QMainWindow):
             self._open_plot(kind)
 
     def _open_plot(self, kind: str, _checked: bool = False) -> None:
-        self.plot_windows.open(kind)
+        if self.session.file is None:
+            self.messages.show_message("info", NEEDS["photons"])
+        else:
+            self.plot_windows.open(kind)
 
     @Slot(object)
     def _on_plot_window(self, window: PlotWindow) -> None:

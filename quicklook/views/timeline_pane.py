@@ -128,3 +128,4 @@ class TimelinePane(Pane):
         start, stop = self.span.getRegion()
         if self.session.file is not None and start < stop:
             self.timeSpanSelected.emit(round(float(start), 3), round(float(stop), 3))
+        self._show_span()  # an empty span, or one that was fitted, goes back to what counts

@@ -1,0 +1,48 @@
+"""What random actions have found, each as a test of its own."""
+
+from __future__ import annotations
+
+from pipeline_core.regions import Rectangle
+from quicklook import theme
+from quicklook.main_window import MainWindow
+from quicklook.qt import Qt, QtCore, QtWidgets
+
+
+def test_a_plot_in_a_window_of_its_own_is_asked_for_without_a_file(qtbot, window):
+    buttons = window.card.light_curve.findChildren(QtWidgets.QToolButton)
+    [out] = [b for b in buttons if "window of its own" in b.toolTip()]
+    qtbot.mouseClick(out, Qt.MouseButton.LeftButton)
+    assert window.plot_windows.windows == ()
+    assert "Needs photons" in window.messages.text
+
+
+def test_undo_is_offered_as_soon_as_there_is_something_to_undo(opened):
+    undo, remove = (opened.actions_by_name[name] for name in ("undo", "remove_region"))
+    assert not undo.isEnabled()
+    opened.regions.add(Rectangle(1, 1, 3, 2))
+    assert undo.isEnabled()
+    assert remove.isEnabled()
+    opened.regions.undo()
+    assert not undo.isEnabled()
+    assert not remove.isEnabled()
+
+
+def test_a_span_that_is_pushed_together_goes_back_to_the_time_range(qtbot, opened):
+    timeline = opened.timeline
+    qtbot.waitUntil(lambda: timeline.survey is not None)
+    timeline.span.setRegion((4.5, 5.5))  # beyond the end: an empty span there
+    assert timeline.span.getRegion() == (4.0, 4.0)
+    qtbot.waitUntil(lambda: timeline.span.getRegion() == (0.0, 4.0), timeout=2000)
+    assert opened.session.time_range == (0.0, 4.0)
+
+
+def test_regions_of_a_window_that_is_gone_do_not_follow_the_looks(qtbot, settings):
+    other = MainWindow(settings)
+    other.regions.add(Rectangle(1, 1, 3, 2))
+    other.show()
+    other.stop_and_close()
+    other.deleteLater()
+    QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    theme.use("dark")
+    theme.use("light")  # pytest-qt fails the test if a slot raises
+    assert other.regions is not None  # Python still holds it
