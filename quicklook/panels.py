@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from quicklook import file_listing, theme
 from quicklook.action_table import ACTIONS, GESTURES
 from quicklook.actions import set_shortcuts
+from quicklook.assets import icon
 from quicklook.background_tasks import missing_files
 from quicklook.dialogs.about_dialog import AboutDialog
 from quicklook.dialogs.details_dialog import DetailsDialog
@@ -44,6 +45,7 @@ class Panels(QtCore.QObject):
         self._window = window
         self.files = FilesPane()
         self.recent = RecentMenu("Open &recent", window)
+        self.recent.setIcon(icon("recent"))
         self.menus = {"@recent": self.recent}
         self.drop = DropTarget(window)
         self.details: DetailsDialog | None = None

@@ -47,7 +47,7 @@ class DisplayBar(QtWidgets.QWidget):
         self.stretch = _combo("Stretch: how brightness follows the counts", STRETCH_TEXTS)
         self.limits = _combo("Contrast limits", LIMIT_TEXTS)
         self.colours = _combo("Colour map", colour_maps)
-        self.lock = _toggle("lock", "Keep these limits when another image is drawn")
+        self.lock = _toggle("unlock", "Keep these limits when another image is drawn")
         self.inverted = _toggle("invert", "Invert the colour map")
         self.more = QtWidgets.QToolButton(
             icon=icon("preferences"), toolTip="Percentages, limits by hand, what limits look at"
@@ -79,6 +79,7 @@ class DisplayBar(QtWidgets.QWidget):
         for box in (self.low, self.high):
             box.valueChanged.connect(self._on_level)
         self.lock.toggled.connect(self._on_change)
+        self.lock.toggled.connect(self._show_lock)
         self.inverted.toggled.connect(self._on_change)
         self.flagged.toggled.connect(self._on_change)
         self.saturated.toggled.connect(self._on_change)
@@ -150,6 +151,10 @@ class DisplayBar(QtWidgets.QWidget):
                 mark_saturated=self.saturated.isChecked(),
             )
         )
+
+    @Slot(bool)
+    def _show_lock(self, locked: bool) -> None:
+        self.lock.setIcon(icon("lock" if locked else "unlock"))
 
     @Slot()
     def _on_percent(self) -> None:

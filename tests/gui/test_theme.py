@@ -172,19 +172,19 @@ def colours_of(name, mode=QtGui.QIcon.Mode.Normal):
 
 
 def test_icons_follow_a_switch_without_being_replaced(qtbot):
-    button = QtWidgets.QToolButton(icon=assets.icon("pan"))
+    button = QtWidgets.QToolButton(icon=assets.icon("check"))
     qtbot.addWidget(button)
     button.setIconSize(QtCore.QSize(48, 48))
     for name in theme.NAMES:
         theme.use(name)
-        assert colours_of("pan") == {theme.by_name(name).icon}
+        assert colours_of("check") == {theme.by_name(name).icon}
         drawn = button.grab().toImage()
         seen = {drawn.pixelColor(x, y).name() for x in range(48) for y in range(48)}
         assert theme.by_name(name).icon in seen
 
 
 def test_disabled_icons_are_paler():
-    picture = assets.icon("pan").pixmap(QtCore.QSize(48, 48), QtGui.QIcon.Mode.Disabled).toImage()
+    picture = assets.icon("check").pixmap(QtCore.QSize(48, 48), QtGui.QIcon.Mode.Disabled).toImage()
     strongest = max(picture.pixelColor(x, y).alpha() for x in range(48) for y in range(48))
     assert 60 < strongest < 160
 
@@ -207,7 +207,7 @@ def test_icons_are_drawn_in_colours_that_every_theme_replaces():
 
 
 def test_icon_engines_are_freed():
-    engine = assets._ThemedIcon("pan")
+    engine = assets._ThemedIcon("check")
     gone = weakref.ref(engine)
     icon = QtGui.QIcon(engine)
     del engine
