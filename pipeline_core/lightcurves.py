@@ -14,7 +14,7 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.exposure import add_dead_time, live_time_us
 from pipeline_core.pixel_cache import Columns
 
-__all__ = ["LightCurve", "bin_edges_us", "light_curve"]
+__all__ = ["BinsOfTime", "LightCurve", "bin_edges_us", "light_curve", "sum_of_rows"]
 
 _MAX_BINS = 50_000_000
 
@@ -108,23 +108,11 @@ def bin_edges_us(start_us: int, stop_us: int, bin_s: float) -> npt.NDArray[np.in
     return np.append(edges, np.int64(stop_us))
 
 
-def light_curve(
-    pixels: tuple[tuple[int, int], ...],
-    photons: Iterable[Columns],
-    window_us: tuple[int, int],
-    bin_s: float,
-    phase_deg: tuple[float, float],
-    gaps: npt.NDArray[np.float64],
-    dead_time_us: float,
-) -> LightCurve:
-    """Bin the photons of one pixel or several.
+class BinsOfTime:
+    """Where photons are binned in time, and when their pixels are blind.
 
     Parameters
     ----------
-    pixels : tuple of (x, y)
-        At least one, all different.
-    photons : iterable of (times, phases)
-        All photons of each pixel, in any order of the pixels.
     window_us : (start, stop)
     bin_s : float
         Width of the full bins.
@@ -135,21 +123,90 @@ def light_curve(
     dead_time_us : float
         After each photon.
     """
-    start_us, stop_us = window_us
-    edges_us = bin_edges_us(start_us, stop_us, bin_s)
-    width_us = round(bin_s * 1e6)
-    counts = np.zeros(edges_us.size - 1, np.int64)
-    dead_us = np.zeros(edges_us.size - 1)
+
+    def __init__(
+        self,
+        window_us: tuple[int, int],
+        bin_s: float,
+        phase_deg: tuple[float, float],
+        gaps: npt.NDArray[np.float64],
+        dead_time_us: float,
+    ) -> None:
+        self.edges_us = bin_edges_us(*window_us, bin_s)
+        self.width_us = round(bin_s * 1e6)
+        self.gaps = gaps
+        self._window_us = window_us
+        self._phase_deg = phase_deg
+        self._dead_time_us = dead_time_us
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of what `empty` returns."""
+        return 16 * (self.edges_us.size - 1)
+
+    def empty(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return counts and dead time [us] of no photons."""
+        n_bins = self.edges_us.size - 1
+        return np.zeros(n_bins, np.int64), np.zeros(n_bins)
+
+    def add(
+        self,
+        times: npt.NDArray[np.uint32],
+        phases: npt.NDArray[np.float32],
+        counts: npt.NDArray[np.int64],
+        dead_us: npt.NDArray[np.float64],
+    ) -> None:
+        """Add all photons of one pixel."""
+        start, stop, width = *self._window_us, self.width_us
+        add_times(times, phases, start, stop, width, *self._phase_deg, counts)
+        if self._dead_time_us > 0:
+            add_dead_time(times, self.gaps, self._dead_time_us, start, stop, width, dead_us)
+
+
+def light_curve(
+    pixels: tuple[tuple[int, int], ...], photons: Iterable[Columns], bins: BinsOfTime
+) -> LightCurve:
+    """Bin the photons of one pixel or several.
+
+    Parameters
+    ----------
+    pixels : tuple of (x, y)
+        At least one, all different.
+    photons : iterable of (times, phases)
+        All photons of each pixel, in any order of the pixels.
+    bins : BinsOfTime
+    """
+    counts, dead_us = bins.empty()
     for times, phases in photons:
-        add_times(times, phases, start_us, stop_us, width_us, *phase_deg, counts)
-        if dead_time_us > 0:
-            add_dead_time(times, gaps, dead_time_us, start_us, stop_us, width_us, dead_us)
-    open_us = live_time_us(edges_us, gaps)
+        bins.add(times, phases, counts, dead_us)
+    return _curve(pixels, counts, dead_us, bins)
+
+
+def sum_of_rows(
+    pixels: tuple[tuple[int, int], ...],
+    rows: Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]],
+    bins: BinsOfTime,
+) -> LightCurve:
+    """Add up pixels that were binned one by one: counts and dead time [us] of each."""
+    counts, dead_us = bins.empty()
+    for some, dead in rows:
+        counts += some
+        dead_us += dead
+    return _curve(pixels, counts, dead_us, bins)
+
+
+def _curve(
+    pixels: tuple[tuple[int, int], ...],
+    counts: npt.NDArray[np.int64],
+    dead_us: npt.NDArray[np.float64],
+    bins: BinsOfTime,
+) -> LightCurve:
+    open_us = live_time_us(bins.edges_us, bins.gaps)
     alive_us = open_us - dead_us / len(pixels)
     return LightCurve(
         pixels=pixels,
-        bin_s=width_us / 1e6,
-        edges_s=edges_us / 1e6,
+        bin_s=bins.width_us / 1e6,
+        edges_s=bins.edges_us / 1e6,
         counts=counts,
         live_time_s=alive_us / 1e6,
         open_time_s=open_us / 1e6,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pipeline_core.beammap import Beammap
 from pipeline_core.binning import first_at_or_after
+from pipeline_core.curve_cache import CurveCache
 from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us
 from pipeline_core.histograms import (
@@ -25,7 +26,7 @@ from pipeline_core.histograms import (
 from pipeline_core.histograms import (
     phase_histogram as histogram_phases,
 )
-from pipeline_core.lightcurves import LightCurve, light_curve
+from pipeline_core.lightcurves import LightCurve
 from pipeline_core.photon_file import PhotonFile, Source
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.progress import Progress, silent
@@ -111,6 +112,7 @@ class ObsFile:
         self.start_unix = self._file.start_unix
         self.exposure_s = self._file.exposure_us / 1e6
         self.dead_time_us = self._file.dead_time_us
+        self._curves = CurveCache(self._pixels, self.dead_time_us)
         self.n_photons = self._file.n_photons
         self.shape = self._file.shape
         self.flags = self._file.flags
@@ -134,6 +136,7 @@ class ObsFile:
     def close(self) -> None:
         """Release the file, and what is remembered of it."""
         self._pixels.clear()
+        self._curves.clear()
         self._survey = self._planes = None
         self._file.close()
 
@@ -294,10 +297,9 @@ class ObsFile:
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
-        photons = self._pixels.each(pixels, progress)
         phases = phase_range(min_phase, max_phase)
         gaps = blind_intervals(self.gaps_us)
-        return light_curve(pixels, photons, window, bin_s, phases, gaps, self.dead_time_us)
+        return self._curves.curve(pixels, window, bin_s, phases, gaps, progress)
 
     def intensity_histogram(
         self,

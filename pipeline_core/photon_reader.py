@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import tables
 
 from pipeline_core.binning import add_phases, add_times, first_at_or_after, phase_span
 from pipeline_core.chunkcodec import CHUNK_ROWS, DAMAGED, FOREIGN, NEED_MORE, decode_prefix
-from pipeline_core.errors import InputFormatError
+from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.exposure import add_dead_time
 from pipeline_core.hdf5 import no_pickles
 from pipeline_core.photon_kernels import count_phases, count_window, gather, survey_chunk
@@ -48,6 +49,24 @@ class _Scratch:
             grown[: self.stored.size] = self.stored
             self.stored = grown
         return self.stored
+
+
+@dataclass
+class _Place:
+    """The next chunk of a pass through the file."""
+
+    chunk: int = 0
+
+
+class _Survey:
+    """What a survey has found so far, by thread, and where it is."""
+
+    def __init__(self, edges_us: npt.NDArray[np.int64], n_pixels: int) -> None:
+        self.edges_us = edges_us
+        shape = (n_pixels, edges_us.size - 1)
+        self.counts = [np.zeros(shape, np.uint32) for _ in range(_SCAN_THREADS)]
+        self.extremes = [np.array([np.inf, -np.inf], np.float32) for _ in range(_SCAN_THREADS)]
+        self.at = _Place()
 
 
 def load_kernels() -> None:
@@ -102,6 +121,7 @@ class PhotonReader:
         self._hdf5 = threading.Lock()
         self._places: dict[int, tuple[int, int]] = {}
         self._scratch = [_Scratch(self._row_bytes) for _ in range(_SCAN_THREADS)]
+        self._unfinished: _Survey | None = None
         self._held = (-1, -1, 0)  # chunk in the first scratch, its last column, rows a block
         self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
         self._fd = self._open_same(path, table)
@@ -195,6 +215,8 @@ class PhotonReader:
     ) -> tuple[npt.NDArray[np.uint32], float, float]:
         """Count each pixel's photons in each time bin, and find the lowest and the highest phase, in one pass.
 
+        A survey that was cancelled goes on where it was when it is asked for again.
+
         Parameters
         ----------
         edges_us : ndarray of int64, shape (n + 1,)
@@ -213,21 +235,24 @@ class PhotonReader:
         InputFormatError
             If a chunk is damaged.
         """
-        shape = (self._stops.size, edges_us.size - 1)
-        counts = [np.zeros(shape, np.uint32) for _ in self._scratch]
-        extremes = [np.array([np.inf, -np.inf], np.float32) for _ in self._scratch]
+        part = self._unfinished
+        if part is None or not np.array_equal(part.edges_us, edges_us):
+            part = _Survey(edges_us, self._stops.size)
+        self._unfinished = None  # an error may come in the middle of a chunk
 
         def look(thread: int, chunk: int, block: int) -> None:
             scratch = self._scratch[thread]
             first = chunk * CHUNK_ROWS
             where = (scratch.planes, block, self._row_bytes, first, self._stops, edges_us)
-            survey_chunk(*where, scratch.phases, counts[thread], extremes[thread])
+            survey_chunk(*where, scratch.phases, part.counts[thread], part.extremes[thread])
 
-        self._scan(look, PHASE, progress, "surveying the file")
-        for more in counts[1:]:
-            counts[0] += more
-        low, high = np.transpose(extremes)
-        return counts[0], float(low.min()), float(high.max())
+        try:
+            self._scan(look, PHASE, progress, "surveying the file", part.at)
+        except OperationCancelled:
+            self._unfinished = part
+            raise
+        low, high = np.transpose(part.extremes)
+        return np.sum(part.counts, axis=0, dtype=np.uint32), float(low.min()), float(high.max())
 
     def _scan(
         self,
@@ -235,8 +260,13 @@ class PhotonReader:
         last_column: int,
         progress: Progress,
         stage: str,
+        at: _Place | None = None,
     ) -> None:
-        """Decode every chunk up to a column and call ``work(thread, chunk, rows a block)``, in threads."""
+        """Decode every chunk up to a column and call ``work(thread, chunk, rows a block)``, in threads.
+
+        Begins at a place, which is kept up to date: `progress` may cancel, and is called between chunks only.
+        """
+        at = at or _Place()
         n_rows = int(self._stops[-1]) if self._stops.size else 0
         n_chunks = -(-n_rows // CHUNK_ROWS)
         for chunk in range(n_chunks):
@@ -248,11 +278,12 @@ class PhotonReader:
                 work(thread, chunk, self._decode(chunk, last_column, self._scratch[thread]))
 
         with ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
-            for first in range(0, n_chunks, _CHUNKS_A_STEP):
-                progress(first, n_chunks, stage)
-                step = range(first, min(first + _CHUNKS_A_STEP, n_chunks))
+            while at.chunk < n_chunks:
+                progress(at.chunk, n_chunks, stage)
+                step = range(at.chunk, min(at.chunk + _CHUNKS_A_STEP, n_chunks))
                 halves = [step[k::_SCAN_THREADS] for k in range(_SCAN_THREADS)]
                 list(pool.map(scan, range(_SCAN_THREADS), halves))
+                at.chunk = step.stop
         progress(n_chunks, n_chunks, stage)
 
     def _place(self, chunk: int) -> tuple[int, int]:

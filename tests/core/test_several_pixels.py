@@ -13,7 +13,7 @@ from pipeline_core.binning import add_phases, add_times, first_at_or_after, phas
 from pipeline_core.errors import ConfigError, OperationCancelled
 from pipeline_core.exposure import add_dead_time, blind_intervals, live_time_us
 from pipeline_core.histograms import Spectrum
-from pipeline_core.lightcurves import light_curve
+from pipeline_core.lightcurves import BinsOfTime, light_curve
 from pipeline_core.pixel_cache import PixelCache
 
 SHAPE = (7, 4)
@@ -262,7 +262,8 @@ def test_a_bin_of_dead_time_alone_has_no_rate(dead_time):
     pixels = ((0, 0), (1, 0), (2, 0))
     every = (-np.inf, np.inf)
     window = (10**9, 10**9 + 100_000)
-    curve = light_curve(pixels, photons, window, 1e-4, every, np.empty((0, 2)), dead_time)
+    bins = BinsOfTime(window, 1e-4, every, np.empty((0, 2)), dead_time)
+    curve = light_curve(pixels, photons, bins)
     dead = curve.live_time_s == 0
     assert dead.sum() > 500
     assert (curve.live_time_s[~dead] > 1e-9).all()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from observations import make_observation
 
 from pipeline_core import ObsFile
-from pipeline_core.errors import OperationCancelled
+from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.survey import CountPlanes, survey_bin_us
 
 SHAPE = (7, 4)
@@ -146,6 +146,87 @@ def test_a_survey_can_be_cancelled_and_repeated(observation):
         assert obs.survey(lambda *report: seen.append(report)).counts.sum() == obs.n_photons
         assert seen[0][2] == "surveying the file"
         assert seen[-1][0] == seen[-1][1] > 0
+
+
+def test_a_survey_that_was_cancelled_goes_on_where_it_was(observation, monkeypatch):
+    from pipeline_core import photon_reader
+
+    monkeypatch.setattr(photon_reader, "_CHUNKS_A_STEP", 1)
+    starts = []
+
+    def one_step_only():
+        """Cancel before the second step."""
+        reports = []
+
+        def report(done, total, stage=""):
+            reports.append(done)
+            if len(reports) > 1:
+                raise OperationCancelled
+
+        return reports, report
+
+    with ObsFile(observation[0]) as whole, ObsFile(observation[0]) as obs:
+        expected = whole.survey()
+        image = whole.count_image(0.51, 1.23)
+        while True:
+            reports, report = one_step_only()
+            try:
+                found = obs.survey(report)
+            except OperationCancelled:
+                starts.append(reports[0])
+                obs.photons((5, 1))  # a click in between
+                obs.count_image(0.1, 0.2)
+                continue
+            break
+        assert len(starts) > 1
+        assert starts == list(range(len(starts)))
+        np.testing.assert_array_equal(found.counts, expected.counts)
+        assert (found.phase_low, found.phase_high) == (expected.phase_low, expected.phase_high)
+        np.testing.assert_array_equal(obs.count_image(0.51, 1.23), image)
+
+
+def test_a_survey_that_failed_begins_anew(observation, monkeypatch):
+    from pipeline_core import photon_reader
+
+    monkeypatch.setattr(photon_reader, "_CHUNKS_A_STEP", 1)
+    count = photon_reader.survey_chunk
+
+    def count_and_fail(*args):
+        count(*args)
+        raise InputFormatError("damaged")
+
+    def stop(done, total, stage=""):
+        if done:
+            raise OperationCancelled
+
+    with ObsFile(observation[0]) as obs:
+        with pytest.raises(OperationCancelled):
+            obs.survey(stop)
+        monkeypatch.setattr(photon_reader, "survey_chunk", count_and_fail)
+        with pytest.raises(InputFormatError):
+            obs.survey()
+        monkeypatch.setattr(photon_reader, "survey_chunk", count)
+        assert obs.survey().counts.sum() == obs.n_photons
+
+
+def test_another_survey_does_not_go_on_with_the_sums_of_the_first(observation):
+    reader = ObsFile(observation[0])
+    try:
+        photons = reader._file._reader
+
+        def stop(done, total, stage=""):
+            if done:
+                raise OperationCancelled
+
+        with pytest.raises(OperationCancelled):
+            photons.survey(np.array([0, 1_000_000, 2_000_000]), stop)
+        counts, _, _ = photons.survey(np.array([0, 500_000, 2_000_000]))
+        assert counts.sum() == reader.n_photons
+        again, _, _ = photons.survey(np.array([0, 1_000_000, 2_000_000]))
+        assert again.sum() == reader.n_photons
+        assert (again[:, 0] > counts[:, 0]).any()
+    finally:
+        reader.close()
 
 
 def test_a_survey_without_photons(tmp_path):
