@@ -207,14 +207,21 @@ class JobRunner(QtCore.QObject):
         ----------
         newest : bool
             Cancel what was submitted with the same `key` before: only the newest answer counts.
+
+        Returns
+        -------
+        Job
+            While the lane shuts down nothing is taken any more: the job is a cancelled one of which
+            nothing more is heard. (Timers and answers that are on their way still ask for things.)
         """
+        job = Job(title, key, function, args)
         if self._stopping:
-            raise RuntimeError("This lane is shutting down.")
+            job.cancel_event.set()
+            return job
         if newest:
             for earlier in self._jobs.values():
                 if earlier.key == key:
                     earlier.cancel_event.set()
-        job = Job(title, key, function, args)
         self._jobs[job.id] = job
         self._requested.emit(job)
         return job

@@ -46,3 +46,10 @@ def test_regions_of_a_window_that_is_gone_do_not_follow_the_looks(qtbot, setting
     theme.use("dark")
     theme.use("light")  # pytest-qt fails the test if a slot raises
     assert other.regions is not None  # Python still holds it
+
+
+def test_what_was_typed_just_before_closing_asks_for_nothing(qtbot, opened):
+    opened.controls.times.start.setValue(1.5)  # announced a moment later
+    opened.close()
+    qtbot.waitUntil(lambda: opened.session.time_range == (1.5, 4.0), timeout=2000)
+    assert opened.reads.jobs == ()
