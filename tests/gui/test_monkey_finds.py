@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gui_actions import wait_for_plots
+
 from pipeline_core.regions import Rectangle
 from quicklook import theme
 from quicklook.main_window import MainWindow
@@ -49,6 +51,8 @@ def test_regions_of_a_window_that_is_gone_do_not_follow_the_looks(qtbot, setting
 
 
 def test_what_was_typed_just_before_closing_asks_for_nothing(qtbot, opened):
+    opened.session.set_pixel((3, 2))
+    wait_for_plots(qtbot, opened, (3, 2))
     opened.controls.times.start.setValue(1.5)  # announced a moment later
     opened.close()
     qtbot.waitUntil(lambda: opened.session.time_range == (1.5, 4.0), timeout=2000)
