@@ -192,8 +192,7 @@ def test_e23_header_history_and_health_of_the_open_file(qtbot, real, recorded):
     with tables.open_file(str(recorded[0])) as h5:
         keys = [*h5.root._v_attrs._f_list(), *h5.root.header.header.colnames]
     assert len(keys) > 25
-    for key in keys:
-        assert f"\t{key}\t" in text
+    assert {*keys} <= {line.split("\t")[1] for line in text.splitlines() if "\t" in line}
     for words in (real.session.file.file_id, "convert\tfrom 2 raw files", "silent pixels\tgood"):
         assert words in text
     dialog.close()
