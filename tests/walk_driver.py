@@ -56,7 +56,10 @@ class Watched(launch.MainWindow):
         others = [w for w in tops if w.isWindow() and w is not self]
         focus = QtWidgets.QApplication.focusWidget()
         return {
+            "id": int(self.winId()),
             "active": self.isActiveWindow(),
+            "size": (self.width(), self.height()),
+            "hint is whole": self.controls.hint.width() >= self.controls.hint.sizeHint().width(),
             "file": str(facts.path) if facts else "",
             "title": self.windowTitle(),
             "heading": image.heading,

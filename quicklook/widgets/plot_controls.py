@@ -91,3 +91,4 @@ class PlotControls(QtWidgets.QFrame):
     def set_hint(self, text: str) -> None:
         """Say that the image does not show what the controls say."""
         self.hint.setText(text)
+        self.hint.setMinimumWidth(self.hint.sizeHint().width() if text else 0)

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from pipeline_core.beammap import NO_RES_ID
-from quicklook.qt import Qt, QtWidgets
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
 from quicklook.tasks import FileFacts
+from quicklook.widgets.elided_label import ElidedLabel
 
 __all__ = ["StatusLine"]
+
+
+_ROOM_FOR_HOVERED = 230
+"""What the active pixel leaves to the one below the mouse, which is cut first [screen pixels]."""
+
+
+class _Selectable(QtWidgets.QLabel):
+    """A line that may be copied, and that does not widen the window."""
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        """Let it shrink."""
+        return QtCore.QSize(10, super().minimumSizeHint().height())
 
 
 class StatusLine(QtWidgets.QStatusBar):
@@ -15,9 +28,9 @@ class StatusLine(QtWidgets.QStatusBar):
     def __init__(self) -> None:
         super().__init__()
         self.setSizeGripEnabled(True)
-        self._active = QtWidgets.QLabel()
+        self._active = _Selectable()
         self._active.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._hovered = QtWidgets.QLabel(objectName="caption")
+        self._hovered = ElidedLabel(objectName="caption")
         self.addWidget(self._active, 1)
         self.addPermanentWidget(self._hovered)
         self.show_active(None, None, ("", ""))
@@ -41,10 +54,25 @@ class StatusLine(QtWidgets.QStatusBar):
     ) -> None:
         """Describe the active pixel; `value` is (value, unit) or empty texts, `mean` of its photons."""
         if facts is None or pixel is None:
-            self._active.setText("Active Pixel: none")
+            self._set_active("Active Pixel: none")
             return
         text = "Active Pixel " + _describe(facts, pixel, value)
-        self._active.setText(f"{text}   |   {mean}" if mean else text)
+        self._set_active(f"{text}   |   {mean}" if mean else text)
+
+    def _set_active(self, text: str) -> None:
+        self._active.setText(text)
+        self._active.setToolTip(text)
+        self._share_room()
+
+    def _share_room(self) -> None:
+        """Give the active pixel what it needs; the rest is for the one below the mouse."""
+        room = max(self.width() - _ROOM_FOR_HOVERED, 10)
+        self._active.setMinimumWidth(min(self._active.sizeHint().width(), room))
+
+    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
+        """Share the new room."""
+        super().resizeEvent(event)
+        self._share_room()
 
     def show_hovered(
         self, facts: FileFacts | None, pixel: tuple[int, int] | None, value: tuple[str, str]
@@ -54,6 +82,7 @@ class StatusLine(QtWidgets.QStatusBar):
             self._hovered.setText("")
         else:
             self._hovered.setText("under mouse: " + _describe(facts, pixel, value))
+        self._hovered.setToolTip(self._hovered.text())
 
 
 def _describe(facts: FileFacts, pixel: tuple[int, int], value: tuple[str, str]) -> str:

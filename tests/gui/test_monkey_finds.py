@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gui_actions import wait_for_plots
+from gui_actions import click_pixel, move_to, plot_counts, wait_for_plots
 
 from pipeline_core.regions import Rectangle
 from quicklook import theme
@@ -57,3 +57,20 @@ def test_what_was_typed_just_before_closing_asks_for_nothing(qtbot, opened):
     opened.close()
     qtbot.waitUntil(lambda: opened.session.time_range == (1.5, 4.0), timeout=2000)
     assert opened.reads.jobs == ()
+
+
+def test_what_is_said_of_pixels_never_widens_the_window(qtbot, opened):
+    width, narrowest = opened.width(), opened.minimumSizeHint().width()
+    opened.controls.times.set_range(0.125, 3.75)
+    opened.session.set_time_range(0.125, 3.75)
+    opened.session.set_band(-120.5, -30.2)
+    plot_counts(qtbot, opened)
+    click_pixel(qtbot, opened, 3, 2)
+    wait_for_plots(qtbot, opened, (3, 2))
+    move_to(opened, 4, 2)
+    qtbot.waitUntil(lambda: opened.status.hovered_text.startswith("under mouse: (4, 2)"))
+    qtbot.wait(30)
+    assert opened.width() == width
+    assert opened.minimumSizeHint().width() <= max(narrowest, width)
+    active = opened.status._active
+    assert active.width() >= active.sizeHint().width()  # nothing of the active pixel is cut

@@ -174,10 +174,12 @@ def count(photons, start_s, stop_s, low_deg=-np.inf, high_deg=np.inf):
 def test_the_guides_quicklook_chapter(walk, night):
     (first, _), (second, photons) = night
     start_from_the_command_line(walk, first)
+    size = walk.state()["size"]
     open_with_the_dialog(walk, first, second)
     plot_raw_counts_of_a_window(walk, photons)
     click_a_pixel_and_look_at_its_plots(walk, photons)
     a_plot_in_its_own_window_follows(walk, photons)
+    assert walk.state()["size"] == size, "the window has changed its size by itself"
     keys_and_commands(walk)
     leave(walk)
 
@@ -188,6 +190,7 @@ def start_from_the_command_line(walk, first):
     assert state["heading"] == "Beam Flag Image"
     assert sum(n for _, n in state["legend"]) == SHAPE[0] * SHAPE[1]
     walk.see("the focus", lambda s: s["active"])
+    walk.screen.move_window(state["id"], 10, 30)
     walk.picture("started with a file")
 
 
@@ -218,7 +221,8 @@ def plot_raw_counts_of_a_window(walk, photons):
     state = walk.see("the ranges", lambda s: s["band"] == [-120.5, -30.2])
     assert state["times"] == [0.125, 1.75]
     walk.click("controls.counts", dx=-30)
-    walk.see("the hint", lambda s: s["hint"] == "Press Plot Image to update")
+    state = walk.see("the hint", lambda s: s["hint"] == "Press Plot Image to update")
+    assert state["hint is whole"]
     walk.picture("ranges typed, Raw Counts chosen")
     walk.click("controls.plot")
     state = walk.see("raw counts", lambda s: s["heading"] == "Raw Counts")
