@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from pipeline_core.hdf5 import (
     read_array,
     reading,
 )
+from pipeline_core.photon_kernels import ChunkOfRows
 from pipeline_core.photon_reader import BASELINE, PHASE, TIME, PhotonReader
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Pixel
@@ -268,6 +270,20 @@ class PhotonFile:
         image = np.empty(self._stop_row.size, np.int64)
         image[self._order] = counts
         return image.reshape(self.shape)
+
+    def each_chunk(
+        self,
+        work: Callable[[int, ChunkOfRows], None],
+        progress: Progress = silent,
+        stage: str = "reading photons",
+    ) -> None:
+        """Go through the whole file in threads; see `PhotonReader.each_chunk`. Pixels are in the order of `order`."""
+        self._photon_reader().each_chunk(work, progress, stage)
+
+    @property
+    def order(self) -> npt.NDArray[np.int64]:
+        """Flat number ``x * nrows + y`` of each pixel in the order of the file."""
+        return self._order
 
     def survey(
         self, edges_us: npt.NDArray[np.int64], progress: Progress = silent

@@ -5,13 +5,32 @@ Rows are sorted by pixel and, within a pixel, by time: what is asked of times is
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
 from pipeline_core.chunkcodec import CHUNK_ROWS, row_value
 
-__all__ = ["count_phases", "count_window", "first_at_or_after", "gather", "survey_chunk"]
+__all__ = [
+    "ChunkOfRows",
+    "count_phases",
+    "count_window",
+    "first_at_or_after",
+    "gather",
+    "survey_chunk",
+]
+
+
+class ChunkOfRows(NamedTuple):
+    """A decoded chunk as the kernels take it: byte planes, their layout, its first row, where pixels end."""
+
+    planes: npt.NDArray[np.uint8]
+    rows_a_block: int
+    row_bytes: int
+    first: int
+    stops: npt.NDArray[np.int64]
 
 
 @kernel

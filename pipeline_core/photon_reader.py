@@ -22,15 +22,28 @@ from pipeline_core.chunkcodec import CHUNK_ROWS, DAMAGED, FOREIGN, NEED_MORE, de
 from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.exposure import add_dead_time
 from pipeline_core.hdf5 import no_pickles
-from pipeline_core.photon_kernels import count_phases, count_window, gather, survey_chunk
+from pipeline_core.photon_kernels import (
+    ChunkOfRows,
+    count_phases,
+    count_window,
+    gather,
+    survey_chunk,
+)
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["BASELINE", "PHASE", "TIME", "PhotonReader", "load_kernels"]
+__all__ = [
+    "BASELINE",
+    "PHASE",
+    "SCAN_THREADS",
+    "TIME",
+    "PhotonReader",
+    "load_kernels",
+]
 
 # place of the columns in a row
 TIME, PHASE, BASELINE = 1, 2, 5
 
-_SCAN_THREADS = 2
+SCAN_THREADS = 2
 _CHUNKS_A_STEP = 64
 
 
@@ -64,8 +77,8 @@ class _Survey:
     def __init__(self, edges_us: npt.NDArray[np.int64], n_pixels: int) -> None:
         self.edges_us = edges_us
         shape = (n_pixels, edges_us.size - 1)
-        self.counts = [np.zeros(shape, np.uint32) for _ in range(_SCAN_THREADS)]
-        self.extremes = [np.array([np.inf, -np.inf], np.float32) for _ in range(_SCAN_THREADS)]
+        self.counts = [np.zeros(shape, np.uint32) for _ in range(SCAN_THREADS)]
+        self.extremes = [np.array([np.inf, -np.inf], np.float32) for _ in range(SCAN_THREADS)]
         self.at = _Place()
 
 
@@ -120,7 +133,7 @@ class PhotonReader:
         ).startswith("blosc:")
         self._hdf5 = threading.Lock()
         self._places: dict[int, tuple[int, int]] = {}
-        self._scratch = [_Scratch(self._row_bytes) for _ in range(_SCAN_THREADS)]
+        self._scratch = [_Scratch(self._row_bytes) for _ in range(SCAN_THREADS)]
         self._unfinished: _Survey | None = None
         self._held = (-1, -1, 0)  # chunk in the first scratch, its last column, rows a block
         self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
@@ -180,6 +193,25 @@ class PhotonReader:
                 )
             row += count
         return out
+
+    def each_chunk(
+        self, work: Callable[[int, ChunkOfRows], None], progress: Progress, stage: str
+    ) -> None:
+        """Decode times and phases of every chunk and call ``work(thread, chunk)``, in `SCAN_THREADS` threads.
+
+        Raises
+        ------
+        InputFormatError
+            If a chunk is damaged.
+        """
+
+        def look(thread: int, chunk: int, block: int) -> None:
+            planes = self._scratch[thread].planes
+            work(
+                thread, ChunkOfRows(planes, block, self._row_bytes, chunk * CHUNK_ROWS, self._stops)
+            )
+
+        self._scan(look, PHASE, progress, stage)
 
     def count_window(
         self,
@@ -277,12 +309,12 @@ class PhotonReader:
             for chunk in chunks:
                 work(thread, chunk, self._decode(chunk, last_column, self._scratch[thread]))
 
-        with ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
+        with ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
             while at.chunk < n_chunks:
                 progress(at.chunk, n_chunks, stage)
                 step = range(at.chunk, min(at.chunk + _CHUNKS_A_STEP, n_chunks))
-                halves = [step[k::_SCAN_THREADS] for k in range(_SCAN_THREADS)]
-                list(pool.map(scan, range(_SCAN_THREADS), halves))
+                halves = [step[k::SCAN_THREADS] for k in range(SCAN_THREADS)]
+                list(pool.map(scan, range(SCAN_THREADS), halves))
                 at.chunk = step.stop
         progress(n_chunks, n_chunks, stage)
 

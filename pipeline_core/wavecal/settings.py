@@ -139,11 +139,6 @@ class WavecalSettings:
         """Ascending."""
         return tuple(laser.wavelength_nm for laser in self.lasers)
 
-    @property
-    def n_bins(self) -> int:
-        """Number of phase bins from `LOWEST_DEG` to 0."""
-        return math.ceil(-LOWEST_DEG / self.bin_deg - 1e-9)
-
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], folder: Path | None = None) -> WavecalSettings:
         """Make settings from plain values: what a YAML file or the command line says.
