@@ -17,7 +17,7 @@ from quicklook.settings import Settings
 from quicklook.views.image_pane import FLAGS, RAW_COUNTS, ImagePane
 from quicklook.views.pixel_card import PixelCard
 from quicklook.views.timeline_pane import TimelinePane
-from quicklook.widgets.plot_controls import PlotControls
+from quicklook.widgets.plot_controls import UPDATE, PlotControls
 
 __all__ = ["ImageControl"]
 
@@ -127,7 +127,7 @@ class ImageControl(QtCore.QObject):
             request = shown.counts.request
             same = (request.start_s, request.stop_s) == self._session.time_range
             same = same and (request.low, request.high) == self._session.band
-        self._controls.set_hint("" if same else "Press Plot Image to update")
+        self._controls.set_hint("" if same else UPDATE)
 
     # --- ranges ----------------------------------------------------------------------------------
 

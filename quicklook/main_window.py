@@ -181,6 +181,7 @@ class MainWindow(QtWidgets.QMainWindow):
         for pane in (self.image, self.timeline, *self.card.panes):
             self.broker.add(pane)
             pane.requested.connect(self.broker.ask)
+            pane.stopRequested.connect(self.broker.stop)
         self.image.hovered.connect(self._on_hover)
         self.image.shownChanged.connect(self._show_active)
         self.session.fileChanged.connect(self._on_file_changed)
@@ -188,6 +189,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.regions.changed.connect(self.update_actions)
         self.card.spectrum.changed.connect(self._show_active)
         self.opening.started.connect(self._on_opening)
+        self.opening.slow.connect(self._on_slow_opening)
+        self.opening.cancelled.connect(self._on_opening_cancelled)
         self.opening.opened.connect(self._on_opened)
         self.opening.failed.connect(self._on_not_opened)
         self.opening.beammapNeeded.connect(self._ask_for_beammap)
@@ -232,6 +235,15 @@ class MainWindow(QtWidgets.QMainWindow):
     @Slot()
     def _on_opening(self) -> None:
         self.setCursor(Qt.CursorShape.BusyCursor)
+
+    @Slot(object)
+    def _on_slow_opening(self, path: Path) -> None:
+        self.messages.show_message("info", f"Opening {path}…", ("Cancel", self.opening.cancel))
+
+    @Slot(object)
+    def _on_opening_cancelled(self, path: Path) -> None:
+        self.unsetCursor()
+        self.messages.show_message("info", f"{path} was not opened.")
 
     @Slot(object)
     def _on_opened(self, facts: FileFacts) -> None:

@@ -19,6 +19,7 @@ __all__ = ["OpeningController"]
 
 logger = logging.getLogger(__name__)
 
+_SLOW_MS = 400
 _FILTERS = (
     "Observations (*.h5 *.bin *.img);;Photon files (*.h5);;Raw seconds (*.bin);;"
     "Frames (*.img);;All files (*)"
@@ -32,10 +33,14 @@ class OpeningController(QtCore.QObject):
     -------
     started
         Something is being opened.
+    slow
+        The path of what takes long to open: offer to `cancel`.
+    cancelled
+        The path of what was not opened, as wished.
     opened
         `FileFacts` of what was opened; `session.set_file` is the receiver's business.
     failed
-        (`Failure`, path); None for a failure that was told otherwise, or cancelled.
+        (`Failure`, path); None for a failure that was told otherwise.
     beammapNeeded
         (message, paths): raw files that need a beam map; answer with `open_paths(paths, beammap)`.
     folderChosen
@@ -43,6 +48,8 @@ class OpeningController(QtCore.QObject):
     """
 
     started = Signal()
+    slow = Signal(object)
+    cancelled = Signal(object)
     opened = Signal(object)
     failed = Signal(object, object)
     beammapNeeded = Signal(str, object)  # noqa: N815
@@ -57,7 +64,8 @@ class OpeningController(QtCore.QObject):
         self._settings = settings
         self._parent = parent
         self._job: Job | None = None
-        self.count = 0
+        self._patience = QtCore.QTimer(self, singleShot=True, interval=_SLOW_MS)
+        self._patience.timeout.connect(self._on_slow)
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
         lane.cancelled.connect(self._on_cancelled)
@@ -95,11 +103,11 @@ class OpeningController(QtCore.QObject):
         if len(paths) == 1 and paths[0].is_dir():
             self.folderChosen.emit(paths[0])
             return None
-        self.count += 1
         title = f"open {paths[0]}"
         self._job = self._lane.submit(
             title, self._files.open, tuple(paths), beammap, key="open", newest=True
         )
+        self._patience.start()
         self.started.emit()
         return self._job
 
@@ -139,4 +147,9 @@ class OpeningController(QtCore.QObject):
     def _on_cancelled(self, job: Job) -> None:
         if self._job is not None and job.id == self._job.id:
             self._job = None
-            self.failed.emit(None, job.args[0][0])
+            self.cancelled.emit(job.args[0][0])
+
+    @Slot()
+    def _on_slow(self) -> None:
+        if self._job is not None:
+            self.slow.emit(self._job.args[0][0])

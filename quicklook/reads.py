@@ -53,7 +53,12 @@ class ReadBroker(QtCore.QObject):
     def remove(self, pane: Answerable) -> None:
         """Serve a pane no longer; what it still waits for is not computed."""
         self._panes.pop(pane.name, None)
-        job = self._newest.pop(pane.name, None)
+        self.stop(pane.name)
+
+    @Slot(str)
+    def stop(self, name: str) -> None:
+        """Drop what a pane waits for."""
+        job = self._newest.pop(name, None)
         if job is not None:
             self._lane.cancel(job)
 

@@ -165,6 +165,10 @@ class ImagePane(Pane):
         self._draw_counts(keep_levels=self.display.locked and self.scale is not None)
         self._now_showing(RAW_COUNTS, "Raw Counts", self._span)
 
+    def on_stopped(self) -> None:
+        """Keep the image, whose title says what it is of."""
+        self.shownChanged.emit()
+
     def value_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
         """Return value and unit of a pixel as text, taken from the array on the screen."""
         if self.array is None or self.kind != RAW_COUNTS:

@@ -24,6 +24,8 @@ class Pane(QtWidgets.QFrame):
     -------
     requested
         A `Request` to be answered.
+    stopRequested
+        `name`: the answer is not wanted any more.
 
     Attributes
     ----------
@@ -32,6 +34,7 @@ class Pane(QtWidgets.QFrame):
     """
 
     requested = Signal(object)
+    stopRequested = Signal(str)  # noqa: N815
 
     def __init__(self, name: str, title: str, session: Session, *, closable: bool = False) -> None:
         super().__init__()
@@ -42,7 +45,10 @@ class Pane(QtWidgets.QFrame):
         self._title = QtWidgets.QLabel(title, objectName="paneTitle")
         self._detail = ElidedLabel(objectName="paneDetail")
         self._detail.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self._busy = QtWidgets.QLabel("reading…", objectName="hint")
+        self._busy = QtWidgets.QToolButton(text="reading…  stop", autoRaise=True)
+        self._busy.setObjectName("busy")
+        self._busy.setToolTip("Stop reading")
+        self._busy.clicked.connect(self.stop_reading)
         self._busy.hide()
         self.header = QtWidgets.QHBoxLayout()
         self.header.setSpacing(8)
@@ -110,6 +116,17 @@ class Pane(QtWidgets.QFrame):
         if not self._busy.isVisible():
             self._busy_timer.start()
         self.requested.emit(request)
+
+    @Slot()
+    def stop_reading(self) -> None:
+        """Give up what was asked for."""
+        self._no_longer_busy()
+        self.stopRequested.emit(self.name)
+        self.on_stopped()
+
+    def on_stopped(self) -> None:
+        """Say that nothing will come; a subclass may keep what it shows, if that is still true."""
+        self.show_placeholder("Stopped.")
 
     @property
     def message(self) -> str:

@@ -185,6 +185,12 @@ class PlotPane(Pane):
             self.ask(wanted)
         self.changed.emit()
 
+    def on_stopped(self) -> None:
+        """Take away a plot that is not of what was asked for."""
+        self.shown = None
+        self.show_placeholder("Stopped. Click a pixel or change a range to read again.")
+        self.changed.emit()
+
     def _wanted(self) -> PixelRequest | None:
         facts, target = self.session.file, self.target
         if facts is None or target is None or not facts.has_photons:

@@ -27,6 +27,9 @@ class Broker(Protocol):
     def remove(self, pane: PlotPane) -> None:
         """Serve it no longer."""
 
+    def stop(self, name: str) -> None:
+        """Drop what the pane of this name waits for."""
+
     def ask(self, request: Request) -> None:
         """Queue a request."""
 
@@ -219,6 +222,7 @@ class PlotWindows(QtCore.QObject):
         self._windows.append(window)
         self._broker.add(window.pane)
         window.pane.requested.connect(self._broker.ask)
+        window.pane.stopRequested.connect(self._broker.stop)
         window.closed.connect(self._on_closed)
         window.exportRequested.connect(self.exportRequested)
         window.pane.refresh()

@@ -8,7 +8,10 @@ from quicklook.tasks import FileFacts
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.range_boxes import RangeBoxes
 
-__all__ = ["PlotControls"]
+__all__ = ["UPDATE", "PlotControls"]
+
+UPDATE = "Press Plot Image to update"
+"""What is said while the image is not what the controls ask for."""
 
 _NO_FILE = "Open a photon file first (Ctrl+O)"
 _FRAME = "A .img frame holds one picture of counts: no times, no phases"
@@ -40,6 +43,8 @@ class PlotControls(QtWidgets.QFrame):
             self.counts: "Photons of each pixel in the ranges above, nothing left out",
             self.plot: "Draw the chosen image for the ranges above (Ctrl+P)",
         }
+        # room for it is kept, so that nothing moves when it appears
+        self.hint.setMinimumWidth(self.hint.fontMetrics().horizontalAdvance(f"{UPDATE} "))
         last = QtWidgets.QHBoxLayout()
         last.setSpacing(14)
         last.addWidget(self.flags)
@@ -91,4 +96,3 @@ class PlotControls(QtWidgets.QFrame):
     def set_hint(self, text: str) -> None:
         """Say that the image does not show what the controls say."""
         self.hint.setText(text)
-        self.hint.setMinimumWidth(self.hint.sizeHint().width() if text else 0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from gui_actions import wait_for_plots
+from gui_actions import click_pixel, wait_for_plots
+
+from quicklook.qt import Qt, QtWidgets
 
 
 def test_a_click_is_answered_before_the_survey_is_finished(qtbot, window, observations):
@@ -31,3 +33,39 @@ def test_a_click_is_answered_before_the_survey_is_finished(qtbot, window, observ
     qtbot.waitUntil(lambda: window.timeline.survey is not None)
     assert len(seen) == 2
     assert window.timeline.message == ""
+
+
+def test_what_takes_long_can_be_stopped_where_it_is_awaited(qtbot, opened, observations):
+    obs = observations[Path("night.h5")]
+    click_pixel(qtbot, opened, 7, 2)
+    wait_for_plots(qtbot, opened, (7, 2))
+    obs.gate.clear()
+    click_pixel(qtbot, opened, 4, 3)
+    pane = opened.card.light_curve
+    stop = pane.findChild(QtWidgets.QToolButton, "busy")
+    qtbot.waitUntil(stop.isVisible)
+    qtbot.mouseClick(stop, Qt.MouseButton.LeftButton)
+    assert pane.message.startswith("Stopped.")
+    obs.gate.set()
+    qtbot.waitUntil(lambda: opened.card.spectrum.shown is not None)
+    qtbot.waitUntil(lambda: opened.card.spectrum.shown.request.pixel == (4, 3))
+    assert pane.shown is None
+    assert pane.message.startswith("Stopped.")
+    click_pixel(qtbot, opened, 1, 1)
+    wait_for_plots(qtbot, opened, (1, 1))
+
+
+def test_opening_that_takes_long_can_be_cancelled(qtbot, window):
+    def slow(paths, beammap, progress):
+        for k in range(100_000):
+            progress(k, 100_000)
+            time.sleep(0.001)
+        raise AssertionError("nobody cancelled it")
+
+    window.files._opener = slow
+    window.open_file(Path("slow.bin"))
+    qtbot.waitUntil(lambda: "Opening slow.bin" in window.messages.text)
+    qtbot.mouseClick(window.messages.button("Cancel"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.messages.text == "slow.bin was not opened.")
+    assert window.session.file is None
+    assert not window.opening.is_busy
