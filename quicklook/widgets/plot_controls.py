@@ -10,7 +10,7 @@ from quicklook.widgets.range_boxes import RangeBoxes
 
 __all__ = ["UPDATE", "PlotControls"]
 
-UPDATE = "Press Plot Image to update"
+UPDATE = "Press Plot Image"
 """What is said while the image is not what the controls ask for."""
 
 _NO_FILE = "Open a photon file first (Ctrl+O)"
