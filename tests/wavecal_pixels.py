@@ -2,8 +2,8 @@
 
 For the truth table and the benchmark. Every pixel and line gets arrivals, pulses that ride on each other, a soft
 trigger edge, noise triggers and dead time; the cuts are those of `pipeline_core.wavecal.histograms`. An exposure lasts
-until so many photons of the line have passed the cuts, so that their number is the same for all. Pixels are flat, number
-``x * nrows + y``; lines by ascending wavelength.
+until so many photons of the line have passed the cuts, so that their number is the same for all. Pixels are flat,
+number ``x * nrows + y``; lines by ascending wavelength.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ Floats = npt.NDArray[np.float64]
 class Recipe:
     """What to simulate. `family` is 'arctan', 'quadratic' (energy in phase) or 'exponential' (fitted by nobody).
 
-    `wing` is the share of a line's photons in a low tail (absorbed beside the inductor), `floor` the share that is spread
+    `wing` is the share of a line's photons in a low tail (absorbed beside the inductor), `floor` the share spread
     evenly; `drift_deg` shifts every exposure of a pixel.
     """
 
