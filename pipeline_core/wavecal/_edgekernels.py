@@ -1,0 +1,151 @@
+"""Compiled search for the trigger edge of a pixel in the sum of its lines' histograms.
+
+Near the edge the density is taken as an exponential of either sign, seen through a cumulative Gaussian. Weak priors on
+its softness and slope decide where there are few photons.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core._jit import kernel
+from pipeline_core.wavecal._linekernels import trigger
+
+__all__ = ["find_edge"]
+
+_WINDOW_BINS = 9  # below the edge; farther down a line may be in the way
+_SOFTNESS_PRIOR = (0.0, 0.4)  # log of 1 degree
+_SLOPE_PRIOR = (0.1, 0.15)  # per degree
+_PLATEAU_BINS = 6
+_N = 4
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@kernel
+def _first_guess(edges, pooled):  # type: ignore[no-untyped-def]
+    """Return where the counts reach half of what they are a few bins below the least negative photon."""
+    top = pooled.size - 1
+    while top > 0 and pooled[top] == 0:
+        top -= 1
+    plateau = 0.0
+    for i in range(max(top - _PLATEAU_BINS, 1), top + 1):
+        plateau = max(plateau, 0.5 * (pooled[i] + pooled[i - 1]))
+    i = top
+    while i > 0 and pooled[i] < 0.5 * plateau:
+        i -= 1
+    inside = 0.5
+    if i < top and pooled[i] > pooled[i + 1]:
+        inside = 1.0 - (0.5 * plateau - pooled[i + 1]) / (pooled[i] - pooled[i + 1]) * 0.5
+    return edges[i] + min(max(inside, 0.0), 1.5) * (edges[i + 1] - edges[i]), plateau
+
+
+@kernel
+def _model(x, theta, seen, lam, jac):  # type: ignore[no-untyped-def]
+    """Set expected counts and gradient: log height at the edge, slope, edge, log softness."""
+    height, slope, edge, softness = (
+        math.exp(theta[0]),
+        theta[1],
+        theta[2],
+        math.exp(theta[3]),
+    )
+    trigger(x, edge, softness, seen)
+    for i in range(lam.size):
+        width = x[i + 1] - x[i]
+        middle = 0.5 * (x[i] + x[i + 1]) - edge
+        level = height * width * math.exp(slope * middle)
+        u0, u1 = (edge - x[i]) / softness, (edge - x[i + 1]) / softness
+        c0 = 0.5 * math.erfc(-u0 * math.sqrt(0.5))
+        c1 = 0.5 * math.erfc(-u1 * math.sqrt(0.5))
+        p0 = math.exp(-0.5 * u0 * u0) / math.sqrt(2.0 * math.pi)
+        p1 = math.exp(-0.5 * u1 * u1) / math.sqrt(2.0 * math.pi)
+        lam[i] = level * seen[i] + 1e-6
+        jac[0, i] = level * seen[i]
+        jac[1, i] = level * seen[i] * middle
+        jac[2, i] = level * (c0 - c1) / width - slope * level * seen[i]
+        jac[3, i] = level * softness * (p0 - p1) / width
+
+
+@kernel
+def _cost(n, lam, theta):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(n.size):
+        total += lam[i] - n[i] * math.log(lam[i])
+    return (
+        2.0 * total
+        + ((theta[1] - _SLOPE_PRIOR[0]) / _SLOPE_PRIOR[1]) ** 2
+        + ((theta[3] - _SOFTNESS_PRIOR[0]) / _SOFTNESS_PRIOR[1]) ** 2
+    )
+
+
+@kernel
+def _solve4(matrix, vector):  # type: ignore[no-untyped-def]
+    """Solve by elimination in place; the matrix is symmetric, positive and small."""
+    for a in range(_N):
+        pivot = max(matrix[a, a], 1e-12)
+        for b in range(a + 1, _N):
+            factor = matrix[b, a] / pivot
+            for k in range(a, _N):
+                matrix[b, k] -= factor * matrix[a, k]
+            vector[b] -= factor * vector[a]
+    for a in range(_N - 1, -1, -1):
+        for k in range(a + 1, _N):
+            vector[a] -= matrix[a, k] * vector[k]
+        vector[a] /= max(matrix[a, a], 1e-12)
+
+
+@kernel
+def find_edge(edges: FloatArray, pooled: FloatArray) -> tuple[float, float]:
+    """Return edge and softness in degrees of these counts (float64, bins of `edges`); (last edge, 1) without counts."""
+    if pooled.sum() < 2.0:
+        return edges[-1], 1.0
+    guess, plateau = _first_guess(edges, pooled)
+    width = edges[1] - edges[0]
+    first = max(int((guess - edges[0]) / width) - _WINDOW_BINS, 0)
+    x, n = edges[first:], pooled[first:]
+    theta = np.array([math.log(max(plateau, 0.5) / width), _SLOPE_PRIOR[0], guess, 0.0])
+    old = theta.copy()
+    lam, seen = np.empty(n.size), np.empty(n.size)
+    jac = np.empty((_N, n.size))
+    matrix, step = np.empty((_N, _N)), np.empty(_N)
+    _model(x, theta, seen, lam, jac)
+    value = _cost(n, lam, theta)
+    damping = 1e-2
+    for _ in range(40):
+        for a in range(_N):
+            step[a] = 0.0
+            for i in range(n.size):
+                step[a] += jac[a, i] * (n[i] / lam[i] - 1.0)
+            for b in range(_N):
+                matrix[a, b] = 0.0
+                for i in range(n.size):
+                    matrix[a, b] += jac[a, i] * jac[b, i] / lam[i]
+        step[1] -= (theta[1] - _SLOPE_PRIOR[0]) / _SLOPE_PRIOR[1] ** 2
+        step[3] -= (theta[3] - _SOFTNESS_PRIOR[0]) / _SOFTNESS_PRIOR[1] ** 2
+        matrix[1, 1] += 1.0 / _SLOPE_PRIOR[1] ** 2
+        matrix[3, 3] += 1.0 / _SOFTNESS_PRIOR[1] ** 2
+        for a in range(_N):
+            matrix[a, a] *= 1.0 + damping
+        _solve4(matrix, step)
+        old[:] = theta
+        for a in range(_N):
+            theta[a] += min(max(step[a], -1.0), 1.0)
+        theta[3] = min(max(theta[3], -1.5), 1.5)
+        _model(x, theta, seen, lam, jac)
+        trial = _cost(n, lam, theta)
+        if trial <= value + 1e-9:
+            done = value - trial < 1e-4
+            value = trial
+            damping *= 0.2
+            if done:
+                break
+        else:
+            theta[:] = old
+            _model(x, theta, seen, lam, jac)
+            damping = damping * 10.0
+            if damping > 1e6:
+                break
+    return min(theta[2], edges[-1]), math.exp(theta[3])

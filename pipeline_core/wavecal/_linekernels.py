@@ -1,0 +1,354 @@
+"""Compiled loops that fit one laser line: expected counts, damped Fisher scoring, covariance.
+
+Everything is per line and writes into arrays that the caller owns. `_searchkernels` chooses starts and models, `models`
+has the same formulas in plain NumPy. Bins may be of unequal width: empty ones far below the line arrive as one.
+
+Internal parameters: 0 log photons, 1 centre, 2 log sigma of the line; 3, 4, 5 the same of the second Gaussian; 6 tail
+at the edge and 8 floor, both in photons per degree and >= 0; 7 log slope of the tail.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core._jit import inline, kernel
+
+__all__ = [
+    "N_THETA",
+    "TAIL_SLOPE_PRIOR",
+    "covariance",
+    "deviance",
+    "expected",
+    "fit",
+    "gaussian",
+    "trigger",
+]
+
+N_THETA = 9
+TAIL_SLOPE_PRIOR = (math.log(0.13), 0.7)
+"""Mean and width of the log of a tail's slope (per degree): it decides only where the data do not."""
+
+_SQRT_HALF = math.sqrt(0.5)
+_PDF = 1.0 / math.sqrt(2.0 * math.pi)
+_TINY = 1e-9  # photons per bin: the logarithm of an expected count stays finite
+_MAX_ITERATIONS = 60
+_ENOUGH = 2e-5  # of deviance: a hundredth of a parameter's error is 1e-4
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@inline
+def _cdf(z: float) -> float:
+    return 0.5 * math.erfc(-z * _SQRT_HALF)
+
+
+@kernel
+def trigger(x: FloatArray, edge: float, softness: float, seen: FloatArray) -> None:
+    """Set for each bin of the edges `x` the mean share of pulses that pass the trigger (1 far below `edge`)."""
+    u = (edge - x[0]) / softness
+    below = u * _cdf(u) + _PDF * math.exp(-0.5 * u * u)
+    for i in range(seen.size):
+        u = (edge - x[i + 1]) / softness
+        above = u * _cdf(u) + _PDF * math.exp(-0.5 * u * u)
+        seen[i] = min(max((below - above) * softness / (x[i + 1] - x[i]), 0.0), 1.0)
+        below = above
+
+
+@kernel
+def gaussian(
+    x: FloatArray,
+    photons: float,
+    centre: float,
+    per_sigma: float,
+    seen: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Set the counts of a Gaussian in each bin, without gradient."""
+    c0 = _cdf((x[0] - centre) * per_sigma)
+    for i in range(out.size):
+        c1 = _cdf((x[i + 1] - centre) * per_sigma)
+        out[i] = photons * seen[i] * (c1 - c0)
+        c0 = c1
+
+
+@kernel
+def _add_gaussian(x, theta, first, seen, lam, jac):  # type: ignore[no-untyped-def]
+    """Add a Gaussian's expected counts and set its three rows of the gradient."""
+    photons, centre = math.exp(theta[first]), theta[first + 1]
+    per_sigma = math.exp(-theta[first + 2])
+    z = (x[0] - centre) * per_sigma
+    c0, p0 = _cdf(z), _PDF * math.exp(-0.5 * z * z)
+    z0 = z
+    for i in range(lam.size):
+        z = (x[i + 1] - centre) * per_sigma
+        c1, p1 = _cdf(z), _PDF * math.exp(-0.5 * z * z)
+        scale = photons * seen[i]
+        inside = scale * (c1 - c0)
+        lam[i] += inside
+        jac[first, i] = inside
+        jac[first + 1, i] = -scale * (p1 - p0) * per_sigma
+        jac[first + 2, i] = -scale * (z * p1 - z0 * p0)
+        c0, p0, z0 = c1, p1, z
+
+
+@kernel
+def _add_tail(x, theta, edge, seen, lam, jac):  # type: ignore[no-untyped-def]
+    """Add the exponential tail and the floor, and set their rows of the gradient."""
+    height, slope, floor = theta[6], math.exp(theta[7]), theta[8]
+    d0 = x[0] - edge
+    e0 = math.exp(slope * d0)
+    for i in range(lam.size):
+        d1 = x[i + 1] - edge
+        e1 = math.exp(slope * d1)
+        shape = seen[i] * (e1 - e0) / slope
+        width = seen[i] * (d1 - d0)
+        lam[i] += height * shape + floor * width
+        jac[6, i] = shape
+        jac[7, i] = height * (seen[i] * (d1 * e1 - d0 * e0) - shape)
+        jac[8, i] = width
+        d0, e0 = d1, e1
+
+
+@kernel
+def expected(
+    x: FloatArray,
+    theta: FloatArray,
+    edge: float,
+    seen: FloatArray,
+    background: FloatArray,
+    gaussians: int,
+    lam: FloatArray,
+    jac: FloatArray,
+) -> None:
+    """Set the expected counts `lam` of each bin and their gradient `jac` (N_THETA, bins) for 0, 1 or 2 Gaussians."""
+    for i in range(lam.size):
+        lam[i] = background[i] + _TINY
+    if gaussians > 0:
+        _add_gaussian(x, theta, 0, seen, lam, jac)
+    if gaussians > 1:
+        _add_gaussian(x, theta, 3, seen, lam, jac)
+    _add_tail(x, theta, edge, seen, lam, jac)
+
+
+@kernel
+def deviance(n: FloatArray, lam: FloatArray) -> float:
+    """Return the Poisson deviance, 2 sum(lam - n + n log(n / lam))."""
+    total = 0.0
+    for i in range(n.size):
+        total += lam[i] - n[i]
+        if n[i] > 0.0:
+            total += n[i] * math.log(n[i] / lam[i])
+    return 2.0 * total
+
+
+@kernel
+def _normal_equations(n, lam, jac, used, count, slope, prior, fisher, gradient):  # type: ignore[no-untyped-def]
+    """Set the Fisher matrix and the gradient of the log likelihood of the `count` parameters named in `used`."""
+    for a in range(count):
+        gradient[a] = 0.0
+        for b in range(count):
+            fisher[a, b] = 0.0
+    for a in range(count):
+        row = jac[used[a]]
+        total = 0.0
+        for i in range(n.size):
+            total += row[i] * (n[i] / lam[i] - 1.0)
+        gradient[a] = total
+        for b in range(a + 1):
+            other = jac[used[b]]
+            total = 0.0
+            for i in range(n.size):
+                total += row[i] * other[i] / lam[i]
+            fisher[a, b] = total
+            fisher[b, a] = total
+        if used[a] == 7:
+            gradient[a] += (prior[0] - slope) / prior[1] ** 2
+            fisher[a, a] += 1.0 / prior[1] ** 2
+
+
+@kernel
+def _solve(matrix, count, vector):  # type: ignore[no-untyped-def]
+    """Solve in place by Cholesky's decomposition (the lower triangle is overwritten); false if not positive."""
+    for a in range(count):
+        for b in range(a + 1):
+            total = matrix[a, b]
+            for k in range(b):
+                total -= matrix[a, k] * matrix[b, k]
+            if a == b:
+                if not total > 1e-12:
+                    return False
+                matrix[a, a] = math.sqrt(total)
+            else:
+                matrix[a, b] = total / matrix[b, b]
+    for a in range(count):
+        for k in range(a):
+            vector[a] -= matrix[a, k] * vector[k]
+        vector[a] /= matrix[a, a]
+    for a in range(count - 1, -1, -1):
+        for k in range(a + 1, count):
+            vector[a] -= matrix[k, a] * vector[k]
+        vector[a] /= matrix[a, a]
+    return True
+
+
+@kernel
+def _choose(theta, free, low, high, n, lam, jac, used):  # type: ignore[no-untyped-def]
+    """List the parameters that may move: free, and not pushed against a bound. A tail of height 0 has no slope."""
+    count = 0
+    for j in range(N_THETA):
+        if not free[j] or (j == 7 and theta[6] <= 0.0):
+            continue
+        if theta[j] <= low[j] or theta[j] >= high[j]:
+            push = 0.0
+            for i in range(n.size):
+                push += jac[j, i] * (n[i] / lam[i] - 1.0)
+            if (push <= 0.0 and theta[j] <= low[j]) or (push >= 0.0 and theta[j] >= high[j]):
+                continue
+        used[count] = j
+        count += 1
+    return count
+
+
+@kernel
+def _damped_step(fisher, gradient, count, damping, matrix, step):  # type: ignore[no-untyped-def]
+    """Solve the damped equations in units where every parameter has Fisher information 1."""
+    for a in range(count):
+        unit = math.sqrt(max(fisher[a, a], 1e-300))
+        step[a] = gradient[a] / unit
+        for b in range(count):
+            other = math.sqrt(max(fisher[b, b], 1e-300))
+            matrix[a, b] = fisher[a, b] / (unit * other)
+        matrix[a, a] = 1.0 + damping
+    good = _solve(matrix, count, step)
+    for a in range(count):
+        step[a] /= math.sqrt(max(fisher[a, a], 1e-300))
+    return good
+
+
+@kernel
+def fit(
+    x: FloatArray,
+    n: FloatArray,
+    edge: float,
+    seen: FloatArray,
+    background: FloatArray,
+    gaussians: int,
+    free: BoolArray,
+    low: FloatArray,
+    high: FloatArray,
+    prior: tuple[float, float],
+    theta: FloatArray,
+    lam: FloatArray,
+    jac: FloatArray,
+    iterations: int,
+) -> tuple[float, bool]:
+    """Improve `theta` by damped Fisher scoring; return the deviance and whether it converged.
+
+    `lam` and `jac` belong to the final `theta`. The deviance does not hold the prior's term.
+    """
+    used = np.empty(N_THETA, np.int64)
+    fisher = np.empty((N_THETA, N_THETA))
+    matrix = np.empty((N_THETA, N_THETA))
+    gradient = np.empty(N_THETA)
+    step = np.empty(N_THETA)
+    old = theta.copy()
+    trial_lam = np.empty_like(lam)
+    trial_jac = np.empty_like(jac)
+    expected(x, theta, edge, seen, background, gaussians, lam, jac)
+    value = deviance(n, lam)
+    penalty = ((theta[7] - prior[0]) / prior[1]) ** 2
+    damping = 1e-3
+    fresh = True
+    count = 0
+    for _ in range(iterations):
+        if fresh:
+            count = _choose(theta, free, low, high, n, lam, jac, used)
+            _normal_equations(n, lam, jac, used, count, theta[7], prior, fisher, gradient)
+        if not _damped_step(fisher, gradient, count, damping, matrix, step):
+            damping = max(10.0 * damping, 1e-6)
+            if damping > 1e8:
+                return value, False
+            fresh = False
+            continue
+        promise = 0.0
+        for a in range(count):
+            promise += step[a] * gradient[a]
+        old[:] = theta
+        _move(theta, used, count, step, low, high)
+        expected(x, theta, edge, seen, background, gaussians, trial_lam, trial_jac)
+        trial = deviance(n, trial_lam)
+        trial_penalty = ((theta[7] - prior[0]) / prior[1]) ** 2
+        gain = value + penalty - trial - trial_penalty
+        if gain > -1e-9:
+            lam[:] = trial_lam
+            jac[:] = trial_jac
+            value, penalty = trial, trial_penalty
+            damping = max(0.1 * damping, 1e-9)
+            fresh = True
+            if gain < _ENOUGH and promise < 4.0 * _ENOUGH:
+                return value, True
+        else:
+            theta[:] = old
+            damping = max(10.0 * damping, 1e-6)
+            fresh = False
+            # nothing better can be reached in floating point
+            if damping > 1e8:
+                return value, promise < 1e-3
+    return value, False
+
+
+@kernel
+def _move(theta, used, count, step, low, high):  # type: ignore[no-untyped-def]
+    """Add the step, capped: logarithms by at most 1, centres by two sigma, and inside the bounds."""
+    shrink = 1.0
+    for a in range(count):
+        j = used[a]
+        cap = math.inf
+        if j == 1 or j == 4:
+            cap = 2.0 * math.exp(theta[j + 1])
+        elif j != 6 and j != 8:
+            cap = 1.0
+        if abs(step[a]) > cap:
+            shrink = min(shrink, cap / abs(step[a]))
+    for a in range(count):
+        j = used[a]
+        theta[j] = min(max(theta[j] + shrink * step[a], low[j]), high[j])
+
+
+@kernel
+def covariance(
+    n: FloatArray,
+    lam: FloatArray,
+    jac: FloatArray,
+    free: BoolArray,
+    theta: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    prior: tuple[float, float],
+    result: FloatArray,
+) -> int:
+    """Set the inverse of the Fisher matrix (N_THETA, N_THETA), 0 for parameters that do not move; return how many do.
+
+    All NaN where the matrix has no inverse.
+    """
+    used = np.empty(N_THETA, np.int64)
+    fisher = np.empty((N_THETA, N_THETA))
+    matrix = np.empty((N_THETA, N_THETA))
+    gradient = np.empty(N_THETA)
+    step = np.empty(N_THETA)
+    count = _choose(theta, free, low, high, n, lam, jac, used)
+    _normal_equations(n, lam, jac, used, count, theta[7], prior, fisher, gradient)
+    result[:] = 0.0
+    for a in range(count):
+        gradient[:] = 0.0
+        gradient[a] = 1.0
+        if not _damped_step(fisher, gradient, count, 0.0, matrix, step):
+            result[:] = np.nan
+            return count
+        for b in range(count):
+            result[used[b], used[a]] = step[b]
+    return count

@@ -1,0 +1,448 @@
+"""Compiled choices around `_linekernels.fit`: where to start, which model, is there a second peak.
+
+One call of `fit_pixel` fits all lines of one pixel and writes their results.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core._jit import inline, kernel
+from pipeline_core.wavecal._edgekernels import find_edge
+from pipeline_core.wavecal._linekernels import (
+    N_THETA,
+    TAIL_SLOPE_PRIOR,
+    covariance,
+    expected,
+    fit,
+    gaussian,
+    trigger,
+)
+
+__all__ = ["N_FACTS", "OFFSETS", "fit_pixel"]
+
+OFFSETS = np.array([-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0])
+"""Where a second peak is looked for, in sigma from the line; negative is a taller pulse."""
+
+N_FACTS = 12
+"""Numbers that `fit_pixel` writes per line (see its docstring)."""
+
+_TAIL, _GAUSS_TAIL, _GAUSS_GAUSS, _GAUSS_GAUSS_TAIL = 0, 1, 2, 3
+_SIGMA_DEG = (0.4, 40.0)
+_SLOPE = (0.01, 1.5)
+_MERGED_AT_LEAST = 8.0
+_ITERATIONS = 60
+_SUSPICIOUS_Z = 3.0
+_SUSPICIOUS_FIT = 1.6  # standard deviations of the merged deviance
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@inline
+def _is_free(model: int, free: BoolArray) -> None:
+    """Set which parameters a model has."""
+    for j in range(N_THETA):
+        free[j] = True
+    if model == _TAIL:
+        free[0:3] = False
+    if model < _GAUSS_GAUSS:
+        free[3:6] = False
+    if model == _GAUSS_GAUSS:
+        free[6:8] = False
+
+
+@kernel
+def _bounds(edges, edge, low, high):  # type: ignore[no-untyped-def]
+    low[:] = -30.0
+    high[:] = 30.0
+    for first in (0, 3):
+        low[first + 1], high[first + 1] = edges[0], edge + 30.0
+        low[first + 2], high[first + 2] = math.log(_SIGMA_DEG[0]), math.log(_SIGMA_DEG[1])
+    low[6], high[6] = 0.0, 1e12
+    low[7], high[7] = math.log(_SLOPE[0]), math.log(_SLOPE[1])
+    low[8], high[8] = 0.0, 1e12
+
+
+@kernel
+def _cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
+    """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
+    stop = counts.size
+    while stop > 2 and counts[stop - 1] == 0 and edges[stop - 1] > edge + 5.0 * softness:
+        stop -= 1
+    first = 0
+    while first < stop - 1 and counts[first] == 0:
+        first += 1
+    return max(first - 4, 1), stop
+
+
+@kernel
+def _strongest(x, n, lam, half, low, high):  # type: ignore[no-untyped-def]
+    """Return centre and significance of the strongest excess over `lam` in windows of ``2 half + 1`` bins."""
+    best, where = -1.0, -1
+    for i in range(1, n.size):
+        middle = 0.5 * (x[i] + x[i + 1])
+        if middle < low or middle > high:
+            continue
+        seen, model = 0.0, 0.0
+        for k in range(max(i - half, 1), min(i + half + 1, n.size)):
+            seen += n[k]
+            model += lam[k]
+        z = (seen - model) / math.sqrt(model + 1.0)
+        if z > best:
+            best, where = z, i
+    if where < 0:
+        return 0.5 * (low + high), -1.0
+    return 0.5 * (x[where] + x[where + 1]), best
+
+
+@kernel
+def _width(x, n, lam, centre):  # type: ignore[no-untyped-def]
+    """Return a sigma and the photons of the excess around `centre`: from where it falls to half its height."""
+    at = 1
+    while at < n.size - 1 and x[at + 1] <= centre:
+        at += 1
+    reach = np.zeros(2)
+    height = 0.0
+    for k in range(max(at - 1, 1), min(at + 2, n.size)):
+        height += max(n[k] - lam[k], 0.0) / 3.0
+    for side in range(2):
+        direction = 2 * side - 1
+        i = at
+        while True:
+            i += direction
+            if i - 1 < 1 or i + 1 >= n.size or i - at > 40 or at - i > 40:
+                break
+            level = (n[i - 1] + n[i] + n[i + 1] - lam[i - 1] - lam[i] - lam[i + 1]) / 3.0
+            if level < 0.5 * height:
+                break
+        reach[side] = abs(0.5 * (x[i] + x[min(i + 1, n.size)]) - centre)
+    sigma = min(max(min(reach[0], reach[1]) / 1.18, 1.0), 15.0)
+    photons = 0.0
+    for k in range(1, n.size):
+        if abs(0.5 * (x[k] + x[k + 1]) - centre) < 1.5 * sigma:
+            photons += n[k] - lam[k]
+    return sigma, max(photons, 3.0) / 0.87
+
+
+@kernel
+def _start_tail(x, n, edge, seen, theta):  # type: ignore[no-untyped-def]
+    """Set heights of tail and floor from the counts just below the edge and far below the rest."""
+    photons, width = 0.0, 0.0
+    for i in range(n.size - 1, 0, -1):
+        if seen[i] > 0.5:
+            photons += n[i]
+            width += x[i + 1] - x[i]
+            if width > 2.5:
+                break
+    theta[6] = (photons + 0.5) / max(width, 1.0)
+    theta[7] = TAIL_SLOPE_PRIOR[0]
+    theta[8] = 0.02 * n.sum() / (x[-1] - x[0]) + 0.001
+
+
+@kernel
+def _merged(n, lam, seen, free_parameters):  # type: ignore[no-untyped-def]
+    """Return deviance, number of merged bins minus parameters, and worst pull.
+
+    Neighbours are merged until 8 are expected. Bins that the trigger cuts are left out: the exact shape of the edge
+    is not known, and does not matter.
+    """
+    total, worst, bins = 0.0, 0.0, 0
+    counted, model = 0.0, 0.0
+    last = n.size
+    while last > 1 and seen[last - 1] < 0.98:
+        last -= 1
+    rest = 0.0
+    for i in range(last):
+        rest += lam[i]
+    for i in range(last):
+        counted += n[i]
+        model += lam[i]
+        rest -= lam[i]
+        if (model >= _MERGED_AT_LEAST and rest >= _MERGED_AT_LEAST) or i == last - 1:
+            part = model - counted
+            if counted > 0.0:
+                part += counted * math.log(counted / model)
+            part = max(2.0 * part, 0.0)
+            pull = math.copysign(math.sqrt(part), counted - model)
+            total += part
+            bins += 1
+            if abs(pull) > abs(worst):
+                worst = pull
+            counted, model = 0.0, 0.0
+    return total, bins - free_parameters, worst
+
+
+@inline
+def _excess(value: float, dof: int) -> float:
+    """Return how many standard deviations a deviance is too large (Wilson and Hilferty)."""
+    if dof < 1:
+        return 0.0
+    share = 2.0 / (9.0 * dof)
+    return ((value / dof) ** (1.0 / 3.0) - 1.0 + share) / math.sqrt(share)
+
+
+@kernel
+def _scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: ignore[no-untyped-def]
+    """Rao's test for a second peak of the line's width at `OFFSETS`; its strength in units of the line's photons.
+
+    Sets score and information of the share; returns the largest significance and its index.
+    """
+    peak = np.empty(n.size)
+    projection = np.empty(N_THETA)
+    best, where = 0.0, -1
+    sigma = math.exp(theta[2])
+    for t in range(OFFSETS.size):
+        score[t] = information[t] = 0.0
+        centre = theta[1] + OFFSETS[t] * sigma
+        if centre > edge or centre < x[0]:
+            continue
+        gaussian(x, math.exp(theta[0]), centre, 1.0 / sigma, seen, peak)
+        u, v = 0.0, 0.0
+        for i in range(n.size):
+            u += peak[i] * (n[i] / lam[i] - 1.0)
+            v += peak[i] * peak[i] / lam[i]
+            peak[i] /= lam[i]
+        for a in range(N_THETA):
+            projection[a] = 0.0
+            if cov[a, a] > 0.0:
+                for i in range(n.size):
+                    projection[a] += jac[a, i] * peak[i]
+        for a in range(N_THETA):
+            for b in range(N_THETA):
+                v -= projection[a] * cov[a, b] * projection[b]
+        if not v > 1e-9:
+            continue
+        score[t] = u
+        information[t] = v
+        z = u / math.sqrt(v)
+        if z > best:
+            best, where = z, t
+    return best, where
+
+
+@kernel
+def _fit_model(model, x, n, edge, seen, background, low, high, theta, lam, jac, iterations):  # type: ignore[no-untyped-def]
+    free = np.empty(N_THETA, np.bool_)
+    _is_free(model, free)
+    gaussians = 0 if model == _TAIL else 1 if model == _GAUSS_TAIL else 2
+    if model == _GAUSS_GAUSS:
+        theta[6] = 0.0
+    return fit(
+        x, n, edge, seen, background, gaussians, free, low, high, TAIL_SLOPE_PRIOR, theta, lam, jac, iterations
+    )  # fmt: skip
+
+
+@kernel
+def _count_moving(cov):  # type: ignore[no-untyped-def]
+    count = 0
+    for j in range(N_THETA):
+        count += cov[j, j] > 0.0
+    return count
+
+
+@kernel
+def _finish(model, n, seen, low, high, theta, lam, jac, cov, facts):  # type: ignore[no-untyped-def]
+    """Set the covariance, and the facts of the goodness of fit."""
+    free = np.empty(N_THETA, np.bool_)
+    _is_free(model, free)
+    moving = covariance(n, lam, jac, free, theta, low, high, TAIL_SLOPE_PRIOR, cov)
+    value, dof, worst = _merged(n, lam, seen, moving)
+    facts[0], facts[2], facts[3], facts[4] = model, value, dof, worst
+    return moving
+
+
+@kernel
+def _single(x, n, edge, seen, background, low, high, guess, theta, lam, jac):  # type: ignore[no-untyped-def]
+    """Fit tail alone, then one Gaussian with a tail from several starts; return both deviances and convergence."""
+    theta[:] = 0.0
+    _start_tail(x, n, edge, seen, theta)
+    base = theta.copy()
+    flat, _ = _fit_model(_TAIL, x, n, edge, seen, background, low, high, theta, lam, jac, 25)
+    half = 2 if n.sum() > 1000.0 else 4
+    best, good = math.inf, False
+    trial = np.empty(N_THETA)
+    trial_lam, trial_jac = lam.copy(), jac
+    for start in range(4):
+        trial[:] = base
+        if start == 0:
+            centre, _ = _strongest(x, n, lam, half, x[1], edge + 2.0)
+            trial[2], trial[0] = _width(x, n, lam, centre)
+        elif start == 1:
+            if not math.isfinite(guess):
+                continue
+            centre = guess
+            trial[2], trial[0] = _width(x, n, lam, centre)
+        elif start == 2:
+            # an excess that the best fit so far leaves, if it is far from its line
+            centre, z = _strongest(x, n, trial_lam, half, x[1], edge - 3.0)
+            if z < 4.0 or abs(centre - theta[1]) < 2.0 * math.exp(theta[2]):
+                continue
+            trial[2], trial[0] = _width(x, n, trial_lam, centre)
+        else:
+            if good and theta[1] < edge and math.exp(theta[2]) < 20.0:
+                continue
+            centre, _ = _strongest(x, n, background, half, x[1], edge - 8.0)
+            trial[2], trial[0] = _width(x, n, background, centre)
+        trial[0], trial[1], trial[2] = math.log(trial[0]), centre, math.log(trial[2])
+        value, converged = _fit_model(
+            _GAUSS_TAIL, x, n, edge, seen, background, low, high, trial, trial_lam, trial_jac, _ITERATIONS
+        )  # fmt: skip
+        if value < best - 1e-6:
+            best, good = value, converged
+            theta[:] = trial
+    return flat, best, good
+
+
+@kernel
+def _double(model, x, n, edge, seen, background, low, high, single, offset, share, theta, lam, jac):  # type: ignore[no-untyped-def]
+    """Fit a model with two Gaussians from two starts; return deviance and convergence."""
+    best, good = math.inf, False
+    trial = np.empty(N_THETA)
+    sigma = math.exp(single[2])
+    for start in range(2):
+        trial[:] = single
+        trial[6] *= 0.5
+        if start == 0:
+            trial[3] = single[0] + math.log(min(max(share, 0.02), 1.0))
+            trial[4] = single[1] + offset * sigma
+            trial[5] = single[2]
+            trial[2] -= 0.1
+        else:
+            # a broad hump between the line and the edge
+            trial[3] = single[0] - 1.0
+            trial[4] = max(0.5 * (single[1] + edge), single[1] + sigma)
+            trial[5] = math.log(max(0.3 * (edge - single[1]), 1.5 * sigma))
+        trial[5] = min(max(trial[5], low[5]), high[5])
+        value, converged = _fit_model(
+            model, x, n, edge, seen, background, low, high, trial, lam, jac, _ITERATIONS
+        )
+        if value < best:
+            best, good = value, converged
+            theta[:] = trial
+    return best, good
+
+
+@kernel
+def _order(theta, edge):  # type: ignore[no-untyped-def]
+    """Exchange the Gaussians where the second is the line: more photons, unless it is a hump at the trigger edge."""
+    first_hump = theta[1] + math.exp(theta[2]) > edge
+    second_hump = theta[4] + math.exp(theta[5]) > edge
+    if second_hump or (not first_hump and theta[0] >= theta[3]):
+        return
+    for j in range(3):
+        theta[j], theta[j + 3] = theta[j + 3], theta[j]
+
+
+@kernel
+def _fit_line(
+    edges,
+    counts,
+    edge,
+    softness,
+    background_all,
+    guess,
+    models,
+    theta,
+    variance,
+    facts,
+    score,
+    information,
+):  # type: ignore[no-untyped-def]
+    first, stop = _cut(edges, counts, edge, softness)
+    m = stop - first + 1
+    x = np.empty(m + 1)
+    x[0] = edges[0]
+    x[1:] = edges[first : stop + 1]
+    n = np.empty(m)
+    background = np.empty(m)
+    n[0] = counts[:first].sum()
+    background[0] = background_all[:first].sum()
+    for i in range(1, m):
+        n[i] = counts[first + i - 1]
+        background[i] = background_all[first + i - 1]
+    seen, lam = np.empty(m), np.empty(m)
+    trigger(x, edge, softness, seen)
+    jac = np.empty((N_THETA, m))
+    cov = np.empty((N_THETA, N_THETA))
+    low, high = np.empty(N_THETA), np.empty(N_THETA)
+    _bounds(edges, edge, low, high)
+    flat, value, good = _single(x, n, edge, seen, background, low, high, guess, theta, lam, jac)
+    expected(x, theta, edge, seen, background, 1, lam, jac)
+    moving = _finish(_GAUSS_TAIL, n, seen, low, high, theta, lam, jac, cov, facts)
+    facts[5] = flat - value
+    facts[6], where = _scan(x, n, edge, seen, theta, lam, jac, cov, score, information)
+    facts[7] = OFFSETS[where] if where >= 0 else 0.0
+    facts[9] = 0.0
+    if facts[6] > _SUSPICIOUS_Z or _excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT or not good:
+        share = score[where] / information[where] if where >= 0 else 0.1
+        single, trial = theta.copy(), np.empty(N_THETA)
+        single_value = value
+        weight = math.log(max(n.sum(), 8.0))
+        criterion = value + weight * moving if good else math.inf
+        trial_facts = facts.copy()
+        trial_cov = cov.copy()
+        for model in (_GAUSS_GAUSS, _GAUSS_GAUSS_TAIL):
+            if not models[model]:
+                continue
+            value, converged = _double(
+                model, x, n, edge, seen, background, low, high, single, facts[7], share, trial, lam, jac
+            )  # fmt: skip
+            _order(trial, edge)
+            expected(x, trial, edge, seen, background, 2, lam, jac)
+            moving = _finish(model, n, seen, low, high, trial, lam, jac, trial_cov, trial_facts)
+            if converged and value + weight * moving < criterion:
+                criterion, good = value + weight * moving, True
+                theta[:] = trial
+                facts[0], facts[2], facts[3], facts[4] = (
+                    trial_facts[0],
+                    trial_facts[2],
+                    trial_facts[3],
+                    trial_facts[4],
+                )
+                facts[9] = single_value - value
+                cov[:] = trial_cov
+    facts[1] = good
+    for j in range(N_THETA):
+        variance[j] = cov[j, j]
+
+
+@kernel
+def fit_pixel(
+    edges: FloatArray,
+    counts: npt.NDArray[np.uint32],
+    background: FloatArray,
+    guess: FloatArray,
+    skip: BoolArray,
+    models: BoolArray,
+    fewest: int,
+    edge: FloatArray,
+    theta: FloatArray,
+    variance: FloatArray,
+    facts: FloatArray,
+    score: FloatArray,
+    information: FloatArray,
+) -> None:
+    """Fit all lines of one pixel.
+
+    `counts` and `background` (expected counts) have shape (lines, bins). Sets `edge` (edge, softness); `theta` and its
+    `variance` (lines, N_THETA); score and information of a second peak (lines, OFFSETS); and `facts` (lines, N_FACTS):
+    model, converged, merged deviance, its degrees of freedom, worst pull, gain of deviance over the tail alone,
+    significance of a second peak and its offset in sigma, photons, gain of the second Gaussian.
+    """
+    pooled = np.zeros(edges.size - 1)
+    for k in range(counts.shape[0]):
+        if not skip[k]:
+            for i in range(pooled.size):
+                pooled[i] += counts[k, i]
+    edge[0], edge[1] = find_edge(edges, pooled)
+    for k in range(counts.shape[0]):
+        facts[k, 8] = counts[k].sum()
+        if not skip[k] and facts[k, 8] >= fewest:
+            _fit_line(
+                edges, counts[k], edge[0], edge[1], background[k], guess[k], models,
+                theta[k], variance[k], facts[k], score[k], information[k],
+            )  # fmt: skip

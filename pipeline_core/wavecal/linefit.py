@@ -1,0 +1,307 @@
+"""Fit the laser lines of all pixels: histograms in, centres, widths and verdicts out.
+
+Poisson likelihood on fine bins. The loops are in `_searchkernels`; here are the arrays around them, the threads, and
+what is made of the numbers: a status per line. `compute` calls it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtrc, ndtr
+
+from pipeline_core.errors import ConfigError
+from pipeline_core.progress import Progress, silent
+from pipeline_core.wavecal._linekernels import N_THETA
+from pipeline_core.wavecal._searchkernels import N_FACTS, OFFSETS, fit_pixel
+from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS
+
+__all__ = ["STATUS", "LineFits", "fit_lines"]
+
+STATUS = (
+    "ok",
+    "no_photons",
+    "few_photons",
+    "no_line",
+    "doubled",
+    "bad_fit",
+    "below_edge",
+    "hot",
+    "not_converged",
+)
+"""Name of each number of `LineFits.status`."""
+
+_OK, _NO_PHOTONS, _FEW, _NO_LINE, _DOUBLED, _BAD_FIT, _BELOW_EDGE, _HOT, _UNCONVERGED = range(9)
+
+FEWEST_PHOTONS = 20
+LEAST_GAIN = 25.0
+"""Of deviance by a line over a tail alone: three parameters reach it once in 7e4 trials at one place."""
+LEAST_SIGNIFICANCE = 4.0
+"""Photons of the line over their error."""
+LEAST_VISIBLE = 0.3
+"""Share of a line beyond the trigger edge: with less, centre and width can no longer be told apart."""
+LEAST_P = 1e-4
+LARGEST_EXCESS = 0.03
+"""Deviance beyond its degrees of freedom, per photon. A misfit that is significant is bad only if it is also large."""
+DOUBLED_SHARE = 0.12
+DOUBLED_DISTANCE = 1.6
+"""Of the second peak: share of the photons, and distance in sigma. The promise is 0.2 and 2."""
+
+_BLOCK = 64  # pixels between two reports of progress
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LineFits:
+    """Fits of all lines; arrays of shape (n_pixel, n_line) unless noted, read-only. NaN where nothing was fitted.
+
+    Attributes
+    ----------
+    model : ndarray of uint8
+        Index of `models.MODEL_NAMES`.
+    status : ndarray of uint8
+        Index of `STATUS`. Centres of lines that are not ``ok`` are kept for people to look at.
+    centre_deg, centre_error, sigma_deg, sigma_error : ndarray
+    n_signal, n_signal_error : ndarray
+        Photons of the whole line, those below the trigger edge included.
+    visible : ndarray
+        Share of the line beyond the trigger edge.
+    edge_deg : ndarray, shape (n_pixel,)
+        Trigger edge: half of the pulses there are seen.
+    deviance, dof, p_value, worst_residual : ndarray
+        Poisson deviance of bins merged until 8 counts are expected, and the largest pull of one of them.
+    gain : ndarray
+        Deviance that the line gains over a tail alone.
+    second_fraction, second_distance_sigma : ndarray
+        Second Gaussian's share of both, and its distance in units of the line's sigma (negative: taller pulses); 0
+        without one.
+    second_significance : ndarray
+        Standard deviations of the strongest hint of a second peak.
+    parameters : ndarray, shape (n_pixel, n_line, len(PARAMETERS))
+        For `models.evaluate`.
+    """
+
+    model: npt.NDArray[np.uint8]
+    status: npt.NDArray[np.uint8]
+    centre_deg: FloatArray
+    centre_error: FloatArray
+    sigma_deg: FloatArray
+    sigma_error: FloatArray
+    n_signal: FloatArray
+    n_signal_error: FloatArray
+    visible: FloatArray
+    edge_deg: FloatArray
+    deviance: FloatArray
+    dof: npt.NDArray[np.int32]
+    p_value: FloatArray
+    worst_residual: FloatArray
+    gain: FloatArray
+    second_fraction: FloatArray
+    second_distance_sigma: FloatArray
+    second_significance: FloatArray
+    parameters: FloatArray
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            array = np.array(getattr(self, field.name))
+            array.setflags(write=False)
+            object.__setattr__(self, field.name, array)
+
+    @property
+    def ok(self) -> npt.NDArray[np.bool_]:
+        """Lines that may be used."""
+        return np.asarray(self.status == _OK)
+
+
+class _Raw:
+    """Arrays that the kernels fill."""
+
+    def __init__(self, n_pixel: int, n_line: int) -> None:
+        self.edge = np.full((n_pixel, 2), np.nan)
+        self.theta = np.full((n_pixel, n_line, N_THETA), np.nan)
+        self.variance = np.full((n_pixel, n_line, N_THETA), np.nan)
+        self.facts = np.full((n_pixel, n_line, N_FACTS), np.nan)
+        self.score = np.zeros((n_pixel, n_line, OFFSETS.size))
+        self.information = np.zeros((n_pixel, n_line, OFFSETS.size))
+
+
+def fit_lines(
+    counts: npt.NDArray[np.uint32],
+    edges_deg: npt.ArrayLike,
+    *,
+    background: npt.NDArray[np.uint32] | None = None,
+    background_scale: npt.ArrayLike | None = None,
+    guess_deg: npt.ArrayLike | None = None,
+    hot: npt.NDArray[np.bool_] | None = None,
+    models: Sequence[str] = tuple(LINE_MODELS),
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> LineFits:
+    """Fit every line of every pixel.
+
+    Parameters
+    ----------
+    counts : ndarray of uint32, shape (n_pixel, n_line, n_bin)
+    edges_deg : array_like, shape (n_bin + 1,)
+        Equally spaced, ascending, at most 0.
+    background : ndarray of uint32, same shape as `counts`, optional
+        Histograms without laser; smoothed before they are used.
+    background_scale : array_like, shape (n_pixel, n_line), optional
+        Live time of `counts` over that of `background`; 1 if not given.
+    guess_deg : array_like, shape (n_pixel, n_line), optional
+        Additional start for the centre; NaN for none.
+    hot : ndarray of bool, shape (n_pixel, n_line), optional
+        Lines that are not to be fitted.
+    models : sequence of str
+        From `models.LINE_MODELS`; ``gauss_tail`` is always tried.
+    threads : int, optional
+        Results do not depend on it. Default: one per processor.
+
+    Raises
+    ------
+    ConfigError
+        If shapes do not fit, or a model is not known.
+    """
+    shape = np.shape(counts)
+    x = np.ascontiguousarray(edges_deg, float)
+    _check(shape, x, models)
+    n_pixel, n_line = shape[:2]
+    chosen = np.zeros(len(LINE_MODELS) + 1, np.bool_)
+    chosen[[LINE_MODELS[name] for name in models]] = True
+    guess = np.broadcast_to(
+        np.nan if guess_deg is None else np.asarray(guess_deg, float), shape[:2]
+    )
+    skip = np.broadcast_to(False if hot is None else np.asarray(hot, bool), shape[:2])
+    scale = np.broadcast_to(
+        1.0 if background_scale is None else np.asarray(background_scale, float), shape[:2]
+    )
+    raw = _Raw(n_pixel, n_line)
+
+    def work(first: int) -> None:
+        for p in range(first, min(first + _BLOCK, n_pixel)):
+            expected = (
+                np.zeros(shape[1:])
+                if background is None
+                else _smooth(background[p]) * scale[p][:, None]
+            )
+            fit_pixel(
+                x, counts[p], expected, np.array(guess[p]), np.array(skip[p]), chosen, FEWEST_PHOTONS,
+                raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p], raw.information[p],
+            )  # fmt: skip
+
+    blocks = range(0, n_pixel, _BLOCK)
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="line-fit") as pool:
+        try:
+            for done, _ in enumerate(pool.map(work, blocks)):
+                progress(min((done + 1) * _BLOCK, n_pixel), n_pixel, "fit lines")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return _results(raw, skip)
+
+
+def _check(shape: tuple[int, ...], x: FloatArray, models: Sequence[str]) -> None:
+    unknown = [name for name in models if name not in LINE_MODELS]
+    if unknown:
+        raise ConfigError(
+            f"Line model {unknown[0]!r} is not known; choose from {', '.join(LINE_MODELS)}."
+        )
+    if len(shape) != 3 or x.shape != (shape[2] + 1,):
+        raise ConfigError(
+            f"Histograms of shape {shape} need shape (pixels, lines, bins) and bins + 1 edges, not {x.size}."
+        )
+
+
+def _smooth(background: npt.NDArray[np.uint32]) -> FloatArray:
+    """Return counts spread over 7 bins, none beyond the least negative photon."""
+    counts = background.astype(float)
+    kernel = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])
+    spread = np.zeros_like(counts)
+    for k, line in enumerate(counts):
+        if not line.any():
+            continue
+        open_bins = np.zeros(line.size)
+        open_bins[: np.flatnonzero(line)[-1] + 1] = 1.0
+        share = np.convolve(open_bins, kernel, "same")
+        spread[k] = np.convolve(line / np.maximum(share, 1e-9), kernel, "same") * open_bins
+    return spread
+
+
+def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
+    theta, facts = raw.theta, raw.facts
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors = np.sqrt(raw.variance)
+        photons, second = np.exp(theta[..., 0]), np.exp(theta[..., 3])
+        sigma = np.exp(theta[..., 2])
+        model = np.nan_to_num(facts[..., 0]).astype(np.uint8)
+        second = np.where(model > 1, second, np.where(np.isnan(photons), np.nan, 0.0))
+        visible = ndtr((raw.edge[:, :1] - theta[..., 1]) / np.hypot(sigma, raw.edge[:, 1:]))
+        distance = np.where(second > 0, (theta[..., 4] - theta[..., 1]) / sigma, 0.0 * second)
+        dof = np.nan_to_num(facts[..., 3]).astype(np.int32)
+        p_value = np.where(dof > 0, chdtrc(np.maximum(dof, 1), facts[..., 2]), 1.0)
+    columns = dict(zip(PARAMETERS[:9], np.moveaxis(_natural(theta, second), -1, 0), strict=True))
+    edge = np.broadcast_to(raw.edge[:, None, :], (*theta.shape[:2], 2))
+    values = {
+        "model": model,
+        "centre_deg": theta[..., 1],
+        "centre_error": errors[..., 1],
+        "sigma_deg": sigma,
+        "sigma_error": sigma * errors[..., 2],
+        "n_signal": photons,
+        "n_signal_error": photons * errors[..., 0],
+        "visible": visible,
+        "edge_deg": raw.edge[:, 0],
+        "deviance": facts[..., 2],
+        "dof": dof,
+        "p_value": np.where(np.isnan(facts[..., 2]), np.nan, p_value),
+        "worst_residual": facts[..., 4],
+        "gain": facts[..., 5],
+        "second_fraction": second / (second + photons),
+        "second_distance_sigma": distance,
+        "second_significance": facts[..., 6],
+        "parameters": np.concatenate([np.stack(list(columns.values()), -1), edge], -1),
+    }
+    return LineFits(status=_status(values, facts, skip), **values)
+
+
+def _natural(theta: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the kernels' parameters as photons, degrees and slopes."""
+    natural = theta.copy()
+    for j in (0, 2, 5, 7):
+        natural[..., j] = np.exp(theta[..., j])
+    natural[..., 3] = second
+    natural[..., 4:6] = np.where(second[..., None] > 0, natural[..., 4:6], np.nan)
+    return natural
+
+
+def _status(
+    v: dict[str, npt.NDArray[np.generic]], facts: FloatArray, skip: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint8]:
+    """Return the verdicts; of several reasons the first in the list below."""
+    number = facts[..., 8]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        excess = (v["deviance"] - v["dof"]) / number
+        reasons = (
+            (_HOT, skip),
+            (_NO_PHOTONS, number == 0),
+            (_FEW, number < FEWEST_PHOTONS),
+            (_NO_LINE, ~(v["gain"] >= LEAST_GAIN)),
+            (_BELOW_EDGE, v["visible"] < LEAST_VISIBLE),
+            (_UNCONVERGED, (facts[..., 1] != 1) | ~np.isfinite(v["centre_error"])),
+            (_NO_LINE, ~(v["n_signal"] > LEAST_SIGNIFICANCE * v["n_signal_error"])),
+            (
+                _DOUBLED,
+                (v["second_fraction"] >= DOUBLED_SHARE)
+                & (np.abs(v["second_distance_sigma"]) >= DOUBLED_DISTANCE),
+            ),
+            (_BAD_FIT, (v["p_value"] < LEAST_P) & (excess > LARGEST_EXCESS)),
+        )
+    return np.select([test for _, test in reasons], [code for code, _ in reasons], _OK).astype(
+        np.uint8
+    )
