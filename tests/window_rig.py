@@ -51,18 +51,23 @@ def type_into(qtbot, box, text):
 
 
 def wheel(widget, position, steps=1):
-    """Turn the wheel over a point of a widget."""
-    event = QtGui.QWheelEvent(
-        QtCore.QPointF(position),
-        QtCore.QPointF(widget.mapToGlobal(position)),
-        QtCore.QPoint(),
-        QtCore.QPoint(0, 120 * steps),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QtWidgets.QApplication.sendEvent(widget, event)
+    """Turn the wheel over a point of a widget; what it ignores goes to its parent, as on a real desktop."""
+    while widget is not None:
+        event = QtGui.QWheelEvent(
+            QtCore.QPointF(position),
+            QtCore.QPointF(widget.mapToGlobal(position)),
+            QtCore.QPoint(),
+            QtCore.QPoint(0, 120 * steps),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QtWidgets.QApplication.sendEvent(widget, event)
+        if event.isAccepted():
+            return
+        position = widget.mapToParent(position)
+        widget = widget.parentWidget()
 
 
 def screen_colour(window, x, y):

@@ -77,7 +77,8 @@ def test_defect_08_the_window_lives_while_something_long_is_computed(qtbot, open
     qtbot.waitUntil(lambda: "(2, 6)" in opened.status.hovered_text)
     qtbot.wait(300)
     probe.stop()
-    assert len(probe.gaps_ms) > 20
+    # generous, since tests share the machine; benchmarks/bench_window.py measures the real figure
+    assert probe.longest_ms < 400
     qtbot.waitUntil(
         lambda: "reading" in opened.image._busy.text() and opened.image._busy.isVisible()
     )
@@ -198,8 +199,10 @@ def test_defect_36_a_click_reads_the_photons_of_its_pixel_once(qtbot, real, reco
     assert 1 <= len(reads) <= 2  # its chunk, in one part or two
     assert len({offset for offset, _ in reads}) == len(reads)  # nothing twice, for three plots
     assert sum(size for _, size in reads) < recorded[0].stat().st_size / 2
-    click_pixel(qtbot, real, 0, 4)
-    wait_for_plots(qtbot, real, (0, 4))
+    before = len(reads)
+    click_pixel(qtbot, real, 5, 4)  # in another chunk
+    wait_for_plots(qtbot, real, (5, 4))
+    assert len(reads) > before
     before = len(reads)
     click_pixel(qtbot, real, 1, 1)
     wait_for_plots(qtbot, real, (1, 1))
