@@ -125,17 +125,20 @@ class Monkey:
         )
 
     def replace_window(self) -> None:
-        """Close the window as a person would who does not want to wait, and open another one."""
-        old = self.window
-        old.stop_and_close()
+        """Close the window and open another one."""
+        self.close_window()
+        self.window = self.new_window()
+
+    def close_window(self) -> None:
+        """Close the window as a person would who does not want to wait."""
+        self.window.stop_and_close()
         end = time.monotonic() + 20
-        while old.isVisible():
+        while self.window.isVisible():
             assert time.monotonic() < end, "the window does not close"
             self.serve()
             time.sleep(0.002)
-        old.deleteLater()
+        self.window.deleteLater()
         QtWidgets.QApplication.sendPostedEvents(None, _Kind.DeferredDelete)
-        self.window = self.new_window()
 
     def stop(self) -> None:
         """Act no more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from quicklook.views.image_pane import FLAGS, RAW_COUNTS
 from quicklook.views.plot_window import PlotWindow
 from quicklook.views.region_layer import RegionItem
 
-__all__ = ["check", "is_settled", "leftovers", "settle"]
+__all__ = ["check", "grown", "is_settled", "leftovers", "settle", "size"]
 
 
 def is_settled(window: MainWindow) -> bool:
@@ -127,7 +128,7 @@ def _check_hint(window: MainWindow) -> None:
             shown = (request.start_s, request.stop_s, request.low, request.high)
             same = shown == (*session.time_range, *session.band)
         if not same:
-            wanted = "Press Plot Image to update"
+            wanted = "Press Plot Image"
     assert controls.hint.text() == wanted
 
 
@@ -282,10 +283,40 @@ def leftovers() -> dict[str, int]:
     application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
     gc.collect()
     application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
-    alive = [o for o in gc.get_objects() if isinstance(o, PlotWindow | RegionItem)]
+    objects = gc.get_objects()
+    threads = [t for t in threading.enumerate() if not isinstance(t, threading._DummyThread)]
+    lanes = [o for o in objects if type(o) is QtCore.QThread and o.isRunning()]
     return {
-        "threads": threading.active_count(),
+        "threads": len(threads) + len(lanes),
+        "processes": len(multiprocessing.active_children()),
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "widgets": len(application.allWidgets()),
-        "plot windows and regions": len(alive),
+        "plot windows": sum(isinstance(o, PlotWindow) for o in objects),
+        "outlines of regions": sum(isinstance(o, RegionItem) for o in objects),
     }
+
+
+def size(window: MainWindow) -> dict[str, int]:
+    """Count what a window holds, without regions, small windows and plots in windows of their own."""
+    window.plot_windows.close_all()
+    window.regions.clear()
+    QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    small = [o for d in window.findChildren(QtWidgets.QDialog) for o in (d, *_below(d))]
+    ids = {id(o) for o in small}  # good as long as `small` holds them
+    return {
+        "objects": sum(id(o) not in ids for o in _below(window)),
+        "items of the image": len(window.image.view.scene().items()),
+    }
+
+
+def _below(parent: QtCore.QObject) -> list[QtCore.QObject]:
+    return parent.findChildren(QtCore.QObject)
+
+
+def grown(before: dict[str, int], now: dict[str, int], slack: dict[str, int]) -> list[str]:
+    """Return what is more than it was."""
+    return [
+        f"{name}: {before[name]} -> {now[name]}"
+        for name in before
+        if now[name] > before[name] + slack.get(name, 0)
+    ]
