@@ -90,7 +90,6 @@ class ImageControl(QtCore.QObject):
             act[f"time_{name}"].triggered.connect(
                 lambda _checked=False, name=name: controls.times.go(name)
             )
-        for name in ("back", "forward"):
             act[f"band_{name}"].triggered.connect(
                 lambda _checked=False, name=name: controls.band.go(name)
             )

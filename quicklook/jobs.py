@@ -1,7 +1,8 @@
 """Lanes of background work: one long-lived thread with one worker each. The only file with QThread.
 
 A lane runs plain functions one after the other. Each submitted job gives exactly one of succeeded,
-failed, cancelled, and then finished. Signals arrive in the thread that owns the `JobRunner`.
+failed, cancelled, and then finished. A patient job lets later ones go first. Signals arrive in the
+thread that owns the `JobRunner`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ class Job:
         Jobs of the same key replace each other where the newest request wins.
     function, args
         Called as ``function(*args, progress=...)``.
+    patient : bool
+        It gives way: once something else is submitted, it is stopped at its next report of
+        progress, and called again after the others. Its function should go on where it was.
     """
 
     title: str
@@ -45,7 +49,9 @@ class Job:
     function: Callable[..., Any]
     args: tuple[Any, ...] = ()
     id: int = field(default_factory=lambda: next(_numbers))
+    patient: bool = False
     cancel_event: threading.Event = field(default_factory=threading.Event)
+    give_way_event: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,10 @@ class Failure:
         return isinstance(self.error, PipelineError)
 
 
+class _GaveWay(OperationCancelled):
+    """Stops a patient job for the time being."""
+
+
 class _Worker(QtCore.QObject):
     """Lives in the lane's thread; every slot runs there."""
 
@@ -89,6 +99,7 @@ class _Worker(QtCore.QObject):
     failed = Signal(object)
     cancelled = Signal(object)
     finished = Signal(object)
+    gave_way = Signal(object)
 
     @Slot(object)
     def run(self, job: Job) -> None:
@@ -98,6 +109,9 @@ class _Worker(QtCore.QObject):
                 raise OperationCancelled
             self.started.emit(job)
             result = job.function(*job.args, progress=self._reporter(job))
+        except _GaveWay:
+            self.gave_way.emit(job)
+            return
         except OperationCancelled:
             self.cancelled.emit(job)
         except Exception as error:
@@ -108,8 +122,7 @@ class _Worker(QtCore.QObject):
             self.failed.emit(Failure(job, error, traceback.format_exc()))
         else:
             self.succeeded.emit(Success(job, result))
-        finally:
-            self.finished.emit(job)
+        self.finished.emit(job)
 
     def _reporter(self, job: Job) -> Callable[..., None]:
         last_time, last_state = 0.0, (-1, -1, "")
@@ -118,6 +131,8 @@ class _Worker(QtCore.QObject):
             nonlocal last_time, last_state
             if job.cancel_event.is_set():
                 raise OperationCancelled
+            if job.give_way_event.is_set():
+                raise _GaveWay
             now = time.monotonic()
             if (done, total, stage) != last_state and now - last_time >= _REPORT_EVERY_S:
                 last_time, last_state = now, (done, total, stage)
@@ -181,12 +196,18 @@ class JobRunner(QtCore.QObject):
         self._worker.failed.connect(self.failed)
         self._worker.cancelled.connect(self.cancelled)
         self._worker.finished.connect(self._on_finished)
+        self._worker.gave_way.connect(self._on_gave_way)
         self._thread.start()
 
     @property
     def jobs(self) -> tuple[Job, ...]:
         """Jobs that are queued or running, oldest first."""
         return tuple(self._jobs.values())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the lane's thread lives."""
+        return bool(self._thread.isRunning())
 
     @property
     def is_stopping(self) -> bool:
@@ -200,6 +221,7 @@ class JobRunner(QtCore.QObject):
         *args: Any,
         key: str = "",
         newest: bool = False,
+        patient: bool = False,
     ) -> Job:
         """Queue a call of ``function(*args, progress=...)``.
 
@@ -214,7 +236,10 @@ class JobRunner(QtCore.QObject):
             While the lane shuts down nothing is taken any more: the job is a cancelled one of which
             nothing more is heard. (Timers and answers that are on their way still ask for things.)
         """
-        job = Job(title, key, function, args)
+        for earlier in self._jobs.values():
+            if earlier.patient:
+                earlier.give_way_event.set()
+        job = Job(title, key, function, args, patient=patient)
         if self._stopping:
             job.cancel_event.set()
             return job
@@ -245,6 +270,16 @@ class JobRunner(QtCore.QObject):
             self._stopping = True
             self._stop_requested.emit(self._at_end)
         return bool(self._thread.wait(int(1000 * wait_s)))
+
+    @Slot(object)
+    def _on_gave_way(self, job: Job) -> None:
+        """Queue a patient job again, behind all that has been submitted meanwhile."""
+        if self._stopping:
+            self.cancelled.emit(job)
+            self._on_finished(job)
+            return
+        job.give_way_event.clear()
+        self._requested.emit(job)
 
     @Slot(object)
     def _on_finished(self, job: Job) -> None:

@@ -17,7 +17,7 @@ from quicklook.jobs import Failure, Job, JobRunner
 from quicklook.opening import OpeningController
 from quicklook.panels import Panels
 from quicklook.preparation import PREPARE, Preparation
-from quicklook.qt import Qt, QtGui, QtWidgets, Signal, Slot
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.reads import ReadBroker
 from quicklook.region_control import RegionControl
 from quicklook.region_list import RegionList
@@ -37,6 +37,9 @@ from quicklook.widgets.plot_controls import PlotControls
 from quicklook.widgets.status_line import StatusLine
 
 __all__ = ["MainWindow"]
+
+_PATIENCE_S = 0.3
+_CLOSE_AGAIN_MS = 200
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +116,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self._restore()
         self._on_file_changed()
         self.image.setFocus()
-        self.reads.submit("prepare", self.files.prepare, key="prepare")
+        # not in the lane of the reads: the first file need not wait for kernels to be compiled
+        self.chores.submit("prepare", self.files.prepare, key="prepare")
 
     def _close_files(self) -> None:
         """Close every handle; called in the thread of the reads lane."""
@@ -384,12 +388,11 @@ class MainWindow(QtWidgets.QMainWindow):
         lanes = (self.jobs, self.chores, self.reads)
         for lane in lanes:
             lane.cancel_all()
-        stopped = [lane.shutdown() for lane in lanes]
-        if not all(stopped):
+        if not all([lane.shutdown(_PATIENCE_S) for lane in lanes]):
+            # what runs cannot be stopped at once (the first start compiles its kernels): go without it
             event.ignore()
-            self.messages.show_message(
-                "warning", "Still waiting for work to stop. Close again later."
-            )
+            self.hide()
+            QtCore.QTimer.singleShot(_CLOSE_AGAIN_MS, self.close)
             return
         self._save_preferences()
         event.accept()

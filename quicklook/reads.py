@@ -64,22 +64,20 @@ class ReadBroker(QtCore.QObject):
 
     @Slot(object)
     def ask(self, request: Request) -> None:
-        """Queue a request; older ones of the same pane are cancelled, and long ones of others wait."""
-        self._submit(request)
-        if not isinstance(request, SurveyRequest):
-            for job in list(self._newest.values()):
-                patient = job.args[0]
-                if isinstance(patient, SurveyRequest) and job in self._lane.jobs:
-                    self._submit(patient)  # stops what was done of it, and queues it behind
-
-    def _submit(self, request: Request) -> None:
-        job = self._lane.submit(
-            f"read for {request.pane}", self._files.read, request, key=request.pane, newest=True
+        """Queue a request; older ones of the same pane are cancelled, and surveys let others go first."""
+        self._newest[request.pane] = self._lane.submit(
+            f"read for {request.pane}",
+            self._files.read,
+            request,
+            key=request.pane,
+            newest=True,
+            patient=isinstance(request, SurveyRequest),
         )
-        self._newest[request.pane] = job
 
     def forget(self) -> None:
         """Drop every answer that is still under way (another file is being looked at)."""
+        for job in self._newest.values():
+            self._lane.cancel(job)
         self._newest.clear()
 
     def _pane_of(self, job: Job) -> Answerable | None:

@@ -52,8 +52,11 @@ def flag_colours(picture: FlagImage) -> list[QtGui.QColor]:
     return [QtGui.QColor(palette.flag_colour(category.label, k)) for k, category in named]
 
 
-def flag_table(chosen: list[QtGui.QColor]) -> npt.NDArray[np.uint8]:
-    """Return colours as a table, shape (256, 3)."""
+def flag_table(picture: FlagImage, hidden: set[str]) -> npt.NDArray[np.uint8]:
+    """Return the colours of the categories, shape (256, 3); hidden ones have that of the ground."""
+    ground = QtGui.QColor(theme.current().paper)
     table = np.zeros((256, 3), np.uint8)
-    table[: len(chosen)] = [colour.getRgb()[:3] for colour in chosen]
+    for number, colour in enumerate(flag_colours(picture)):
+        shown = ground if picture.categories[number].label in hidden else colour
+        table[number] = shown.getRgb()[:3]
     return table

@@ -127,6 +127,7 @@ class ImagePane(Pane):
         self.view.regionDrawn.connect(self._on_region_drawn)
         self.view.contrastDragged.connect(self._on_contrast_drag)
         self.view.viewChanged.connect(self._view_settled.start)
+        self.legend.hiddenChanged.connect(self._paint_flags)
         self.bar.settingsChanged.connect(self._on_settings)
         self.colour_bar.levelsWanted.connect(self.set_levels)
         self.colour_bar.automaticWanted.connect(self.automatic_levels)
@@ -143,6 +144,7 @@ class ImagePane(Pane):
         if facts is None:
             return
         self.array = facts.flags
+        self.kind = FLAGS
         self._draw_flags(facts.flag_image)
         self._now_showing(FLAGS, "Beam Flag Image", f"{facts.shape[0]} × {facts.shape[1]} pixels")
 
@@ -289,13 +291,22 @@ class ImagePane(Pane):
 
     def _draw_flags(self, picture: FlagImage) -> None:
         colours = flag_colours(picture)
-        self.view.set_picture(picture.index, flag_table(colours))
         self.legend.set_entries(
             [
                 (colour.name(), k.label, k.count, k.sentence)
                 for colour, k in zip(colours, picture.categories, strict=True)
             ]
         )
+        self._paint_flags()
+
+    @Slot()
+    def _paint_flags(self) -> None:
+        """Draw the flags that are not hidden."""
+        facts = self.session.file
+        if self.kind == RAW_COUNTS or facts is None:
+            return
+        picture = facts.flag_image
+        self.view.set_picture(picture.index, flag_table(picture, self.legend.hidden))
 
     def _now_showing(self, kind: str, title: str, detail: str) -> None:
         self.kind = kind

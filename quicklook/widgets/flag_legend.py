@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from quicklook import theme
-from quicklook.qt import Qt, QtWidgets
+from quicklook.qt import Qt, QtWidgets, Signal
 
 __all__ = ["FlagLegend"]
 
 
 class FlagLegend(QtWidgets.QScrollArea):
-    """A list of colours with names and counts; the tool tip explains each."""
+    """A list of colours with names and counts; the tool tip explains each, its box hides its pixels.
+
+    Signals
+    -------
+    hiddenChanged
+        Another set of names is hidden: `hidden`.
+    """
+
+    hiddenChanged = Signal()  # noqa: N815
 
     def __init__(self) -> None:
         super().__init__()
+        self.hidden: set[str] = set()
+        self.boxes: dict[str, QtWidgets.QCheckBox] = {}
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.entries: tuple[tuple[str, str, int, str], ...] = ()
@@ -22,6 +33,8 @@ class FlagLegend(QtWidgets.QScrollArea):
     def set_entries(self, entries: Sequence[tuple[str, str, int, str]]) -> None:
         """Show these (colour '#rrggbb', name, number of pixels, explanation)."""
         self.entries = tuple(entries)
+        self.boxes = {}
+        self.hidden &= {name for _, name, _, _ in self.entries}
         content = QtWidgets.QWidget(objectName="paper")
         grid = QtWidgets.QGridLayout(content)
         grid.setContentsMargins(10, 6, 4, 6)
@@ -37,11 +50,22 @@ class FlagLegend(QtWidgets.QScrollArea):
             swatch.setStyleSheet(
                 f"background: {colour}; border: 1px solid {edge}; border-radius: 3px"
             )
-            label = QtWidgets.QLabel(name.replace("beammap.", "").replace(" + ", "\n+ "))
+            label = QtWidgets.QCheckBox(name.replace("beammap.", "").replace(" + ", "\n+ "))
+            label.setChecked(name not in self.hidden)
+            label.toggled.connect(partial(self._on_toggled, name))
+            label.setAccessibleName(f"Show pixels: {name}, {count}")
+            self.boxes[name] = label
             number = QtWidgets.QLabel(f"{count:,}")
             number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
             for column, widget in enumerate((swatch, label, number)):
-                widget.setToolTip(f"{name}: {sentence}")
+                widget.setToolTip(f"{name}: {sentence}\nUntick to hide these pixels")
                 grid.addWidget(widget, row, column, Qt.AlignmentFlag.AlignTop)
         grid.setRowStretch(len(self.entries) + 1, 1)
         self.setWidget(content)
+
+    def _on_toggled(self, name: str, shown: bool) -> None:
+        if shown:
+            self.hidden.discard(name)
+        else:
+            self.hidden.add(name)
+        self.hiddenChanged.emit()

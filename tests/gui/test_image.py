@@ -418,3 +418,19 @@ def test_mean_phase_of_the_active_pixel(qtbot, opened, observations):
     click_pixel(qtbot, opened, 0, 0)  # no photons, no mean
     wait_for_plots(qtbot, opened, (0, 0))
     assert "mean" not in opened.status.active_text
+
+
+def test_flags_are_hidden_and_shown_one_by_one(qtbot, opened):
+    assert opened.image.kind == "flags"
+    legend = {name: colour for colour, name, _, _ in opened.image.legend.entries}
+    box = opened.image.legend.boxes["beammap.noDacTone"]
+    assert colour_of(opened, 1, 0) == colour_of(opened, 9, 2) == legend["beammap.noDacTone"]
+    box.click()
+    assert colour_of(opened, 1, 0) == colour_of(opened, 9, 2) == theme.current().paper
+    assert colour_of(opened, 2, 6) == legend["beammap.double + pixcal.hot"]
+    plot_counts(qtbot, opened)
+    assert colour_of(opened, 1, 0) == expected_colour(opened, 1, 0)
+    opened.actions_by_name["choose_flags"].trigger()
+    assert colour_of(opened, 1, 0) == theme.current().paper
+    opened.image.legend.boxes["beammap.noDacTone"].click()
+    assert colour_of(opened, 1, 0) == legend["beammap.noDacTone"]

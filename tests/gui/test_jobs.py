@@ -141,6 +141,91 @@ def test_newest_of_a_key_wins(qtbot, lane):
     assert [s.result for s in lane.recorder.content("succeeded")[1:]] == [5, 11]
 
 
+def test_a_patient_job_lets_others_go_first(qtbot, lane):
+    runner, recorder = lane, lane.recorder
+    calls, order = [], []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def patient(*, progress):
+        calls.append(threading.current_thread())
+        begun.set()
+        go_on.wait(5)
+        progress(0, 1)
+        order.append("patient")
+
+    def quick(name, *, progress):
+        progress(0, 1)
+        order.append(name)
+
+    job = runner.submit("survey", patient, patient=True)
+    assert begun.wait(5)
+    others = [runner.submit("click", quick, name) for name in "ab"]
+    go_on.set()
+    qtbot.waitUntil(lambda: not runner.jobs)
+    assert order == ["a", "b", "patient"]
+    assert len(calls) == 2
+    assert [n for n in recorder.of(job) if n != "started"] == ["succeeded", "finished"]
+    for other in others:
+        assert recorder.of(other) == ["started", "succeeded", "finished"]
+
+
+def test_a_patient_job_that_is_queued_waits_for_what_comes_later(qtbot, lane):
+    runner = lane
+    order, gate = [], threading.Event()
+
+    def work(name, *, progress):
+        gate.wait(5)
+        progress(0, 1)
+        order.append(name)
+
+    runner.submit("first", work, "first")
+    runner.submit("survey", work, "patient", patient=True)
+    runner.submit("click", work, "click")
+    gate.set()
+    qtbot.waitUntil(lambda: not runner.jobs)
+    assert order == ["first", "click", "patient"]
+
+
+def test_a_patient_job_can_be_cancelled_while_it_gives_way(qtbot, lane):
+    runner, recorder = lane, lane.recorder
+    begun, go_on = threading.Event(), threading.Event()
+
+    def patient(*, progress):
+        begun.set()
+        go_on.wait(5)
+        progress(0, 1)
+
+    job = runner.submit("survey", patient, patient=True)
+    assert begun.wait(5)
+    runner.submit("click", lambda progress: runner.cancel(job))
+    go_on.set()
+    qtbot.waitUntil(lambda: not runner.jobs)
+    assert [n for n in recorder.of(job) if n != "started"] == ["cancelled", "finished"]
+
+
+def test_a_patient_job_that_gave_way_ends_with_the_lane(qtbot):
+    runner = JobRunner("test")
+    recorder = Recorder(runner)
+    begun, go_on, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def patient(*, progress):
+        begun.set()
+        go_on.wait(5)
+        try:
+            progress(0, 1)
+        finally:
+            stopped.set()
+
+    job = runner.submit("survey", patient, patient=True)
+    assert begun.wait(5)
+    runner.submit("click", lambda progress: None)
+    go_on.set()
+    assert stopped.wait(5)  # its wish to be called again waits for the event loop
+    assert runner.shutdown()
+    qtbot.waitUntil(lambda: not runner.jobs)
+    assert [n for n in recorder.of(job) if n != "started"] == ["cancelled", "finished"]
+
+
 def test_progress_is_reported_but_not_too_often(qtbot, lane):
     def busy(*, progress):
         for step in range(300):

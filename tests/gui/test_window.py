@@ -494,3 +494,17 @@ def test_window_fits_a_small_screen(opened):
     size = opened.minimumSizeHint()
     assert size.width() <= 1024
     assert size.height() <= 700  # less the frame and a panel
+
+
+def test_a_window_that_cannot_stop_at_once_goes_and_ends_later(qtbot, opened, observations):
+    """What runs in a lane may be deaf for a while: the person need not wait for it."""
+    observations[NIGHT].gate.clear()
+    opened.controls.counts.setChecked(True)
+    opened.controls.plot.click()
+    qtbot.waitUntil(lambda: ("count_image", None) in observations[NIGHT].asked)
+    assert not opened.close()
+    assert not opened.isVisible()
+    assert opened.reads.is_running
+    observations[NIGHT].gate.set()
+    qtbot.waitUntil(lambda: not opened.reads.is_running)
+    assert opened.settings.bin_ms == 10.0
