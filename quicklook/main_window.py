@@ -388,7 +388,8 @@ class MainWindow(QtWidgets.QMainWindow):
         lanes = (self.jobs, self.chores, self.reads)
         for lane in lanes:
             lane.cancel_all()
-        if not all([lane.shutdown(_PATIENCE_S) for lane in lanes]):
+        stopped = [lane.shutdown(_PATIENCE_S) for lane in lanes]
+        if not all(stopped):
             # what runs cannot be stopped at once (the first start compiles its kernels): go without it
             event.ignore()
             self.hide()
