@@ -44,7 +44,7 @@ __all__ = [
 TIME, PHASE, BASELINE = 1, 2, 5
 
 SCAN_THREADS = 2
-_CHUNKS_A_STEP = 64
+_CHUNKS_A_STEP = 16  # some 20 ms: so long a click waits for a survey to stop
 
 
 class _Scratch:

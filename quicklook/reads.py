@@ -76,8 +76,6 @@ class ReadBroker(QtCore.QObject):
 
     def forget(self) -> None:
         """Drop every answer that is still under way (another file is being looked at)."""
-        for job in self._newest.values():
-            self._lane.cancel(job)
         self._newest.clear()
 
     def _pane_of(self, job: Job) -> Answerable | None:

@@ -84,11 +84,13 @@ class TimeAxis(pg.AxisItem):
 
     def show_utc(self, start_unix: int | None) -> None:
         """Show the time of day of an observation that began then, or seconds again (None)."""
+        label = "Time from start [s]"
+        if start_unix is not None:
+            label = f"UTC on {_utc(start_unix):%Y-%m-%d}"
+        if (start_unix, label) == (self.start_unix, self.labelText):
+            return  # laying out the numbers anew takes longer than drawing a curve
         self.start_unix = start_unix
-        if start_unix is None:
-            self.setLabel("Time from start [s]")
-        else:
-            self.setLabel(f"UTC on {_utc(start_unix):%Y-%m-%d}")
+        self.setLabel(label)
         self.picture = None
         self.update()
 
@@ -215,6 +217,12 @@ class CalmPlot(pg.PlotWidget):
             calm_axis(item.getAxis(side))
         item.getAxis("left").setWidth(_LEFT_WIDTH)
         item.getAxis("bottom").setHeight(round(1.9 * self.fontMetrics().height()))
+
+    def setLabel(self, side: str, text: str) -> None:  # noqa: N802
+        """Set the label of an axis; nothing is laid out anew if it has this one already."""
+        axis = self.getPlotItem().getAxis(side)
+        if axis.labelText != text:
+            axis.setLabel(text)
 
     def set_log_y(self, on: bool) -> None:
         """Let the numbers of the y axis be logarithmic; what is drawn must go through `on_scale`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from fake_obs import FakeObs
 from gui_actions import click_pixel, wait_for_plots
 
 from quicklook.qt import Qt, QtWidgets
@@ -15,9 +16,9 @@ def test_a_click_is_answered_before_the_survey_is_finished(qtbot, window, observ
     seen = []
 
     def endless(progress):
-        """A survey that can only be cancelled, the first time."""
+        """A survey that only a click can stop."""
         seen.append(len(obs.asked))
-        if len(seen) > 1:
+        if obs.asked:
             return survey(progress)
         for k in range(100_000):
             progress(k, 100_000)
@@ -31,7 +32,8 @@ def test_a_click_is_answered_before_the_survey_is_finished(qtbot, window, observ
     window.session.set_pixel((7, 2))
     wait_for_plots(qtbot, window, (7, 2))
     qtbot.waitUntil(lambda: window.timeline.survey is not None)
-    assert len(seen) == 2
+    assert set(seen[:-1]) == {0}
+    assert seen[-1] == 3  # all plots came before it
     assert window.timeline.message == ""
 
 
@@ -69,3 +71,25 @@ def test_opening_that_takes_long_can_be_cancelled(qtbot, window):
     qtbot.waitUntil(lambda: window.messages.text == "slow.bin was not opened.")
     assert window.session.file is None
     assert not window.opening.is_busy
+
+
+def test_opening_another_file_does_not_wait_for_the_survey(qtbot, window, observations):
+    asked = []
+
+    def endless(progress):
+        asked.append(True)
+        for k in range(100_000):
+            progress(k, 100_000)
+            time.sleep(0.001)
+        raise AssertionError("nobody stopped it")
+
+    observations[Path("night.h5")].survey = endless
+    with qtbot.waitSignal(window.fileOpened):
+        window.open_file(Path("night.h5"))
+    qtbot.waitUntil(lambda: bool(asked))
+    other = Path("other.h5")
+    observations[other] = FakeObs("other.h5")
+    with qtbot.waitSignal(window.fileOpened):
+        window.open_file(other)
+    qtbot.waitUntil(lambda: not window.reads.jobs)
+    assert window.session.file.path == other
