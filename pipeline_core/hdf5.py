@@ -23,6 +23,7 @@ from pipeline_core.errors import InputFormatError, OutputError
 __all__ = [
     "attribute",
     "attribute_names",
+    "child_names",
     "has_node",
     "no_pickles",
     "open_readonly",
@@ -139,6 +140,14 @@ def has_node(h5: tables.File, name: str) -> bool:
     """Tell whether the file has a node of this path."""
     with _library_errors():
         return name in h5
+
+
+def child_names(h5: tables.File, where: str) -> tuple[str, ...]:
+    """Return the names of what a group holds; () where there is no such group."""
+    with _library_errors():
+        if where not in h5:
+            return ()
+        return tuple(h5.get_node(where)._v_children)
 
 
 def attribute_names(node: Any) -> frozenset[str]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.attached import Attached
 from pipeline_core.beammap import Beammap
 from pipeline_core.binning import first_at_or_after
 from pipeline_core.curve_cache import CurveCache
-from pipeline_core.errors import CalibrationError, ConfigError
+from pipeline_core.errors import ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us
 from pipeline_core.histograms import (
     IntensityHistogram,
@@ -31,23 +32,26 @@ from pipeline_core.photon_file import PhotonFile, Source
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import (
+    Band,
     Pixel,
+    band_of,
     checked_pixel,
     different_pixels,
     inside,
     is_one_pixel,
-    phase_range,
     window_us,
 )
-from pipeline_core.sidecar import Action, Sidecar, load_sidecar, save_sidecar, sidecar_path
 from pipeline_core.survey import CountPlanes, Survey, survey
+
+if TYPE_CHECKING:
+    from pipeline_core.wavecal.solution import Solution
 
 __all__ = ["ObsFile"]
 
 _MODES = {"read": False, "r": False, "write": True, "w": True, "a": True}
 
 
-class ObsFile:
+class ObsFile(Attached):
     """One photon file and its sidecar.
 
     Parameters
@@ -56,6 +60,8 @@ class ObsFile:
         A photon file ("mkid-photons").
     mode : {'read', 'write'}
         The photon file itself is never written to. ``'write'`` allows actions that change the sidecar.
+    wavecal : path or Solution, optional
+        A wavelength solution to try out: used instead of what is attached, not attached.
 
     Attributes
     ----------
@@ -66,7 +72,7 @@ class ObsFile:
     n_photons : int
     shape : (ncols, nrows)
     flags : ndarray of uint32, shape (ncols, nrows)
-        Bits of `pipeline_core.flags`.
+        Bits of `pipeline_core.flags`: the beam map's, and those of the wavelength calibration in use.
 
     Raises
     ------
@@ -87,8 +93,15 @@ class ObsFile:
         Seconds from the start of the observation, ``start <= time < stop``; default: all.
     min_phase, max_phase : float, optional
         Degrees, ``min_phase <= phase < max_phase``; default: all. Phases are negative.
+    min_wavelength, max_wavelength : float, optional
+        nm, ``min_wavelength <= wavelength < max_wavelength``; default: all photons, also of pixels without calibration.
+        Not together with phases.
+    extrapolated : bool
+        Whether a range of wavelengths takes in photons outside their pixel's valid range.
     ConfigError
         Pixel outside the array, an impossible range or bin.
+    CalibrationError
+        Wavelengths asked of an observation without wavelength calibration.
     InputFormatError
         Damaged file.
     """
@@ -96,7 +109,9 @@ class ObsFile:
     kind: ClassVar[str] = "photons"
     has_photons: ClassVar[bool] = True
 
-    def __init__(self, path: Path | str, mode: str = "read") -> None:
+    def __init__(
+        self, path: Path | str, mode: str = "read", wavecal: Path | str | Solution | None = None
+    ) -> None:
         if mode not in _MODES:
             raise ConfigError(f"mode must be 'read' or 'write', not {mode!r}.")
         self.path = Path(path).expanduser()
@@ -116,9 +131,11 @@ class ObsFile:
         self.n_photons = self._file.n_photons
         self.shape = self._file.shape
         self.flags = self._file.flags
+        self._calibrated = None
         try:
-            self._sidecar_path = sidecar_path(self.path, self.file_id)
-            self._sidecar = load_sidecar(self._sidecar_path, self.file_id)
+            self._load_sidecar()
+            if wavecal is not None:
+                self.try_wavecal(wavecal)
         except BaseException:
             self.close()
             raise
@@ -137,6 +154,8 @@ class ObsFile:
         """Release the file, and what is remembered of it."""
         self._pixels.clear()
         self._curves.clear()
+        if self._calibrated is not None:
+            self._calibrated.clear()
         self._survey = self._planes = None
         self._file.close()
 
@@ -162,11 +181,6 @@ class ObsFile:
         """Packets lost on the network, by board."""
         return self._file.lost_packets
 
-    @property
-    def is_wavelength_calibrated(self) -> bool:
-        """Whether a wavelength solution is attached. Not yet possible: always False."""
-        return False
-
     # --- photons ------------------------------------------------------------------------------
 
     def photons(
@@ -179,44 +193,37 @@ class ObsFile:
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        extrapolated: bool = False,
     ) -> npt.NDArray[np.void]:
         """Return the photons of one pixel or several.
 
         Parameters
         ----------
         pixel : (x, y) or sequence of (x, y)
-        start, stop, min_phase, max_phase
+        start, stop, min_wavelength, max_wavelength, min_phase, max_phase, extrapolated
             See the class.
-        min_wavelength, max_wavelength : float, optional
-            nm; need a wavelength calibration.
 
         Returns
         -------
         structured ndarray
-            ``time`` (uint32, us), ``phase`` (float32, deg), ``wavelength`` (float32, nm, NaN without calibration),
-            ``weight`` (float32); ``baseline`` (float32, deg) where it was kept; with a sequence of pixels also
-            ``x``, ``y`` (uint16). In order of time within a pixel.
-
-        Raises
-        ------
-        CalibrationError
-            If a wavelength range is asked for and no calibration is attached.
+            ``time`` (uint32, us), ``phase`` (float32, deg), ``wavelength`` (float32, nm, NaN where the pixel is not
+            calibrated), ``weight`` (float32); ``baseline`` (float32, deg) where it was kept; ``extrapolated`` (bool)
+            with a calibration: outside the pixel's valid range; with a sequence of pixels also ``x``, ``y`` (uint16).
+            In order of time within a pixel.
         """
-        if min_wavelength is not None or max_wavelength is not None:
-            raise CalibrationError(
-                f"{self.path} has no wavelength calibration, so photons cannot be chosen by wavelength. Leave the "
-                "range open."
-            )
         window = self._window(start, stop)
-        phases = phase_range(min_phase, max_phase)
+        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        dtype = self._file.photon_dtype
+        if self._calibrated is not None:
+            dtype = [*dtype, ("extrapolated", "?")]
         if is_one_pixel(pixel):
             one = checked_pixel(cast(Pixel, pixel), self.shape)
-            return self._photons_of(one, window, phases, self._file.photon_dtype)
-        dtype = [*self._file.photon_dtype, ("x", "u2"), ("y", "u2")]
+            return self._photons_of(one, window, band, dtype)
+        dtype = [*dtype, ("x", "u2"), ("y", "u2")]
         parts = [np.empty(0, dtype)]
         for each in cast("Sequence[Pixel]", pixel):
             x, y = checked_pixel(each, self.shape)
-            rows = self._photons_of((x, y), window, phases, dtype)
+            rows = self._photons_of((x, y), window, band, dtype)
             rows["x"], rows["y"] = x, y
             parts.append(rows)
         return np.concatenate(parts)
@@ -230,6 +237,9 @@ class ObsFile:
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
     ) -> npt.NDArray[np.int64]:
         """Count the photons of every pixel: raw counts, exact.
 
@@ -237,8 +247,8 @@ class ObsFile:
 
         Parameters
         ----------
-        start, stop, min_phase, max_phase
-            See the class.
+        start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
+            See the class. In a range of wavelengths, pixels without calibration count 0.
         exclude : int
             Flag bits; pixels with any of them count 0. Nothing by default.
         progress : Progress
@@ -248,13 +258,16 @@ class ObsFile:
         -------
         ndarray of int64, shape (ncols, nrows)
         """
-        start_us, stop_us = self._window(start, stop)
-        phases = phase_range(min_phase, max_phase)
+        window = self._window(start, stop)
+        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         image = None
-        if self._planes is not None and phases == (-np.inf, np.inf):
-            image = self._planes.image(start_us, stop_us)
+        if self._planes is not None and not band.chooses:
+            image = self._planes.image(*window)
+        if image is None and band.wavelengths is not None:
+            photons = self._calibrated_photons()
+            image = photons.count_window(window, band.wavelengths, extrapolated, progress)
         if image is None:
-            image = self._file.count_window(start_us, stop_us, phases, progress)
+            image = self._file.count_window(*window, band.phases, progress)
         if exclude:
             image = np.where(self.flags & np.uint32(exclude), 0, image)
         return image
@@ -280,6 +293,9 @@ class ObsFile:
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
         progress: Progress = silent,
     ) -> LightCurve:
         """Bin the photons of one pixel, or of several together, in time; see `LightCurve`.
@@ -290,16 +306,19 @@ class ObsFile:
             Of a sequence, each pixel counts once.
         bin_s : float
             Width of a bin in s; rounded to us. The last bin ends at `stop` and may be shorter.
-        start, stop, min_phase, max_phase
+        start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
             See the class. Photons of any phase make the pixel blind for the dead time.
         progress : Progress
             Called while pixels are read; may cancel.
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
-        phases = phase_range(min_phase, max_phase)
+        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         gaps = blind_intervals(self.gaps_us)
-        return self._curves.curve(pixels, window, bin_s, phases, gaps, progress)
+        if band.wavelengths is None:
+            return self._curves.curve(pixels, window, bin_s, band.phases, gaps, progress)
+        curves = self._calibrated_photons().curves(extrapolated)
+        return curves.curve(pixels, window, bin_s, band.wavelengths, gaps, progress)
 
     def intensity_histogram(
         self,
@@ -310,16 +329,28 @@ class ObsFile:
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
         progress: Progress = silent,
     ) -> IntensityHistogram:
         """Count how often a bin of `bin_s` held 0, 1, 2, ... photons; see `IntensityHistogram`.
 
         Parameters as for `light_curve`.
         """
-        phases = {"min_phase": min_phase, "max_phase": max_phase}
-        return intensity_histogram(
-            self.light_curve(pixel, bin_s, start, stop, progress=progress, **phases)
+        curve = self.light_curve(
+            pixel,
+            bin_s,
+            start,
+            stop,
+            min_phase=min_phase,
+            max_phase=max_phase,
+            min_wavelength=min_wavelength,
+            max_wavelength=max_wavelength,
+            extrapolated=extrapolated,
+            progress=progress,
         )
+        return intensity_histogram(curve)
 
     def spectrum(
         self,
@@ -328,13 +359,48 @@ class ObsFile:
         stop: float | None = None,
         bin_deg: float = 1.0,
         *,
+        bin_ev: float = 0.1,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
         progress: Progress = silent,
     ) -> Spectrum:
-        """Return the spectrum: phases, as long as there is no wavelength calibration. As `phase_histogram`."""
-        band = {"min_phase": min_phase, "max_phase": max_phase}
-        return self.phase_histogram(pixel, start, stop, bin_deg, progress=progress, **band)
+        """Return the spectrum in wavelengths; in phases if none of the pixels is calibrated, or phases are limited.
+
+        Parameters
+        ----------
+        pixel : (x, y) or sequence of (x, y)
+            Of a sequence, each pixel counts once; of wavelengths, those without calibration add nothing.
+        start, stop, min_phase, max_phase, min_wavelength, max_wavelength
+            See the class.
+        bin_deg : float
+            Width of a phase bin; edges are its multiples.
+        bin_ev : float
+            Width of a bin of wavelengths, which have equal widths in energy: eV.
+        extrapolated : bool
+            Whether to count photons outside their pixel's valid range, over more bins than that range.
+        progress : Progress
+            Called while pixels are read; may cancel.
+        """
+        pixels = different_pixels(pixel, self.shape)
+        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        wavecal = self.wavecal
+        if band.wavelengths is None and (
+            wavecal is None or band.chooses or not any(wavecal.calibrated[one] for one in pixels)
+        ):
+            where = pixels, start, stop, bin_deg
+            low, high = min_phase, max_phase
+            return self.phase_histogram(*where, min_phase=low, max_phase=high, progress=progress)
+        return self._calibrated_photons().spectrum(
+            pixels,
+            self._window(start, stop),
+            band.wavelengths,
+            bin_ev=bin_ev,
+            extrapolated=extrapolated,
+            progress=progress,
+        )
 
     def phase_histogram(
         self,
@@ -345,6 +411,9 @@ class ObsFile:
         *,
         min_phase: float | None = None,
         max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
         progress: Progress = silent,
     ) -> Spectrum:
         """Histogram the phases of one pixel or several, in degrees.
@@ -353,7 +422,7 @@ class ObsFile:
         ----------
         pixel : (x, y) or sequence of (x, y)
             Of a sequence, each pixel counts once.
-        start, stop, min_phase, max_phase
+        start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
             See the class.
         bin_deg : float
             Width of a bin in degrees; edges are its multiples.
@@ -362,8 +431,12 @@ class ObsFile:
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
+        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         photons = self._pixels.each(pixels, progress)
-        return histogram_phases(pixels, photons, window, phase_range(min_phase, max_phase), bin_deg)
+        if band.wavelengths is not None:
+            where = pixels, band.wavelengths, extrapolated
+            photons = self._calibrated_photons().phases_of_window(*where, progress)
+        return histogram_phases(pixels, photons, window, band.phases, bin_deg)
 
     def live_time(
         self,
@@ -408,64 +481,42 @@ class ObsFile:
         edges = np.array(self._window(start, stop))
         return float(live_time_us(edges, blind_intervals(self.gaps_us))[0] / 1e6)
 
-    # --- the sidecar --------------------------------------------------------------------------
+    def with_wavecal(self, solution: Path | str | Solution) -> ObsFile:
+        """Return the same observation, opened once more, with another solution: to compare them photon by photon.
 
-    @property
-    def history(self) -> tuple[Action, ...]:
-        """Everything that was done to this observation since its photons were recorded."""
-        return self._sidecar.history
-
-    @property
-    def annotations(self) -> tuple[str, ...]:
-        """Notes attached to the observation."""
-        return self._sidecar.annotations
-
-    @property
-    def sidecar(self) -> Path:
-        """Where what may change is kept: beside the photon file, or in the user's data folder."""
-        return self._sidecar_path
-
-    def annotate(self, text: str) -> ObsFile:
-        """Attach a note; returns the observation. Needs ``mode="write"``."""
-        self._save(self._sidecar.annotated(text))
-        return self
-
-    def undo(self, kind: str | None = None) -> ObsFile:
-        """Take back the newest action, or the newest of one kind; returns the observation.
-
-        Raises
-        ------
-        CalibrationError
-            If there is nothing to take back.
+        Nothing is attached. Both are to be closed.
         """
-        self._save(self._sidecar.undone(kind))
-        return self
-
-    def _save(self, changed: Sidecar) -> None:
-        if not self._writable:
-            raise ConfigError(
-                f'{self.path} is open for reading. Open it with mode="write" to change it.'
-            )
-        self._sidecar = save_sidecar(self._sidecar_path, changed)
+        other = self._opened_again()
+        try:
+            return other.try_wavecal(solution)
+        except BaseException:
+            other.close()
+            raise
 
     # --- helpers ------------------------------------------------------------------------------
+
+    def _opened_again(self) -> ObsFile:
+        return ObsFile(self.path)
 
     def _window(self, start: float | None, stop: float | None) -> tuple[int, int]:
         return window_us(start, stop, self._file.exposure_us)
 
     def _photons_of(
-        self,
-        pixel: Pixel,
-        window: tuple[int, int],
-        phases: tuple[float, float],
-        dtype: list[tuple[str, str]],
+        self, pixel: Pixel, window: tuple[int, int], band: Band, dtype: list[tuple[str, str]]
     ) -> npt.NDArray[np.void]:
         all_times, all_phases = self._pixels.get(pixel)
         rows = slice(*(first_at_or_after(all_times, limit) for limit in window))
-        chosen = inside(all_phases[rows], phases)
+        chosen = inside(all_phases[rows], band.phases)
+        if band.wavelengths is not None:
+            found = self._calibrated_photons().wavelengths(pixel, extrapolated=band.extrapolated)
+            chosen &= inside(found[rows], band.wavelengths)
         photons = np.empty(np.count_nonzero(chosen), dtype)
-        photons["time"], photons["phase"] = all_times[rows][chosen], all_phases[rows][chosen]
+        phases = all_phases[rows][chosen]
+        photons["time"], photons["phase"] = all_times[rows][chosen], phases
         photons["wavelength"], photons["weight"] = np.nan, 1.0
+        if self.wavecal is not None:
+            photons["wavelength"] = self.wavecal.wavelengths(pixel, phases)
+            photons["extrapolated"] = self.wavecal.outside(pixel, phases)
         if self._file.has_baseline:
             photons["baseline"] = self._file.baselines(pixel)[rows][chosen]
         return photons

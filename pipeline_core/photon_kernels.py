@@ -15,6 +15,7 @@ from pipeline_core.chunkcodec import CHUNK_ROWS, row_value
 
 __all__ = [
     "ChunkOfRows",
+    "count_in_limits",
     "count_phases",
     "count_window",
     "first_at_or_after",
@@ -204,3 +205,37 @@ def survey_chunk(
         lowest = phase if phase < lowest else lowest
         highest = phase if phase > highest else highest
     extremes[0], extremes[1] = lowest, highest
+
+
+@kernel
+def count_in_limits(
+    planes: npt.NDArray[np.uint8],
+    rows_a_block: int,
+    row_bytes: int,
+    chunk_first: int,
+    stops: npt.NDArray[np.int64],
+    start_us: int,
+    stop_us: int,
+    limits_deg: npt.NDArray[np.float64],
+    phases: npt.NDArray[np.uint32],
+    counts: npt.NDArray[np.int64],
+) -> None:
+    """As `count_phases`, with limits of their own for each pixel (n_pixels, 2), in photon-file order."""
+    chunk_stop = min(chunk_first + CHUNK_ROWS, stops[-1])
+    p = np.searchsorted(stops, chunk_first, side="right")
+    row = chunk_first
+    while row < chunk_stop:
+        high = min(stops[p], chunk_stop)
+        low_deg, high_deg = limits_deg[p, 0], limits_deg[p, 1]
+        if low_deg < high_deg:
+            low, end = row - chunk_first, high - chunk_first
+            a = first_at_or_after(planes, rows_a_block, row_bytes, low, end, start_us)
+            b = first_at_or_after(planes, rows_a_block, row_bytes, a, end, stop_us)
+            part = phases[: b - a]
+            gather(planes, rows_a_block, row_bytes, 2, a, part)
+            inside = 0
+            for phase in part.view(np.float32):
+                inside += int((np.float64(phase) >= low_deg) & (np.float64(phase) < high_deg))
+            counts[p] += inside
+        row = high
+        p += 1

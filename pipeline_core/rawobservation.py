@@ -92,6 +92,7 @@ class RawObservation(ObsFile):
             super().__init__(_converted(self.paths, map_, progress))
         self.path = self.paths[0]
         self._sidecar = Sidecar(self.file_id)
+        self._use(None)
         try:
             self._check_map(map_)
         except BaseException:
@@ -101,7 +102,10 @@ class RawObservation(ObsFile):
     def __repr__(self) -> str:
         return super().__repr__().replace("<ObsFile", "<RawObservation", 1)
 
-    def _save(self, changed: Sidecar) -> NoReturn:
+    def _opened_again(self) -> RawObservation:
+        return RawObservation(self.paths, self.beammap)
+
+    def _check_writable(self) -> NoReturn:
         raise ConfigError(
             f"{self.path} is a raw file, to which nothing can be attached. Convert it to a photon file first."
         )

@@ -4,6 +4,9 @@ Format "mkid-photons"
     version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid.
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
+    version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
+Format "mkid-wavecal", a wavelength solution
+    version 1 (2026-11): everything in /solution, see `wavecal.solution.Solution`.
 """
 
 from __future__ import annotations
@@ -28,11 +31,14 @@ __all__ = [
     "PIXEL_DTYPE",
     "READABLE_SIDECAR_VERSIONS",
     "READABLE_VERSIONS",
+    "READABLE_WAVECAL_VERSIONS",
     "SIDECAR_ENDING",
     "SIDECAR_FORMAT",
     "SIDECAR_VERSION",
     "SOURCE_DTYPE",
     "VERSION",
+    "WAVECAL_FORMAT",
+    "WAVECAL_VERSION",
     "header_dtype",
     "photon_dtype",
 ]
@@ -42,9 +48,13 @@ VERSION = 1
 READABLE_VERSIONS = (1,)
 
 SIDECAR_FORMAT = "mkid-sidecar"
-SIDECAR_VERSION = 1
+SIDECAR_VERSION = 2
 SIDECAR_ENDING = ".cal.h5"
-READABLE_SIDECAR_VERSIONS = (1,)
+READABLE_SIDECAR_VERSIONS = (1, 2)
+
+WAVECAL_FORMAT = "mkid-wavecal"
+WAVECAL_VERSION = 1
+READABLE_WAVECAL_VERSIONS = (1,)
 
 BASELINE_MODES = ("ignore", "keep", "subtract-median")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy.typing as npt
 from pipeline_core.errors import ConfigError
 
 __all__ = [
+    "Band",
     "Pixel",
+    "band_of",
     "checked_pixel",
     "different_pixels",
     "inside",
@@ -86,10 +89,53 @@ def phase_range(min_phase: float | None, max_phase: float | None) -> tuple[float
     return low, high
 
 
-def inside(
-    phase_deg: npt.NDArray[np.float32], phases: tuple[float, float]
-) -> npt.NDArray[np.bool_]:
-    """Tell which phases lie in a half-open range."""
-    low, high = phases
-    exact = phase_deg.astype(np.float64)  # a float32 limit would not be the one asked for
+@dataclass(frozen=True)
+class Band:
+    """Half-open ranges of phases (deg) and of wavelengths (nm; None if they are not asked for).
+
+    `extrapolated`: whether wavelengths outside a pixel's valid range belong to the range.
+    """
+
+    phases: tuple[float, float]
+    wavelengths: tuple[float, float] | None = None
+    extrapolated: bool = False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether any photon may be left out."""
+        return self.phases != (-math.inf, math.inf) or self.wavelengths is not None
+
+
+def band_of(
+    min_phase: float | None,
+    max_phase: float | None,
+    min_wavelength: float | None,
+    max_wavelength: float | None,
+    extrapolated: bool,
+) -> Band:
+    """Return what limits mean, open where None.
+
+    Raises
+    ------
+    ConfigError
+        If a range is empty, or both phases and wavelengths are limited.
+    """
+    phases = phase_range(min_phase, max_phase)
+    if min_wavelength is None and max_wavelength is None:
+        return Band(phases)
+    if phases != (-math.inf, math.inf):
+        raise ConfigError("Choose photons by phase or by wavelength, not by both.")
+    low = -math.inf if min_wavelength is None else float(min_wavelength)
+    high = math.inf if max_wavelength is None else float(max_wavelength)
+    if not low < high:
+        raise ConfigError(
+            f"Wavelength range {low:g} to {high:g} nm: its beginning must be below its end."
+        )
+    return Band(phases, (low, high), extrapolated)
+
+
+def inside(values: npt.NDArray[np.float32], limits: tuple[float, float]) -> npt.NDArray[np.bool_]:
+    """Tell which phases or wavelengths lie in a half-open range; NaN never does."""
+    low, high = limits
+    exact = values.astype(np.float64)  # a float32 limit would not be the one asked for
     return (exact >= low) & (exact < high)

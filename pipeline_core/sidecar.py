@@ -1,7 +1,8 @@
 """The sidecar `<start>.cal.h5`: all about an observation that may change. Raw photons never do.
 
 Always rewritten whole, under a lock and with a revision number, so that two programs cannot lose each other's
-work. Calibrations will be slots of it; today it holds the history and annotations.
+work. It holds the history, annotations, and a copy of each calibration that the history says is attached or can come
+back by undoing.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tables
 
 from pipeline_core import __version__, schema
 from pipeline_core.atomic import write_aside
+from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.errors import (
     CalibrationError,
     ConfigError,
@@ -27,12 +30,23 @@ from pipeline_core.errors import (
     SchemaVersionError,
     SidecarConflictError,
 )
-from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading, writing
+from pipeline_core.hdf5 import (
+    attribute,
+    child_names,
+    open_readonly,
+    read_array,
+    reading,
+    writing,
+)
+from pipeline_core.records import read_record, write_record
 
 __all__ = ["Action", "Sidecar", "load_sidecar", "save_sidecar", "sidecar_path"]
 
 _LOCK_WAIT_S = 5.0
 _DETAIL_BYTES = schema.HISTORY_DTYPE["detail"].itemsize
+_DETAIL_CHARACTERS = _DETAIL_BYTES // 4  # of any language
+_WAVECALS = "/slots/wavecal"
+_ROW = "row_"
 
 
 @dataclass(frozen=True)
@@ -59,11 +73,19 @@ class Sidecar:
         Counts the times it was saved; 0 has never been.
     history : tuple of Action
         Oldest first.
+    wavecals : tuple of (int, WavelengthCalibration)
+        With their rows of the history. The last one is attached; others come back if it is taken back.
     """
 
     file_id: str
     revision: int = 0
     history: tuple[Action, ...] = ()
+    wavecals: tuple[tuple[int, WavelengthCalibration], ...] = ()
+
+    @property
+    def wavecal(self) -> WavelengthCalibration | None:
+        """The wavelength calibration that is attached."""
+        return self.wavecals[-1][1] if self.wavecals else None
 
     @property
     def annotations(self) -> tuple[str, ...]:
@@ -84,25 +106,62 @@ class Sidecar:
             raise ConfigError(
                 f"An annotation may be {_DETAIL_BYTES} bytes long at most; shorten it."
             )
-        action = Action(time.time(), "annotate", "annotation", text, f"quicklook {__version__}")
-        return dataclasses.replace(self, history=(*self.history, action))
+        return dataclasses.replace(
+            self, history=(*self.history, _action("annotate", "annotation", text))
+        )
+
+    def with_wavecal(self, wavecal: WavelengthCalibration, *, replace: bool) -> Sidecar:
+        """Return the sidecar with a wavelength calibration attached; the same one again changes nothing.
+
+        Raises
+        ------
+        CalibrationError
+            If another one is attached and is not to be replaced.
+        """
+        before = self.wavecal
+        if before is not None and before.solution_id == wavecal.solution_id:
+            return self
+        if before is not None and not replace:
+            raise CalibrationError(
+                f"Solution {before.solution_id} ({before.source}) is attached already; {wavecal.source} is solution "
+                f"{wavecal.solution_id}. Undo the wavecal first, or ask to replace it."
+            )
+        detail = f"{Path(wavecal.source).name} (solution {wavecal.solution_id})"
+        if before is not None:
+            detail += f", in place of {Path(before.source).name} (solution {before.solution_id})"
+        rows = (*self.history, _action("apply", "wavecal", detail[:_DETAIL_CHARACTERS]))
+        wavecals = (*self.wavecals, (len(self.history), wavecal))
+        return dataclasses.replace(self, history=rows, wavecals=wavecals)
 
     def undone(self, kind: str | None = None) -> Sidecar:
-        """Return the sidecar without its newest action, or the newest of one kind.
+        """Return the sidecar without its newest action, its newest annotation, or (``'wavecal'``) any wavecal.
+
+        Taking back the newest action brings back what it had replaced.
 
         Raises
         ------
         CalibrationError
             If there is nothing to take back.
         """
-        for place in range(len(self.history) - 1, -1, -1):
-            action = self.history[place]
-            if not action.undone and kind in (None, action.kind):
-                taken_back = dataclasses.replace(action, undone=True)
-                rows = (*self.history[:place], taken_back, *self.history[place + 1 :])
-                return dataclasses.replace(self, history=rows)
-        what = f"no {kind}" if kind else "nothing"
-        raise CalibrationError(f"There is {what} to undo: see the history of the observation.")
+        places = [
+            place
+            for place, action in enumerate(self.history)
+            if not action.undone and kind in (None, action.kind)
+        ]
+        if not places:
+            what = f"no {kind}" if kind else "nothing"
+            raise CalibrationError(f"There is {what} to undo: see the history of the observation.")
+        if kind != "wavecal":
+            places = places[-1:]
+        rows = list(self.history)
+        for place in places:
+            rows[place] = dataclasses.replace(rows[place], undone=True)
+        wavecals = tuple(one for one in self.wavecals if one[0] not in places)
+        return dataclasses.replace(self, history=tuple(rows), wavecals=wavecals)
+
+
+def _action(action: str, kind: str, detail: str) -> Action:
+    return Action(time.time(), action, kind, detail, f"quicklook {__version__}")
 
 
 def sidecar_path(photon_file: Path, file_id: str) -> Path:
@@ -153,6 +212,7 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
                 )
             revision = attribute(h5.root, "revision")
             rows = read_array(h5, "/history")
+            wavecals = _read_wavecals(h5, int(version))
     finally:
         h5.close()
     history = tuple(
@@ -166,7 +226,7 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
         )
         for row in rows
     )
-    return Sidecar(file_id, int(revision or 0), history)
+    return Sidecar(file_id, int(revision or 0), history, wavecals)
 
 
 def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
@@ -212,7 +272,21 @@ def _write(path: Path, sidecar: Sidecar) -> None:
         attributes.file_id = sidecar.file_id
         attributes.revision = np.int64(sidecar.revision)
         h5.create_table("/", "history", schema.HISTORY_DTYPE, "one row an action").append(rows)
-        h5.create_group("/", "slots", "calibrations attached: none yet")
+        h5.create_group("/", "slots", "calibrations attached")
+        h5.create_group(*_WAVECALS.rsplit("/", 1))
+        for number, wavecal in sidecar.wavecals:
+            write_record(h5, f"{_WAVECALS}/{_ROW}{number}", wavecal)
+
+
+def _read_wavecals(h5: tables.File, version: int) -> tuple[tuple[int, WavelengthCalibration], ...]:
+    """Return the wavelength calibrations of a sidecar; the first version had none."""
+    if version == 1:
+        return ()
+    numbers = [name.removeprefix(_ROW) for name in child_names(h5, _WAVECALS)]
+    return tuple(
+        (row, read_record(h5, f"{_WAVECALS}/{_ROW}{row}", WavelengthCalibration))
+        for row in sorted(int(number) for number in numbers if number.isdecimal())
+    )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,175 @@
+"""What is attached to an observation and may change: `ObsFile`'s dealings with the sidecar.
+
+The photon file is never written to; attaching and undoing rewrite the sidecar alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core.calibrated import CalibratedPhotons
+from pipeline_core.calibration import WavelengthCalibration
+from pipeline_core.errors import CalibrationError, ConfigError
+from pipeline_core.photon_file import PhotonFile
+from pipeline_core.pixel_cache import PixelCache
+from pipeline_core.sidecar import Action, Sidecar, load_sidecar, save_sidecar, sidecar_path
+from pipeline_core.wavecal.apply import calibration_for, load_curves
+
+if TYPE_CHECKING:
+    from pipeline_core.wavecal.solution import Solution
+
+__all__ = ["Attached"]
+
+Self = TypeVar("Self", bound="Attached")
+
+
+class Attached:
+    """Base of `ObsFile`: history, annotations, calibrations. Methods that change something need ``mode="write"``."""
+
+    path: Path
+    flags: npt.NDArray[np.uint32]
+    _file: PhotonFile
+    _pixels: PixelCache
+    _writable: bool
+    _sidecar: Sidecar
+    _sidecar_path: Path
+    _calibrated: CalibratedPhotons | None
+
+    @property
+    def history(self) -> tuple[Action, ...]:
+        """Everything that was done to this observation since its photons were recorded."""
+        return self._sidecar.history
+
+    @property
+    def annotations(self) -> tuple[str, ...]:
+        """Notes attached to the observation."""
+        return self._sidecar.annotations
+
+    @property
+    def sidecar(self) -> Path:
+        """Where what may change is kept: beside the photon file, or in the user's data folder."""
+        return self._sidecar_path
+
+    @property
+    def wavecal(self) -> WavelengthCalibration | None:
+        """The wavelength calibration in use: attached, or tried out."""
+        return None if self._calibrated is None else self._calibrated.calibration
+
+    @property
+    def is_wavelength_calibrated(self) -> bool:
+        """Whether photons have wavelengths, as far as their pixels are calibrated."""
+        return self._calibrated is not None
+
+    def annotate(self: Self, text: str) -> Self:
+        """Attach a note; returns the observation. Needs ``mode="write"``."""
+        self._save(self._sidecar.annotated(text))
+        return self
+
+    def apply_wavecal(self: Self, solution: Path | str | Solution, replace: bool = False) -> Self:
+        """Attach a wavelength solution; returns the observation. Needs ``mode="write"``.
+
+        The sidecar keeps a copy of what is needed. The same solution once more changes nothing.
+
+        Parameters
+        ----------
+        solution : path or Solution
+        replace : bool
+            Whether it may take the place of another one; `undo` then brings that one back.
+
+        Raises
+        ------
+        CalibrationError
+            If it was made for another camera, other resonators or another treatment of baselines, or another one is
+            attached already.
+        InputFormatError
+            If the file is no solution.
+        OutputError, SidecarConflictError
+            If the sidecar cannot be written, or another program is writing it.
+        """
+        self._check_writable()
+        wavecal = self._calibration(solution)
+        changed = self._sidecar.with_wavecal(wavecal, replace=replace)
+        if changed is not self._sidecar:
+            self._save(changed)
+        self._use(self._sidecar.wavecal)
+        return self
+
+    def undo(self: Self, kind: str | None = None) -> Self:
+        """Take back the newest action; or the newest annotation; or, with ``'wavecal'``, any wavelength calibration.
+
+        Returns the observation. Taking back the newest action brings back what it had replaced.
+
+        Raises
+        ------
+        CalibrationError
+            If there is nothing to take back.
+        """
+        self._save(self._sidecar.undone(kind))
+        self._use(self._sidecar.wavecal)
+        return self
+
+    def try_wavecal(self: Self, solution: Path | str | Solution | None) -> Self:
+        """Use a solution for reading, without attaching it; None for what is attached. Returns the observation.
+
+        Raises
+        ------
+        CalibrationError, InputFormatError
+            As for `apply_wavecal`.
+        """
+        self._use(self._sidecar.wavecal if solution is None else self._calibration(solution))
+        return self
+
+    def _load_sidecar(self) -> None:
+        self._sidecar_path = sidecar_path(self.path, self._file.file_id)
+        self._sidecar = load_sidecar(self._sidecar_path, self._file.file_id)
+        self._use(self._sidecar.wavecal)
+
+    def _use(self, wavecal: WavelengthCalibration | None) -> None:
+        """Read photons with this calibration from now on."""
+        if wavecal is self.wavecal:
+            return
+        if wavecal is None:
+            self._calibrated = None
+            self.flags = self._file.flags
+            return
+        if wavecal.kind.shape != self._file.shape:
+            raise CalibrationError(
+                f"{self._sidecar_path} holds a calibration of {wavecal.kind.shape} pixels, not {self._file.shape}. "
+                "Move it away."
+            )
+        self._calibrated = CalibratedPhotons(wavecal, self._file, self._pixels)
+        self.flags = wavecal.combined_flags(self._file.flags)
+
+    def _calibration(self, solution: Path | str | Solution) -> WavelengthCalibration:
+        """Return what a solution says about this observation."""
+        if isinstance(solution, (str, Path)):
+            path = Path(solution).expanduser()
+            source, found = str(path), load_curves(path)
+        else:
+            source, found = f"solution {solution.solution_id}", solution
+        file = self._file
+        return calibration_for(
+            found, file.camera, file.baseline, file.beammap, source, str(self.path)
+        )
+
+    def _calibrated_photons(self) -> CalibratedPhotons:
+        if self._calibrated is None:
+            raise CalibrationError(
+                f"{self.path} has no wavelength calibration, so photons cannot be chosen by wavelength. Leave the "
+                "range open, or apply a wavelength solution first."
+            )
+        return self._calibrated
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise ConfigError(
+                f'{self.path} is open for reading. Open it with mode="write" to change it.'
+            )
+
+    def _save(self, changed: Sidecar) -> None:
+        self._check_writable()
+        self._sidecar = save_sidecar(self._sidecar_path, changed)

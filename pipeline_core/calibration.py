@@ -1,0 +1,226 @@
+"""What a wavelength solution says about the pixels of one observation, and photons turned into wavelengths with it.
+
+Detector arrays are [x, y]. Wavelengths are rounded to float32, as photons have them, before they are compared with
+limits: whoever selects rows of a photon list by hand finds the same photons as any window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core._jit import kernel
+from pipeline_core.errors import ConfigError
+from pipeline_core.flags import FLAGS
+from pipeline_core.wavecal._curvekernels import energy_at
+
+__all__ = ["HC_EV_NM", "WAVECAL_FLAGS", "WavelengthCalibration"]
+
+WAVECAL_FLAGS = sum(1 << flag.bit for flag in FLAGS if flag.name.startswith("wavecal."))
+"""Bits that a wavelength calibration sets or clears."""
+
+HC_EV_NM = 1239.841984
+_FURTHEST_DEG = 1000.0
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class WavelengthCalibration:
+    """Curves of the pixels of one observation. Arrays are copied and read-only.
+
+    Attributes
+    ----------
+    solution_id, source, settings : str
+        Of the solution: its id, the file it was read from, its settings (JSON).
+    camera, baseline : str
+    wavelengths_nm : tuple of float
+        Laser lines, ascending.
+    kind : ndarray of uint8, shape (ncols, nrows)
+        Kind of the curve (`pipeline_core.wavecal.curves`); 0 where the pixel is not calibrated.
+    coefficients : ndarray of float64, shape (ncols, nrows, 3)
+    covariance : ndarray of float64, shape (ncols, nrows, 3, 3)
+    valid_phase_deg : ndarray of float64, shape (ncols, nrows, 2)
+        ``low <= phase < high``: where the curve is backed by laser lines.
+    flags : ndarray of uint32, shape (ncols, nrows)
+        Of `WAVECAL_FLAGS` only.
+    """
+
+    solution_id: str
+    source: str
+    settings: str
+    camera: str
+    baseline: str
+    wavelengths_nm: tuple[float, ...]
+    kind: npt.NDArray[np.uint8]
+    coefficients: FloatArray
+    covariance: FloatArray
+    valid_phase_deg: FloatArray
+    flags: npt.NDArray[np.uint32]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wavelengths_nm", tuple(float(w) for w in self.wavelengths_nm))
+        shape = np.shape(self.kind)
+        for name, dtype, more in (
+            ("kind", np.uint8, ()),
+            ("coefficients", np.float64, (3,)),
+            ("covariance", np.float64, (3, 3)),
+            ("valid_phase_deg", np.float64, (2,)),
+            ("flags", np.uint32, ()),
+        ):
+            array = np.array(getattr(self, name), dtype)
+            if len(shape) != 2 or array.shape != (*shape, *more):
+                raise ConfigError(
+                    f"Wavelength calibration: {name} has the wrong shape {array.shape}."
+                )
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @property
+    def calibrated(self) -> npt.NDArray[np.bool_]:
+        """Which pixels have wavelengths; shape (ncols, nrows)."""
+        return self.kind > 0
+
+    def combined_flags(self, flags: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        """Return the flags [x, y] of a photon file with this calibration's in place of any other's."""
+        others = flags & np.uint32(~WAVECAL_FLAGS & 0xFFFFFFFF)
+        combined: npt.NDArray[np.uint32] = others | self.flags
+        return combined
+
+    def wavelengths(
+        self,
+        pixel: tuple[int, int],
+        phases_deg: npt.NDArray[np.float32],
+        *,
+        extrapolated: bool = True,
+    ) -> npt.NDArray[np.float32]:
+        """Return wavelengths in nm of photons of one pixel.
+
+        Parameters
+        ----------
+        pixel : (x, y)
+        phases_deg : ndarray of float32
+        extrapolated : bool
+            Whether photons outside the valid range get one.
+
+        Returns
+        -------
+        ndarray of float32
+            Positive; NaN where there is none.
+        """
+        out = np.empty(phases_deg.size, np.float32)
+        limits = self.valid_phase_deg[pixel] if not extrapolated else np.array([-np.inf, np.inf])
+        curve = self.kind[pixel], self.coefficients[pixel], self.valid_phase_deg[pixel]
+        _wavelengths(*curve, phases_deg, limits, out)
+        return out
+
+    def outside(
+        self, pixel: tuple[int, int], phases_deg: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which photons of a calibrated pixel lie outside its valid range: their wavelengths are extrapolated."""
+        low, high = self.valid_phase_deg[pixel]
+        exact = phases_deg.astype(np.float64)
+        inside = (exact >= low) & (exact < high)
+        return ~inside & (self.kind[pixel] > 0)
+
+    def phase_limits(
+        self, wavelengths_nm: tuple[float, float], *, extrapolated: bool = False
+    ) -> FloatArray:
+        """Return the phases that a wavelength window means in each pixel.
+
+        Parameters
+        ----------
+        wavelengths_nm : (low, high)
+            ``low <= wavelength < high``; infinite for an open end.
+        extrapolated : bool
+            Whether photons outside a pixel's valid range belong to the window as well.
+
+        Returns
+        -------
+        ndarray of float64, shape (ncols, nrows, 2)
+            ``low <= phase < high``, exactly; an empty interval where the pixel is not calibrated.
+        """
+        limits = np.empty((*self.kind.shape, 2))
+        curves = (
+            self.kind.reshape(-1),
+            self.coefficients.reshape(-1, 3),
+            self.valid_phase_deg.reshape(-1, 2),
+        )
+        _phase_limits(*curves, *wavelengths_nm, extrapolated, limits.reshape(-1, 2))
+        return limits
+
+    def valid_wavelengths(self, pixel: tuple[int, int]) -> tuple[float, float]:
+        """Return the wavelengths (nm) at the ends of a pixel's valid range; NaN where it is not calibrated."""
+        ends = self.valid_phase_deg[pixel].astype(np.float32)
+        low, high = self.wavelengths(pixel, ends)
+        return float(low), float(high)
+
+
+@kernel
+def _rounded_nm(
+    kind: int, coefficients: FloatArray, valid_deg: FloatArray, phase_deg: float
+) -> np.float32:
+    a, b, c = coefficients[0], coefficients[1], coefficients[2]
+    energy = energy_at(kind, a, b, c, valid_deg[0], valid_deg[1], phase_deg)
+    return np.float32(HC_EV_NM / energy)
+
+
+@kernel
+def _wavelengths(
+    kind: int,
+    coefficients: FloatArray,
+    valid_deg: FloatArray,
+    phases_deg: npt.NDArray[np.float32],
+    limits_deg: FloatArray,
+    out: npt.NDArray[np.float32],
+) -> None:
+    for i in range(phases_deg.size):
+        phase = np.float64(phases_deg[i])
+        if kind > 0 and phase >= limits_deg[0] and phase < limits_deg[1]:
+            out[i] = _rounded_nm(kind, coefficients, valid_deg, phase)
+        else:
+            out[i] = np.nan
+
+
+@kernel
+def _first_phase(
+    kind: int, coefficients: FloatArray, valid_deg: FloatArray, wavelength_nm: float
+) -> float:
+    """Return the lowest float32 phase whose wavelength is not below `wavelength_nm`; the curve is monotonic."""
+    curve = (kind, coefficients, valid_deg)
+    low, high = -_FURTHEST_DEG, _FURTHEST_DEG
+    if np.float64(_rounded_nm(*curve, low)) >= wavelength_nm:
+        return -np.inf
+    if not np.float64(_rounded_nm(*curve, high)) >= wavelength_nm:
+        return np.inf
+    while True:
+        middle = float(np.float32((low + high) / 2))
+        if middle <= low or middle >= high:
+            return high
+        if np.float64(_rounded_nm(*curve, middle)) >= wavelength_nm:
+            high = middle
+        else:
+            low = middle
+
+
+@kernel
+def _phase_limits(
+    kinds: npt.NDArray[np.uint8],
+    coefficients: FloatArray,
+    valid_deg: FloatArray,
+    low_nm: float,
+    high_nm: float,
+    extrapolated: bool,
+    limits: FloatArray,
+) -> None:
+    for p in range(kinds.size):
+        limits[p] = np.inf
+        if kinds[p] > 0:
+            curve = (kinds[p], coefficients[p], valid_deg[p])
+            limits[p, 0] = _first_phase(*curve, low_nm)
+            limits[p, 1] = _first_phase(*curve, high_nm) if high_nm < np.inf else np.inf
+            if not extrapolated:
+                limits[p, 0] = max(limits[p, 0], valid_deg[p, 0])
+                limits[p, 1] = min(limits[p, 1], valid_deg[p, 1])

@@ -1,0 +1,200 @@
+"""From a solution to the calibration of one observation: pixels are found by resonator, misfits are refused.
+
+Reads of a solution file only what photons need; nothing here fits anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tables
+
+from pipeline_core import schema
+from pipeline_core.beammap import Beammap
+from pipeline_core.calibration import WAVECAL_FLAGS, WavelengthCalibration
+from pipeline_core.errors import CalibrationError, InputFormatError, SchemaVersionError
+from pipeline_core.flags import PixelFlag
+from pipeline_core.hdf5 import attribute, open_readonly, reading
+from pipeline_core.records import read_record
+
+__all__ = ["SOLUTION_GROUP", "calibration_for", "load_curves", "opened_solution"]
+
+SOLUTION_GROUP = "/solution"
+
+_LEAST_MATCHED = 0.5
+"""Share of an observation's resonators that a solution must know."""
+
+_BAD = np.uint32(PixelFlag["wavecal_bad"])
+_NOT_ATTEMPTED = np.uint32(PixelFlag["wavecal_bad"] | PixelFlag["wavecal_not_attempted"])
+
+
+class _Curves(Protocol):
+    @property
+    def kind(self) -> npt.NDArray[np.uint8]: ...
+    @property
+    def coefficients(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def covariance(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def valid_phase_deg(self) -> npt.NDArray[np.float64]: ...
+
+
+class SolutionLike(Protocol):
+    """What must be known of a solution: a `Solution` has it, and what `load_curves` returns."""
+
+    @property
+    def solution_id(self) -> str: ...
+    @property
+    def camera(self) -> str: ...
+    @property
+    def baseline(self) -> str: ...
+    @property
+    def settings(self) -> str: ...
+    @property
+    def wavelengths_nm(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def res_id(self) -> npt.NDArray[np.uint32]: ...
+    @property
+    def flags(self) -> npt.NDArray[np.uint32]: ...
+    @property
+    def curves(self) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class _PlainCurves:
+    """The part of `Curves` that photons need."""
+
+    kind: npt.NDArray[np.uint8]
+    coefficients: npt.NDArray[np.float64]
+    covariance: npt.NDArray[np.float64]
+    valid_phase_deg: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _PlainSolution:
+    """The part of a solution that photons need."""
+
+    solution_id: str
+    camera: str
+    baseline: str
+    settings: str
+    wavelengths_nm: npt.NDArray[np.float64]
+    res_id: npt.NDArray[np.uint32]
+    flags: npt.NDArray[np.uint32]
+    curves: _PlainCurves
+
+
+@contextlib.contextmanager
+def opened_solution(path: Path) -> Iterator[tables.File]:
+    """Open a solution file for reading, inside `hdf5.reading`.
+
+    Raises
+    ------
+    InputFormatError
+        Missing, damaged, or no solution.
+    SchemaVersionError
+        If a newer version wrote it.
+    """
+    h5 = open_readonly(path)
+    try:
+        with reading(path):
+            if attribute(h5.root, "format") != schema.WAVECAL_FORMAT:
+                raise InputFormatError(
+                    f"{path} is not a wavelength solution. Choose a file that 'wavecal' wrote."
+                )
+            version = attribute(h5.root, "version")
+            if version not in schema.READABLE_WAVECAL_VERSIONS:
+                raise SchemaVersionError(
+                    f"{path} has solution version {version}; this program knows {schema.WAVECAL_VERSION}. Update the "
+                    "program."
+                )
+            yield h5
+    finally:
+        h5.close()
+
+
+def load_curves(path: Path) -> SolutionLike:
+    """Read of a solution file what photons need; errors as for `opened_solution`."""
+    with opened_solution(path) as h5:
+        return read_record(h5, SOLUTION_GROUP, _PlainSolution, {"curves": _PlainCurves})
+
+
+def calibration_for(
+    solution: SolutionLike, camera: str, baseline: str, beammap: Beammap, source: str, target: str
+) -> WavelengthCalibration:
+    """Return what a solution says about the pixels of an observation. They are found by resID.
+
+    A resID that stands at several pixels of the solution is taken from the same place only. Pixels that are not in the
+    solution, or are bad there, stay uncalibrated and are flagged.
+
+    Parameters
+    ----------
+    solution : Solution, or what `load_curves` returns
+    camera, baseline, beammap
+        Of the observation.
+    source, target : str
+        Names of solution and observation, for messages.
+
+    Raises
+    ------
+    CalibrationError
+        If it was made for another camera, another treatment of baselines, or (mostly) other resonators.
+    """
+    if (solution.camera, solution.res_id.shape) != (camera, beammap.shape):
+        raise CalibrationError(
+            f"{source} is a solution for camera {_name(solution.camera, solution.res_id.shape)}; {target} is of "
+            f"{_name(camera, beammap.shape)}. Choose a solution of the same camera."
+        )
+    if solution.baseline != baseline:
+        raise CalibrationError(
+            f"{source} was made from phases with baseline '{solution.baseline}', those of {target} have '{baseline}': "
+            "they differ. Convert the raw files with the same choice."
+        )
+    where = _places(solution.res_id.ravel(), beammap.res_id.ravel(), beammap.mapped.ravel())
+    known, wanted = int(np.count_nonzero(where >= 0)), int(np.count_nonzero(beammap.mapped))
+    if known < _LEAST_MATCHED * wanted:
+        raise CalibrationError(
+            f"{source} knows only {known} of the {wanted} resonators of {target}: it was made with another beam map. "
+            "Make a solution with this one, or convert the observation with the other."
+        )
+    shape = beammap.shape
+    at, found = np.maximum(where, 0), where >= 0
+    flags = np.where(found, solution.flags.ravel()[at] & np.uint32(WAVECAL_FLAGS), _NOT_ATTEMPTED)
+    curves: _Curves = solution.curves
+    kind = np.where(found & ((flags & _BAD) == 0), curves.kind[at], 0)
+    flags = np.where(kind > 0, flags, flags | _BAD)
+    return WavelengthCalibration(
+        solution_id=solution.solution_id,
+        source=source,
+        settings=solution.settings,
+        camera=camera,
+        baseline=baseline,
+        wavelengths_nm=tuple(solution.wavelengths_nm.tolist()),
+        kind=kind.reshape(shape).astype(np.uint8),
+        coefficients=curves.coefficients[at].reshape(*shape, 3),
+        covariance=curves.covariance[at].reshape(*shape, 3, 3),
+        valid_phase_deg=curves.valid_phase_deg[at].reshape(*shape, 2),
+        flags=flags.reshape(shape).astype(np.uint32),
+    )
+
+
+def _name(camera: str, shape: tuple[int, ...]) -> str:
+    return f"{camera} ({' x '.join(str(n) for n in shape)} pixels)"
+
+
+def _places(
+    known: npt.NDArray[np.uint32], wanted: npt.NDArray[np.uint32], mapped: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """Return for each pixel which one of the solution is the same resonator, -1 for none."""
+    order = np.argsort(known, kind="stable")
+    first = np.searchsorted(known[order], wanted, side="left")
+    last = np.searchsorted(known[order], wanted, side="right")
+    places = np.where(last - first == 1, order[np.minimum(first, order.size - 1)], -1)
+    places = np.where(known == wanted, np.arange(wanted.size), places)
+    return np.where(mapped, places, -1).astype(np.int64)
