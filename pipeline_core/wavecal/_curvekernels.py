@@ -23,6 +23,7 @@ __all__ = [
     "energy_at",
     "energy_errors",
     "fit_pixels",
+    "inner_curve",
     "phase_at",
     "phase_slope",
     "phases",
@@ -35,6 +36,7 @@ FloatArray = npt.NDArray[np.float64]
 _DEG = 180.0 / math.pi
 _ALMOST_90 = math.radians(89.99)  # an arctangent's inverse ends there
 _STEP = 0.1  # of a standard error: differences that give errors
+_CAUTION = 2.0  # times the distance of the tangent from the curve: the truth may bend more than the curve does
 _MAX_ITERATIONS = 60
 _HOPELESS = 1e300
 
@@ -166,7 +168,7 @@ def energy_errors(
     """Set the standard errors of energies at phases (n_pixel, n).
 
     `steps` (n_pixel, 3, 3): its columns are independent errors of the coefficients. Outside the valid range, what lies
-    between the tangent and the continued curve is added.
+    between the tangent and the continued curve is added twice.
     """
     for p in range(kind.size):
         k = kind[p]
@@ -189,7 +191,7 @@ def energy_errors(
                 end = inner_energy(k, a, b, c, min(max(x, low), high))
                 beyond = abs(inner_energy(k, a, b, c, x) - here)
                 most = abs(here - end)
-                total += most**2 if not beyond < most else beyond**2
+                total += (_CAUTION * (beyond if beyond < most else most)) ** 2
             error[p, i] = math.sqrt(total)
 
 
@@ -413,3 +415,19 @@ def fit_pixels(
             coefficients[p],
             covariance[p],
         )
+
+
+@kernel
+def inner_curve(
+    kind: npt.NDArray[np.uint8],
+    coefficients: FloatArray,
+    energy: FloatArray,
+    phase: FloatArray,
+    slope: FloatArray,
+) -> None:
+    """Set phases and slopes of the curves themselves at energies (n_pixel, n)."""
+    for p in range(kind.size):
+        a, b, c = coefficients[p, 0], coefficients[p, 1], coefficients[p, 2]
+        for i in range(energy.shape[1]):
+            phase[p, i] = inner_phase(kind[p], a, b, c, energy[p, i])
+            slope[p, i] = phase_slope(kind[p], a, b, c, energy[p, i])

@@ -176,7 +176,8 @@ def energy_error_ev(
 ) -> FloatArray:
     """Return the standard errors in eV of `energy_ev`, from the covariance of the coefficients.
 
-    Outside the valid range they contain what lies between the tangent and the continued curve.
+    Outside the valid range they contain twice what lies between the tangent and the continued curve:
+    the truth may bend more than the curve does.
 
     Parameters
     ----------
