@@ -313,7 +313,8 @@ class Monkey:
         """Drag the span on the time line."""
         low, high = sorted(self.rng.uniform(-0.5, 2.5) for _ in range(2))
         self.note(f"{low:g} {high:g}")
-        self.window.timeline.span.setRegion((low, high))
+        if not self.window.timeline.message:
+            self.window.timeline.span.setRegion((low, high))
 
     # --- keys and controls -----------------------------------------------------------------------
 
@@ -356,15 +357,34 @@ class Monkey:
         if self.rng.random() < 0.5:
             text = f"{self.rng.uniform(0, 2.2):.4f}"
         self.note(f"{_name(box)} {text[:20]!r}")
+        self._enter(box, text[:60])
+
+    def _enter(self, box: QtWidgets.QWidget, text: str) -> None:
         if isinstance(box, QtWidgets.QAbstractSpinBox):
             box.selectAll()
         else:
             box.setSelection(0, len(box.text()))
-        for letter in text[:60]:
+        for letter in text:
             _type(box, letter)
             if not _alive(box):
                 return
         QTest.keyClick(box, self.rng.choice([Qt.Key.Key_Return, Qt.Key.Key_Tab, Qt.Key.Key_Up]))
+
+    def change_one_thing(self) -> None:
+        """Change one thing that much on the screen depends on, and nothing after it."""
+        window = self.window
+        times, band = window.controls.times, window.controls.band
+        box = self.rng.choice(
+            [times.start, times.stop, band.start, band.stop, band.stop, window.card.bin_ms]
+        )
+        if box.isEnabled() and self.rng.random() < 0.6:
+            number = self.rng.uniform(box.minimum(), box.maximum())
+            self.log.append(f"then only {_name(box)} of {_name(box.parentWidget())} {number:.3f}")
+            self._enter(box, f"{number:.3f}")
+        else:
+            act = self.rng.choice([self.click_pixel, self.plot_image, self.region, self.move_span])
+            self.log.append(f"then only {act.__name__}")
+            act()
 
     def press_button(self) -> None:
         """Press any button of any window."""

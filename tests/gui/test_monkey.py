@@ -110,9 +110,10 @@ def walk_about(monkey, files, trouble):
         assert not trouble, trouble[0]
         if number % CHECK_EVERY == 0:
             monkey.window.jobs.cancel_all()
-            settle(monkey.window)
-            assert not trouble, trouble[0]
-            check(monkey.window, files)
+            look(monkey, files, trouble)
+            for _ in range(3):  # what many changes hide, one may show
+                monkey.change_one_thing()
+                look(monkey, files, trouble)
         if number % NEW_WINDOW_EVERY == 0:
             more = grown(fresh, size(monkey.window), SLACK)
             assert not more, f"the window has grown: {more}"
@@ -121,3 +122,10 @@ def walk_about(monkey, files, trouble):
             fresh, left = size(monkey.window), leftovers()
             before = before or left  # of a window that has seen everything once
             assert not grown(before, left, SLACK), f"left behind: {before} -> {left}"
+
+
+def look(monkey, files, trouble):
+    """Wait until nothing is under way, and look whether all is true."""
+    settle(monkey.window)
+    assert not trouble, trouble[0]
+    check(monkey.window, files)
