@@ -24,11 +24,22 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from loop_probe import LoopProbe
+from window_replot import bench_looks, bench_replot, bench_theme, show_counts
+from window_timing import (
+    Plots,
+    let_pass,
+    median_ms,
+    report,
+    report_steps,
+    wait_until,
+)
 
+from pipeline_core import ObsFile
+from pipeline_core.regions import Rectangle, pixels_in
 from quicklook import app, preflight
 from quicklook.background_tasks import ConvertForm
 from quicklook.main_window import MainWindow
-from quicklook.qt import QtCore, QtWidgets
+from quicklook.qt import QtCore
 from quicklook.settings import Settings
 
 BARE_WINDOW = """
@@ -57,13 +68,6 @@ with app.running(['quicklook']) as (application, catcher):
 """
 
 
-def report(what, figure, unit, yardstick, name, goal=None):
-    line = f"{what:<58} {figure:9.1f} {unit}   {figure / yardstick:7.2f} x {name} ({yardstick:.1f} {unit})"
-    if goal is not None:
-        line += f"   goal {goal} {unit}: {'reached' if figure <= goal else 'MISSED'}"
-    print(line, flush=True)
-
-
 def time_of_process(code, until=""):
     """Seconds from starting a Python process until it prints a word (or ends)."""
     start = time.perf_counter()
@@ -79,27 +83,6 @@ def time_of_process(code, until=""):
         process.communicate()
         seconds = time.perf_counter() - start
     return seconds
-
-
-def wait_until(condition, seconds=60):
-    """Serve the event loop until the condition holds; returns the time it took."""
-    start = time.perf_counter()
-    loop = QtCore.QEventLoop()
-    timer = QtCore.QTimer(interval=1)
-    timer.timeout.connect(lambda: loop.quit() if condition() else None)
-    timer.start()
-    QtCore.QTimer.singleShot(int(1000 * seconds), loop.quit)
-    if not condition():
-        loop.exec()
-    if not condition():
-        raise TimeoutError
-    return time.perf_counter() - start
-
-
-def let_pass(seconds):
-    """Serve the event loop for so long."""
-    end = time.perf_counter() + seconds
-    wait_until(lambda: time.perf_counter() > end, seconds + 5)
 
 
 @contextmanager
@@ -126,8 +109,6 @@ def bench_start():
 
 
 def bench_open(window, path):
-    from pipeline_core import ObsFile
-
     plain, ours = [], []
     for _ in range(7):
         start = time.perf_counter()
@@ -151,51 +132,112 @@ def bench_open(window, path):
     )
 
 
-def bench_clicks(window, path, clicks, label):
-    """Click random pixels; each figure is from the click to three repainted plots."""
-    from pipeline_core import ObsFile
-
+def random_pixels(window, number):
     rng = np.random.default_rng(0)
     ncols, nrows = window.session.file.shape
-    pixels = [(int(rng.integers(ncols)), int(rng.integers(nrows))) for _ in range(clicks)]
+    pixels = [(int(rng.integers(ncols)), int(rng.integers(nrows))) for _ in range(number)]
+    return [pixel for k, pixel in enumerate(pixels) if k == 0 or pixel != pixels[k - 1]]
+
+
+def click(window, plots, pixel):
+    """Return the time [ms] from a click to three repainted plots."""
+    start = time.perf_counter()
+    window.image.pixelSelected.emit(pixel)
+    wait_until(lambda: plots.show((pixel,)))
+    taken = 1e3 * (time.perf_counter() - start)
+    let_pass(0.02)
+    return taken
+
+
+def bench_clicks(window, path, clicks, label):
+    """Click random pixels; each figure is from the click to three repainted plots."""
+    pixels = random_pixels(window, clicks)
     with ObsFile(path) as obs:
         obs.photons(pixel=(0, 0))
-        plain = []
-        for pixel in pixels:
-            start = time.perf_counter()
-            obs.photons(pixel=pixel)
-            plain.append(time.perf_counter() - start)
-    panes = window.card.panes
-    times = []
-    for pixel in pixels:
-        if pixel == window.session.pixel:
-            continue
+        plain = float(np.median([median_ms(lambda p=p: obs.photons(pixel=p), 1) for p in pixels]))
+    plots = Plots(window)
+    times = [click(window, plots, pixel) for pixel in pixels if pixel != window.session.pixel]
+    plots.stop()
+    report_steps(f"(c) click to three plots, {label}", times, plain, "photons of the pixel", 100)
+
+
+def open_and_wait(window, path):
+    facts = window.session.file
+    window.open_file(path)
+    wait_until(lambda: window.session.file is not facts)
+
+
+def bench_survey(window, path):
+    """How long the survey takes undisturbed; clicks meanwhile, and when it is finished all the same."""
+    with ObsFile(path) as obs:
+        plain = median_ms(obs.survey, 1)
+    open_and_wait(window, path)
+    alone = 1e3 * wait_until(lambda: window.timeline.survey is not None)
+    report("(g) survey for the time line", alone, "ms", plain, "ObsFile.survey")
+    times, finished = [], []
+    plots = Plots(window)
+    for begin in range(5):
+        open_and_wait(window, path)
         start = time.perf_counter()
-        window.image.pixelSelected.emit(pixel)
-        wait_until(
-            lambda pixel=pixel: all(p.shown and p.shown.request.pixel == pixel for p in panes)
-        )
-        for pane in panes:
-            pane.plot.repaint()
+        for pixel in random_pixels(window, 400)[70 * begin :]:
+            if window.timeline.survey is not None:
+                break
+            if pixel != window.session.pixel:
+                times.append(click(window, plots, pixel))
+        wait_until(lambda: window.timeline.survey is not None)
+        finished.append(1e3 * (time.perf_counter() - start))
+    plots.stop()
+    report_steps("(g) click to three plots, during the survey", times, plain, "survey", 100)
+    report("(g) survey under clicks without a pause, longest", max(finished), "ms", alone, "alone")
+
+
+def bench_drag(window, path, steps):
+    """Drag a square of 100 pixels by one pixel a step, with all plots showing its sum."""
+    show_counts(window)
+    side, x, y = 10, 5, window.session.file.shape[1] // 3
+    right = window.session.file.shape[0] - side - 5
+
+    def square(x):
+        return Rectangle(x, y, x + side - 1, y + side - 1)
+
+    pixels = pixels_in(square(x), window.session.file.shape)
+    with ObsFile(path) as obs:
+        obs.light_curve(pixels)
+        plain = median_ms(lambda: (obs._curves.clear(), obs.light_curve(pixels)))
+    number = window.regions.add(square(x)).number
+    window.region_table.plot.setChecked(True)
+    plots = Plots(window)
+    wait_until(lambda: plots.show(pixels))
+    times, step = [], 1
+    for k in range(steps):
+        if not 5 <= x + step <= right:
+            step = -step
+        x += step
+        start = time.perf_counter()
+        window.regions.reshape(number, square(x), remember=k == 0)
+        wait_until(lambda: plots.show(window.session.target.pixels))
         times.append(1e3 * (time.perf_counter() - start))
-        let_pass(0.02)
-    p50, p95 = np.percentile(times, (50, 95))
-    yardstick = 1e3 * float(np.median(plain))
-    report(
-        f"(c) click to three plots, {label}, p50 of {len(times)}",
-        p50,
-        "ms",
-        yardstick,
-        "photons of the pixel",
-    )
-    report(
-        f"(c) click to three plots, {label}, p95 of {len(times)}",
-        p95,
-        "ms",
-        yardstick,
-        "photons of the pixel",
-        100,
-    )
+        assert window.region_table.statistics[number].pixels == side * side
+        let_pass(0.01)
+    plots.stop()
+    window.regions.clear()
+    name = "binning 100 pixels anew"
+    report_steps("(e) drag step, sum of 10 x 10 pixels, with statistics", times, plain, name, 60)
+
+
+def bench_exports(window, folder):
+    """Write the image as FITS again and again, and look how long the event loop waits."""
+    controller = window.exporting
+    controller._ask_for_path = lambda item, state: (folder / "image.fits", True)
+    timer = QtCore.QTimer(interval=100)
+    timer.timeout.connect(lambda: None if window.reads.jobs else controller.export("image"))
+    timer.start()
+    gaps = Gaps("exporting FITS")
+    let_pass(5)
+    gaps.report()
+    timer.stop()
+    wait_until(lambda: not window.reads.jobs)
+    assert (folder / "image.fits").exists()
 
 
 def endless_conversions(window, form):
@@ -213,17 +255,31 @@ def endless_conversions(window, form):
     wait_until(lambda: bool(list(Path(form.out).parent.glob("*.part"))))
 
 
-def bench_gaps(window, seconds, label, yardstick=None):
-    probe = LoopProbe(interval_ms=2)
-    probe.start()
-    let_pass(seconds)
-    probe.stop()
-    p999 = probe.percentile_ms(99.9)
-    unit = yardstick or p999
-    name = "idle p99.9"
-    report(f"(d) event-loop gap {label}, p99.9 of {len(probe.gaps_ms)}", p999, "ms", unit, name, 50)
-    report(f"(d) event-loop gap {label}, longest", probe.longest_ms, "ms", unit, name)
-    return p999
+class Gaps:
+    """Measures how long the event loop was not served, from here to `report`."""
+
+    idle_ms = 0.0  # p99.9 of an idle window, the yardstick
+
+    def __init__(self, label):
+        self._label = label
+        self._probe = LoopProbe(interval_ms=2)
+        self._probe.start()
+
+    def report(self):
+        probe = self._probe
+        probe.stop()
+        p999 = probe.percentile_ms(99.9)
+        Gaps.idle_ms = Gaps.idle_ms or p999
+        what, unit = f"(d) event-loop gap, {self._label}", (Gaps.idle_ms, "idle p99.9")
+        report(f"{what}, p99.9 of {len(probe.gaps_ms)}", p999, "ms", *unit, 50)
+        report(f"{what}, longest", probe.longest_ms, "ms", *unit)
+
+
+@contextmanager
+def gaps_while(label):
+    gaps = Gaps(label)
+    yield
+    gaps.report()
 
 
 def make_data(folder):
@@ -242,6 +298,8 @@ def main():
     parser.add_argument("bin_dir", nargs="?", type=Path)
     parser.add_argument("beammap", nargs="?", type=Path)
     parser.add_argument("--clicks", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=100, help="steps of a dragged region")
+    parser.add_argument("--no-conversion", action="store_true")
     parser.add_argument(
         "--seconds", type=float, default=20.0, help="length of each gap measurement"
     )
@@ -263,25 +321,45 @@ def main():
         with app.running(["bench"]), shown_window() as window:
             bench_open(window, path)
             print(f"    file: {window.session.file.n_photons:,} photons")
-            bench_clicks(window, path, options.clicks, "idle")
-            idle = bench_gaps(window, options.seconds / 2, "idle")
-            from pipeline_core.binfile import scan_folder
+            with gaps_while("surveying"):
+                for _ in range(5):
+                    open_and_wait(window, path)
+                    wait_until(lambda: window.timeline.survey is not None)
+            Gaps.idle_ms = 0.0
+            with gaps_while("idle"):
+                let_pass(options.seconds / 2)
+            with gaps_while("clicking"):
+                bench_clicks(window, path, options.clicks, "idle")
+            bench_survey(window, path)
+            with gaps_while("dragging a region"):
+                bench_drag(window, path, options.steps)
+            bench_replot(window, path)
+            bench_looks(window)
+            bench_theme()
+            bench_exports(window, folder)
+            if not options.no_conversion:
+                bench_converting(window, path, folder, bin_dir, beammap, options)
 
-            seconds = scan_folder(bin_dir).seconds
-            form = ConvertForm(
-                str(bin_dir),
-                seconds[0],
-                seconds[-1] - seconds[0] + 1,
-                str(beammap),
-                str(folder / "again.h5"),
-                overwrite=True,
-                open_result=False,
-            )
-            endless_conversions(window, form)
-            bench_gaps(window, options.seconds, "converting", idle)
-            bench_clicks(window, path, options.clicks, "converting")
-            bench_gaps(window, options.seconds / 2, "converting, after the clicks", idle)
-            QtWidgets.QApplication.processEvents()
+
+def bench_converting(window, path, folder, bin_dir, beammap, options):
+    """Gaps and clicks while a child process converts raw files."""
+    from pipeline_core.binfile import scan_folder
+
+    seconds = scan_folder(bin_dir).seconds
+    form = ConvertForm(
+        str(bin_dir),
+        seconds[0],
+        seconds[-1] - seconds[0] + 1,
+        str(beammap),
+        str(folder / "again.h5"),
+        overwrite=True,
+        open_result=False,
+    )
+    endless_conversions(window, form)
+    with gaps_while("converting"):
+        let_pass(options.seconds)
+    bench_clicks(window, path, options.clicks, "converting")
+    bench_drag(window, path, options.steps)
 
 
 if __name__ == "__main__":
