@@ -156,7 +156,8 @@ def bench_clicks(window, path, clicks, label):
         obs.photons(pixel=(0, 0))
         plain = float(np.median([median_ms(lambda p=p: obs.photons(pixel=p), 1) for p in pixels]))
     plots = Plots(window)
-    times = [click(window, plots, pixel) for pixel in pixels if pixel != window.session.pixel]
+    with gaps_while(f"clicking, {label}"):
+        times = [click(window, plots, pixel) for pixel in pixels if pixel != window.session.pixel]
     plots.stop()
     report_steps(f"(c) click to three plots, {label}", times, plain, "photons of the pixel", 100)
 
@@ -209,16 +210,17 @@ def bench_drag(window, path, steps):
     plots = Plots(window)
     wait_until(lambda: plots.show(pixels))
     times, step = [], 1
-    for k in range(steps):
-        if not 5 <= x + step <= right:
-            step = -step
-        x += step
-        start = time.perf_counter()
-        window.regions.reshape(number, square(x), remember=k == 0)
-        wait_until(lambda: plots.show(window.session.target.pixels))
-        times.append(1e3 * (time.perf_counter() - start))
-        assert window.region_table.statistics[number].pixels == side * side
-        let_pass(0.01)
+    with gaps_while("dragging a region"):
+        for k in range(steps):
+            if not 5 <= x + step <= right:
+                step = -step
+            x += step
+            start = time.perf_counter()
+            window.regions.reshape(number, square(x), remember=k == 0)
+            wait_until(lambda: plots.show(window.session.target.pixels))
+            times.append(1e3 * (time.perf_counter() - start))
+            assert window.region_table.statistics[number].pixels == side * side
+            let_pass(0.01)
     plots.stop()
     window.regions.clear()
     name = "binning 100 pixels anew"
@@ -321,18 +323,16 @@ def main():
         with app.running(["bench"]), shown_window() as window:
             bench_open(window, path)
             print(f"    file: {window.session.file.n_photons:,} photons")
+            wait_until(lambda: window.timeline.survey is not None)
+            with gaps_while("idle"):
+                let_pass(options.seconds / 2)
             with gaps_while("surveying"):
                 for _ in range(5):
                     open_and_wait(window, path)
                     wait_until(lambda: window.timeline.survey is not None)
-            Gaps.idle_ms = 0.0
-            with gaps_while("idle"):
-                let_pass(options.seconds / 2)
-            with gaps_while("clicking"):
-                bench_clicks(window, path, options.clicks, "idle")
+            bench_clicks(window, path, options.clicks, "idle")
             bench_survey(window, path)
-            with gaps_while("dragging a region"):
-                bench_drag(window, path, options.steps)
+            bench_drag(window, path, options.steps)
             bench_replot(window, path)
             bench_looks(window)
             bench_theme()
