@@ -134,8 +134,8 @@ def _summary(obs: ObsFile | Frame) -> list[HeaderRow]:
             "",
         ),
     }
-    if obs.is_wavelength_calibrated:
-        facts["wavelength calibration"] = ("calibrated", "")
+    if not isinstance(obs, Frame) and obs.wavecal is not None:
+        facts["wavelength calibration"] = (_wavecal(obs), "")
     if isinstance(obs, RawObservation):
         facts["raw files"] = (", ".join(path.name for path in obs.paths), "")
     return [HeaderRow("observation", key, value, unit) for key, (value, unit) in facts.items()]
@@ -234,7 +234,7 @@ def describe_file(
             f"{path} cannot be read: {error.strerror}. Check the path."
         ) from error
     if head == _HDF5_MAGIC:
-        return _describe_photons(path)
+        return _describe_solution(path) if _is_solution(path) else _describe_photons(path)
     if path.suffix.lower() == ".bin":
         return _describe_raw(path)
     if path.suffix.lower() == ".img":
@@ -254,6 +254,23 @@ def _utc(unix: float) -> str:
     except (ValueError, OverflowError, OSError):
         return f"no date: {unix:g} s"
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _is_solution(path: Path) -> bool:
+    h5 = open_readonly(path)
+    try:
+        with reading(path):
+            return attribute(h5.root, "format") == schema.WAVECAL_FORMAT
+    finally:
+        h5.close()
+
+
+def _describe_solution(path: Path) -> dict[str, object]:
+    # imported here: photons need none of it
+    from pipeline_core.wavecal.describe import describe_solution
+    from pipeline_core.wavecal.solution import load_solution
+
+    return describe_solution(load_solution(path), path)
 
 
 def _describe_photons(path: Path) -> dict[str, object]:
@@ -286,7 +303,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             },
             "packets lost by board": {b: n for b, n in obs.lost_packets.items() if n},
             "gaps (s)": [f"{a / 1e6:.3f} to {b / 1e6:.3f}" for a, b in obs.gaps_us.tolist()],
-            "wavelength calibration": "none: phases in degrees",
+            "wavelength calibration": _wavecal(obs),
             "flat field": "none",
             "sidecar": str(obs.sidecar) if obs.sidecar.exists() else "none",
             "history": [
@@ -295,6 +312,19 @@ def _describe_photons(path: Path) -> dict[str, object]:
             ],
             "health": _health_lines(obs),
         }
+
+
+def _wavecal(obs: ObsFile) -> str:
+    """Say which wavelength solution is in use, and for how many pixels."""
+    wavecal = obs.wavecal
+    if wavecal is None:
+        return "none: phases in degrees"
+    lines = ", ".join(f"{line:g}" for line in wavecal.wavelengths_nm)
+    number = int(np.count_nonzero(wavecal.calibrated))
+    return (
+        f"solution {wavecal.solution_id} ({Path(wavecal.source).name}; {lines} nm): {number} of "
+        f"{wavecal.kind.size} pixels"
+    )
 
 
 def _pixels_by_flag(obs: ObsFile | Frame) -> dict[str, int]:

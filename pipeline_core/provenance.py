@@ -71,7 +71,7 @@ def facts_of(
         "NFILES": (len(getattr(obs, "paths", (obs.path,))), "files that were read"),
         "FILEID": (obs.file_id, "id of the file"),
         "BASELINE": (obs.baseline, "what was done with baselines"),
-        "WAVECAL": ("applied" if calibrated else "none", "wavelength solution"),
+        "WAVECAL": (_solution(obs), "wavelength solution"),
         "SETTINGS": (json.dumps(dict(settings)), "arguments, JSON"),
     }
 
@@ -122,6 +122,14 @@ def sources_of(obs: Observation) -> tuple[Path, ...]:
     own = (obs.path, *getattr(obs, "paths", ()))
     sidecar = getattr(obs, "sidecar", None)
     return own if sidecar is None else (*own, sidecar)
+
+
+def _solution(obs: Observation) -> str:
+    """Return the id of the wavelength solution in use."""
+    wavecal = getattr(obs, "wavecal", None)
+    if wavecal is None:
+        return "applied" if obs.is_wavelength_calibrated else "none"
+    return str(wavecal.solution_id)
 
 
 def _utc(unix: float) -> str:

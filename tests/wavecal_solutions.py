@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -88,3 +89,74 @@ def save_essentials(path, solution):
         h5.root._v_attrs.version = schema.WAVECAL_VERSION
         write_record(h5, apply.SOLUTION_GROUP, plain)
     return path
+
+
+def full_solution(beammap, camera, *, seed=0, n_bin=230, wavelengths=LINES, **changes):
+    """A whole solution of random numbers around `essentials`: for saving and loading, not for physics."""
+    from dataclasses import fields
+
+    from pipeline_core.wavecal.curves import Curves
+    from pipeline_core.wavecal.histograms import LaserHistograms
+    from pipeline_core.wavecal.linefit import LineFits
+    from pipeline_core.wavecal.models import PARAMETERS
+    from pipeline_core.wavecal.settings import InputFile
+    from pipeline_core.wavecal.solution import Solution
+
+    rng = np.random.default_rng(seed)
+    plain = essentials(beammap, camera, seed=seed)
+    n, n_line = plain.curves.kind.size, len(wavelengths)
+    special = {
+        "parameters": (n, n_line, len(PARAMETERS)),
+        "edge_deg": (n,),
+        "used": (n, n_line),
+        "valid_energy_ev": (n, 2),
+    }
+
+    def made(cls, default, given=()):
+        values = {}
+        for field in fields(cls):
+            shape = special.get(field.name, default)
+            values[field.name] = rng.normal(-60, 10, shape).round(2)
+            kind = str(field.type)
+            for word, dtype in (("uint8", np.uint8), ("bool", bool), ("int", np.int64)):
+                if word in kind:
+                    values[field.name] = rng.integers(0, 2, shape).astype(dtype)
+                    break
+        return cls(**{**values, **dict(given)})
+
+    curves = made(Curves, (n,), {**vars(plain.curves), "scatter_deg": 0.1})
+    counts = rng.poisson(3.0, (n, n_line, n_bin)).astype(np.uint32)
+    numbers = rng.integers(0, 9, (n, n_line))
+    rates = rng.uniform(0, 99, (n, n_line))
+    histograms = LaserHistograms(
+        edges_deg=np.linspace(-230, 0, n_bin + 1),
+        counts=counts,
+        background=None,
+        background_scale=np.zeros((n, n_line)),
+        n_raw=numbers,
+        n_after_dt=numbers,
+        n_negative=numbers,
+        live_s=rates,
+        rate_cps=rates,
+        hot=rates > 90,
+    )
+    values = {
+        "camera": camera,
+        "baseline": "ignore",
+        "res_id": beammap.res_id,
+        "code": beammap.code,
+        "frequency_mhz": beammap.frequency_mhz,
+        "wavelengths_nm": np.asarray(wavelengths),
+        "histograms": histograms,
+        "lines": made(LineFits, (n, n_line)),
+        "curves": curves,
+        "resolving_power": rng.uniform(3, 9, (n, n_line)),
+        "resolving_power_error": rng.uniform(0, 1, (n, n_line)),
+        "flags": plain.flags,
+        "reasons": tuple("" if k else "No photons µ." for k in plain.curves.kind),
+        "pareto": (("No photons µ.", int(np.count_nonzero(plain.curves.kind == 0))),),
+        "inputs": (InputFile(808.0, Path("/data/a.h5"), "id1", 12345, 1602050400, 2.0, 99),),
+        "settings": '{"dt_us": 500.0}',
+        "created_unix": 1.6e9,
+    }
+    return Solution(**{**values, **changes})

@@ -26,9 +26,31 @@ __all__ = ["main"]
 
 def _commands() -> tuple[ModuleType, ...]:
     # imported here: ``--version`` need not wait for numba and PyTables
-    from pipeline_core.cli import convert, image, info, lightcurve, simulate, spectrum
+    from pipeline_core.cli import (
+        apply,
+        convert,
+        history,
+        image,
+        info,
+        lightcurve,
+        simulate,
+        spectrum,
+        undo,
+        wavecal,
+    )
 
-    return (simulate, convert, info, image, lightcurve, spectrum)
+    return (
+        simulate,
+        convert,
+        info,
+        wavecal,
+        apply,
+        undo,
+        history,
+        image,
+        lightcurve,
+        spectrum,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

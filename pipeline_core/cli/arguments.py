@@ -7,7 +7,15 @@ from pathlib import Path
 
 from pipeline_core.beammap_search import BEAMMAP_ENDING, BEAMMAP_VARIABLE
 
-__all__ = ["add_beammap", "add_observation", "add_output", "add_pixel", "add_time_range"]
+__all__ = [
+    "add_beammap",
+    "add_observation",
+    "add_output",
+    "add_pixel",
+    "add_time_range",
+    "add_wavelengths",
+    "wavelengths_of",
+]
 
 
 def add_observation(parser: argparse.ArgumentParser, *, frames: bool = False) -> None:
@@ -65,3 +73,16 @@ def add_time_range(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stop", type=float, metavar="S", help="end of the time range (not included)"
     )
+
+
+def add_wavelengths(parser: argparse.ArgumentParser) -> None:
+    """Add limits of wavelength."""
+    parser.add_argument(
+        "--min-wavelength", type=float, metavar="NM", help="needs a wavelength calibration"
+    )
+    parser.add_argument("--max-wavelength", type=float, metavar="NM", help="not included")
+
+
+def wavelengths_of(args: argparse.Namespace) -> tuple[float | None, float | None]:
+    """Return the limits of wavelength; None for an open end."""
+    return args.min_wavelength, args.max_wavelength

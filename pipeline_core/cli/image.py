@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import cast
 
-from pipeline_core.cli.arguments import add_observation, add_output, add_time_range
+from pipeline_core.cli.arguments import (
+    add_observation,
+    add_output,
+    add_time_range,
+    add_wavelengths,
+    wavelengths_of,
+)
 from pipeline_core.export import export_image
 from pipeline_core.flags import PROBLEM_FLAGS
+from pipeline_core.imgfile import Frame
 from pipeline_core.observation import open_observation
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
+from pipeline_core.provenance import OPEN
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -23,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_observation(parser, frames=True)
     add_output(parser)
     add_time_range(parser)
+    add_wavelengths(parser)
     parser.add_argument(
         "--exclude-problems",
         action="store_true",
@@ -34,11 +43,16 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Count and write."""
     exclude = PROBLEM_FLAGS if args.exclude_problems else 0
     with open_observation(args.observation, beammap=args.beammap, progress=progress) as obs:
-        image = obs.count_image(args.start, args.stop, exclude, progress)
         source = cast(ObsFile, obs)  # a frame has all that an export asks for
-        export_image(
-            args.out, source, image, args.start, args.stop, exclude, overwrite=args.overwrite
-        )
+        low, high = band = wavelengths_of(args)
+        window = args.start, args.stop, exclude
+        if band == OPEN:
+            image = source.count_image(*window, progress)
+        else:
+            if isinstance(obs, Frame):
+                obs.photons()  # says that there are none
+            image = source.count_image(*window, progress, min_wavelength=low, max_wavelength=high)
+        export_image(args.out, source, image, *window, band=band, overwrite=args.overwrite)
     return {
         "file": str(args.out),
         "counts": int(image.sum()),

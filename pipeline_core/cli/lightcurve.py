@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline_core.cli.arguments import add_observation, add_output, add_pixel, add_time_range
+from pipeline_core.cli.arguments import (
+    add_observation,
+    add_output,
+    add_pixel,
+    add_time_range,
+    add_wavelengths,
+    wavelengths_of,
+)
 from pipeline_core.export import export_light_curve
 from pipeline_core.observation import open_photons
 from pipeline_core.progress import Progress
@@ -21,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pixel(parser)
     add_output(parser)
     add_time_range(parser)
+    add_wavelengths(parser)
     parser.add_argument(
         "--bin-ms", type=float, default=10.0, metavar="MS", help="bin width (default 10 ms)"
     )
@@ -30,8 +38,11 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Bin and write."""
     with open_photons(args.observation, beammap=args.beammap, progress=progress) as obs:
         progress(0, 1, "reading the pixel")
-        curve = obs.light_curve(tuple(args.pixel), args.bin_ms / 1e3, args.start, args.stop)
-        export_light_curve(args.out, obs, curve, overwrite=args.overwrite)
+        low, high = band = wavelengths_of(args)
+        window = args.bin_ms / 1e3, args.start, args.stop
+        pixel = tuple(args.pixel)
+        curve = obs.light_curve(pixel, *window, min_wavelength=low, max_wavelength=high)
+        export_light_curve(args.out, obs, curve, band=band, overwrite=args.overwrite)
     live = float(curve.live_time_s.sum())
     counts = int(curve.counts.sum())
     return {

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline_core.cli.arguments import add_observation, add_output, add_pixel, add_time_range
+from pipeline_core.cli.arguments import (
+    add_observation,
+    add_output,
+    add_pixel,
+    add_time_range,
+    add_wavelengths,
+    wavelengths_of,
+)
 from pipeline_core.export import export_spectrum
 from pipeline_core.observation import open_photons
 from pipeline_core.progress import Progress
@@ -23,8 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pixel(parser)
     add_output(parser)
     add_time_range(parser)
+    add_wavelengths(parser)
     parser.add_argument(
-        "--bin-deg", type=float, default=1.0, metavar="DEG", help="bin width (default 1 degree)"
+        "--bin-deg", type=float, default=1.0, metavar="DEG", help="phase bin (default 1 degree)"
+    )
+    parser.add_argument(
+        "--bin-ev", type=float, default=0.1, metavar="EV", help="wavelength bin (default 0.1 eV)"
     )
 
 
@@ -32,8 +43,11 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Histogram and write."""
     with open_photons(args.observation, beammap=args.beammap, progress=progress) as obs:
         progress(0, 1, "reading the pixel")
-        spectrum = obs.spectrum(tuple(args.pixel), args.start, args.stop, args.bin_deg)
-        export_spectrum(args.out, obs, spectrum, args.start, args.stop, overwrite=args.overwrite)
+        low, high = band = wavelengths_of(args)
+        limits = {"min_wavelength": low, "max_wavelength": high, "bin_ev": args.bin_ev}
+        window = args.start, args.stop
+        spectrum = obs.spectrum(tuple(args.pixel), *window, args.bin_deg, **limits)
+        export_spectrum(args.out, obs, spectrum, *window, band=band, overwrite=args.overwrite)
     return {
         "file": str(args.out),
         "axis": f"{spectrum.quantity} ({spectrum.unit})",

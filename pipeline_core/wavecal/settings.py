@@ -1,7 +1,4 @@
-"""What a wavelength calibration is made from and how: frozen, validated values, from plain YAML or from options.
-
-`check_inputs` opens every file before any work starts. No arrays but the beam map; `histograms` reads the photons.
-"""
+"""What a wavelength calibration is made from and how: frozen, validated values, from plain YAML or from options."""
 
 from __future__ import annotations
 
@@ -21,7 +18,15 @@ from pipeline_core.beammap import Beammap
 from pipeline_core.errors import ConfigError, InputFormatError, PipelineError
 from pipeline_core.photon_file import PhotonFile
 
-__all__ = ["CURVE_MODELS", "LINE_MODELS", "InputFile", "Inputs", "Laser", "WavecalSettings"]
+__all__ = [
+    "CURVE_MODELS",
+    "LINE_MODELS",
+    "InputFile",
+    "Inputs",
+    "Laser",
+    "WavecalSettings",
+    "plain_yaml",
+]
 
 LINE_MODELS = ("gauss_tail", "gauss_gauss", "gauss_gauss_tail")
 CURVE_MODELS = ("linear", "quadratic", "arctan", "energy_quadratic")
@@ -192,17 +197,9 @@ class WavecalSettings:
             See `from_mapping`.
         """
         path = Path(path).expanduser()
+        values = plain_yaml(path)
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputFormatError(f"Settings {path} cannot be read: {error}.") from error
-        try:
-            values = yaml.load(text, _PlainLoader)  # a SafeLoader
-            if not isinstance(values, dict):
-                raise ConfigError("settings are lines of the form 'name: value'.")
             return cls.from_mapping(values, path.absolute().parent)
-        except yaml.YAMLError as error:
-            raise InputFormatError(f"Settings {path} are not plain YAML: {error}") from error
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
 
@@ -267,6 +264,29 @@ class WavecalSettings:
                 yield f"{name} {what}: choose of {', '.join(known)}"
 
 
+def plain_yaml(path: Path) -> dict[str, Any]:
+    """Read a file of plain YAML, in which no key stands twice.
+
+    Raises
+    ------
+    InputFormatError
+        If it cannot be read or is not plain YAML.
+    ConfigError
+        If a key stands twice, or there are no keys.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)  # a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputFormatError(f"Settings {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise InputFormatError(f"Settings {path} are not plain YAML: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: settings are lines of the form 'name: value'.")
+    return {str(key): value for key, value in values.items()}
+
+
 @dataclass(frozen=True)
 class _Opened:
     """An input file with what it must share with the others."""
@@ -314,7 +334,8 @@ def _strangers(opened: list[_Opened]) -> Iterable[str]:
     content = first.beammap.content_hash()
     for other in opened[1:]:
         if (other.camera, other.beammap.shape) != (first.camera, first.beammap.shape):
-            yield f"{other.name} is of camera {other.camera}, {first.name} of {first.camera}"
+            whose = [f"camera {one.camera}, shape {one.beammap.shape}" for one in (other, first)]
+            yield f"{other.name} is of {whose[0]}; {first.name} of {whose[1]}"
         elif other.beammap.content_hash() != content:
             yield f"{other.name} has another beam map than {first.name}: convert them with the same one"
         if other.baseline != first.baseline:

@@ -1,0 +1,35 @@
+"""``history``: what was done to an observation."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline_core.describe import describe_observation
+from pipeline_core.obsfile import ObsFile
+from pipeline_core.progress import Progress
+
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
+NAME = "history"
+HELP = "Tell what was done to an observation, oldest first."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("observation", type=Path, metavar="OBS.h5", help="photon file")
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
+    """List the history."""
+    progress(0, 1, "reading")
+    with ObsFile(args.observation) as obs:
+        rows = describe_observation(obs).history
+        return {
+            "file": str(args.observation),
+            "sidecar": str(obs.sidecar) if obs.sidecar.exists() else "none",
+            "history": [
+                f"{row.utc} {row.action}: {row.detail}{' (undone)' if row.undone else ''}"
+                for row in rows
+            ],
+        }
