@@ -1,4 +1,4 @@
-"""Histograms of laser lines drawn photon by photon: a Gaussian line, noise triggers, a soft edge, and what spoils them."""
+"""Histograms of laser lines drawn photon by photon: line, noise triggers, soft edge, and what spoils them."""
 
 from __future__ import annotations
 

@@ -31,6 +31,9 @@ N_THETA = 9
 TAIL_SLOPE_PRIOR = (math.log(0.13), 0.7)
 """Mean and width of the log of a tail's slope (per degree): it decides only where the data do not."""
 
+SECOND_WIDTH_PRIOR = 0.3
+"""Scatter of the log of the second Gaussian's width over the line's, where there is a tail as well: a peak, no hump."""
+
 _SQRT_HALF = math.sqrt(0.5)
 _PDF = 1.0 / math.sqrt(2.0 * math.pi)
 _TINY = 1e-9  # photons per bin: the logarithm of an expected count stays finite
@@ -146,7 +149,7 @@ def deviance(n: FloatArray, lam: FloatArray) -> float:
 
 
 @kernel
-def _normal_equations(n, lam, jac, used, count, slope, prior, fisher, gradient):  # type: ignore[no-untyped-def]
+def _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, gradient):  # type: ignore[no-untyped-def]
     """Set the Fisher matrix and the gradient of the log likelihood of the `count` parameters named in `used`."""
     for a in range(count):
         gradient[a] = 0.0
@@ -166,8 +169,18 @@ def _normal_equations(n, lam, jac, used, count, slope, prior, fisher, gradient):
             fisher[a, b] = total
             fisher[b, a] = total
         if used[a] == 7:
-            gradient[a] += (prior[0] - slope) / prior[1] ** 2
+            gradient[a] += (prior[0] - theta[7]) / prior[1] ** 2
             fisher[a, a] += 1.0 / prior[1] ** 2
+    if tied:
+        # the penalty ((theta[5] - theta[2]) / width)**2
+        weight = 1.0 / SECOND_WIDTH_PRIOR**2
+        for a in range(count):
+            if used[a] == 2 or used[a] == 5:
+                sign = 1.0 if used[a] == 5 else -1.0
+                gradient[a] -= sign * weight * (theta[5] - theta[2])
+                for b in range(count):
+                    if used[b] == 2 or used[b] == 5:
+                        fisher[a, b] += weight if a == b else -weight
 
 
 @kernel
@@ -211,6 +224,14 @@ def _choose(theta, free, low, high, n, lam, jac, used):  # type: ignore[no-untyp
         used[count] = j
         count += 1
     return count
+
+
+@inline
+def _penalty(theta: FloatArray, tied: bool, prior: tuple[float, float]) -> float:
+    value = ((theta[7] - prior[0]) / prior[1]) ** 2
+    if tied:
+        value += ((theta[5] - theta[2]) / SECOND_WIDTH_PRIOR) ** 2
+    return value
 
 
 @kernel
@@ -260,14 +281,15 @@ def fit(
     trial_jac = np.empty_like(jac)
     expected(x, theta, edge, seen, background, gaussians, lam, jac)
     value = deviance(n, lam)
-    penalty = ((theta[7] - prior[0]) / prior[1]) ** 2
+    tied = gaussians > 1 and free[6]
+    penalty = _penalty(theta, tied, prior)
     damping = 1e-3
     fresh = True
     count = 0
     for _ in range(iterations):
         if fresh:
             count = _choose(theta, free, low, high, n, lam, jac, used)
-            _normal_equations(n, lam, jac, used, count, theta[7], prior, fisher, gradient)
+            _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, gradient)
         if not _damped_step(fisher, gradient, count, damping, matrix, step):
             damping = max(10.0 * damping, 1e-6)
             if damping > 1e8:
@@ -281,7 +303,7 @@ def fit(
         _move(theta, used, count, step, low, high)
         expected(x, theta, edge, seen, background, gaussians, trial_lam, trial_jac)
         trial = deviance(n, trial_lam)
-        trial_penalty = ((theta[7] - prior[0]) / prior[1]) ** 2
+        trial_penalty = _penalty(theta, tied, prior)
         gain = value + penalty - trial - trial_penalty
         if gain > -1e-9:
             lam[:] = trial_lam
@@ -340,8 +362,9 @@ def covariance(
     matrix = np.empty((N_THETA, N_THETA))
     gradient = np.empty(N_THETA)
     step = np.empty(N_THETA)
+    tied = free[3] and free[6]
     count = _choose(theta, free, low, high, n, lam, jac, used)
-    _normal_equations(n, lam, jac, used, count, theta[7], prior, fisher, gradient)
+    _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, gradient)
     result[:] = 0.0
     for a in range(count):
         gradient[:] = 0.0

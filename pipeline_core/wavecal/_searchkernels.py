@@ -22,10 +22,13 @@ from pipeline_core.wavecal._linekernels import (
     trigger,
 )
 
-__all__ = ["N_FACTS", "OFFSETS", "fit_pixel"]
+__all__ = ["JOINT_Z", "N_FACTS", "OFFSETS", "fit_pixel"]
 
 OFFSETS = np.array([-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0])
 """Where a second peak is looked for, in sigma from the line; negative is a taller pulse."""
+
+JOINT_Z = 2.5
+"""Hint of a second peak in all lines of a pixel, in standard deviations, from which on they are fitted with one."""
 
 N_FACTS = 12
 """Numbers that `fit_pixel` writes per line (see its docstring)."""
@@ -36,6 +39,7 @@ _SLOPE = (0.01, 1.5)
 _MERGED_AT_LEAST = 8.0
 _ITERATIONS = 60
 _SUSPICIOUS_Z = 3.0
+_GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
 _SUSPICIOUS_FIT = 1.6  # standard deviations of the merged deviance
 
 FloatArray = npt.NDArray[np.float64]
@@ -346,6 +350,7 @@ def _fit_line(
     background_all,
     guess,
     models,
+    hint,
     theta,
     variance,
     facts,
@@ -377,37 +382,54 @@ def _fit_line(
     facts[6], where = _scan(x, n, edge, seen, theta, lam, jac, cov, score, information)
     facts[7] = OFFSETS[where] if where >= 0 else 0.0
     facts[9] = 0.0
-    if facts[6] > _SUSPICIOUS_Z or _excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT or not good:
-        share = score[where] / information[where] if where >= 0 else 0.1
-        single, trial = theta.copy(), np.empty(N_THETA)
-        single_value = value
+    facts[9] = facts[10] = facts[11] = 0.0
+    joint = hint[0] > 0.0
+    if (
+        joint
+        or facts[6] > _SUSPICIOUS_Z
+        or _excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT
+        or not good
+    ):
+        share, offset = hint[0], hint[1]
+        if not joint:
+            share = score[where] / information[where] if where >= 0 else 0.1
+            offset = facts[7]
+        single, trial, single_value = theta.copy(), np.empty(N_THETA), value
         weight = math.log(max(n.sum(), 8.0))
         criterion = value + weight * moving if good else math.inf
-        trial_facts = facts.copy()
-        trial_cov = cov.copy()
+        trial_facts, trial_cov = facts.copy(), cov.copy()
         for model in (_GAUSS_GAUSS, _GAUSS_GAUSS_TAIL):
             if not models[model]:
                 continue
             value, converged = _double(
-                model, x, n, edge, seen, background, low, high, single, facts[7], share, trial, lam, jac
+                model, x, n, edge, seen, background, low, high, single, offset, share, trial, lam, jac
             )  # fmt: skip
             _order(trial, edge)
             expected(x, trial, edge, seen, background, 2, lam, jac)
             moving = _finish(model, n, seen, low, high, trial, lam, jac, trial_cov, trial_facts)
-            if converged and value + weight * moving < criterion:
-                criterion, good = value + weight * moving, True
-                theta[:] = trial
-                facts[0], facts[2], facts[3], facts[4] = (
-                    trial_facts[0],
-                    trial_facts[2],
-                    trial_facts[3],
-                    trial_facts[4],
-                )
+            if model == _GAUSS_GAUSS_TAIL:
                 facts[9] = single_value - value
+                facts[10] = 1.0 / (1.0 + math.exp(trial[0] - trial[3]))
+                facts[11] = (trial[4] - trial[1]) * math.exp(-trial[2])
+            price = weight * moving + _GAUSSIAN_PRICE
+            if converged and value + price < criterion:
+                criterion, good = value + price, True
+                theta[:] = trial
+                facts[0], facts[2:5] = trial_facts[0], trial_facts[2:5]
                 cov[:] = trial_cov
     facts[1] = good
     for j in range(N_THETA):
         variance[j] = cov[j, j]
+
+
+@kernel
+def _join(score, information, joint):  # type: ignore[no-untyped-def]
+    """Set significance, share and offset of the second peak that all lines together hint at most."""
+    joint[:] = 0.0
+    for t in range(OFFSETS.size):
+        u, v = score[:, t].sum(), information[:, t].sum()
+        if v > 0.0 and u / math.sqrt(v) > joint[0]:
+            joint[0], joint[1], joint[2] = u / math.sqrt(v), u / v, OFFSETS[t]
 
 
 @kernel
@@ -425,13 +447,17 @@ def fit_pixel(
     facts: FloatArray,
     score: FloatArray,
     information: FloatArray,
+    joint: FloatArray,
 ) -> None:
     """Fit all lines of one pixel.
 
     `counts` and `background` (expected counts) have shape (lines, bins). Sets `edge` (edge, softness); `theta` and its
     `variance` (lines, N_THETA); score and information of a second peak (lines, OFFSETS); and `facts` (lines, N_FACTS):
     model, converged, merged deviance, its degrees of freedom, worst pull, gain of deviance over the tail alone,
-    significance of a second peak and its offset in sigma, photons, gain of the second Gaussian.
+    significance of a second peak and its offset in sigma, photons; then of the model with a second Gaussian and a tail,
+    if it was tried: gain of deviance over the one without, share of the second peak and its distance in sigma.
+    `joint`: significance, share and offset of a second peak in all lines together; if it stands out, the lines are
+    fitted again with a start there.
     """
     pooled = np.zeros(edges.size - 1)
     for k in range(counts.shape[0]):
@@ -439,10 +465,17 @@ def fit_pixel(
             for i in range(pooled.size):
                 pooled[i] += counts[k, i]
     edge[0], edge[1] = find_edge(edges, pooled)
-    for k in range(counts.shape[0]):
-        facts[k, 8] = counts[k].sum()
-        if not skip[k] and facts[k, 8] >= fewest:
-            _fit_line(
-                edges, counts[k], edge[0], edge[1], background[k], guess[k], models,
-                theta[k], variance[k], facts[k], score[k], information[k],
-            )  # fmt: skip
+    hint = np.zeros(2)
+    for attempt in range(2):
+        for k in range(counts.shape[0]):
+            facts[k, 8] = counts[k].sum()
+            if not skip[k] and facts[k, 8] >= fewest:
+                _fit_line(
+                    edges, counts[k], edge[0], edge[1], background[k], guess[k], models, hint,
+                    theta[k], variance[k], facts[k], score[k], information[k],
+                )  # fmt: skip
+        if attempt == 0:
+            _join(score, information, joint)
+            if joint[0] < JOINT_Z:
+                break
+            hint[:] = joint[1:]

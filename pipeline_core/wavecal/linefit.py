@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from scipy.special import chdtrc, ndtr
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
 from pipeline_core.wavecal._linekernels import N_THETA
-from pipeline_core.wavecal._searchkernels import N_FACTS, OFFSETS, fit_pixel
+from pipeline_core.wavecal._searchkernels import JOINT_Z, N_FACTS, OFFSETS, fit_pixel
 from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS
 
 __all__ = ["STATUS", "LineFits", "fit_lines"]
@@ -48,9 +49,13 @@ LEAST_VISIBLE = 0.3
 LEAST_P = 1e-4
 LARGEST_EXCESS = 0.03
 """Deviance beyond its degrees of freedom, per photon. A misfit that is significant is bad only if it is also large."""
-DOUBLED_SHARE = 0.12
-DOUBLED_DISTANCE = 1.6
-"""Of the second peak: share of the photons, and distance in sigma. The promise is 0.2 and 2."""
+DOUBLED_SHARE, DOUBLED_DISTANCE = 0.145, 1.5
+"""Second peak's mean share of the photons and median distance in sigma, over the lines of a pixel, that make the pixel
+doubled. A second resonator is to be found from 0.2 and 2 on; a wing of 0.1 to 0.15 beside the line is not one."""
+DOUBLED_GAIN = (13.0, 3.0)
+"""Deviance that second peaks must gain in all lines together: a constant, and what chance gains per line."""
+DOUBLED_LINE_SHARE, DOUBLED_LINE_GAIN = 0.17, 20.0
+"""The same of one line alone, where the others show nothing."""
 
 _BLOCK = 64  # pixels between two reports of progress
 
@@ -83,6 +88,8 @@ class LineFits:
         without one.
     second_significance : ndarray
         Standard deviations of the strongest hint of a second peak.
+    double_significance, double_share : ndarray, shape (n_pixel,)
+        The same of all lines of a pixel together, and the share that a second peak seems to have (NaN below a hint).
     parameters : ndarray, shape (n_pixel, n_line, len(PARAMETERS))
         For `models.evaluate`.
     """
@@ -105,6 +112,8 @@ class LineFits:
     second_fraction: FloatArray
     second_distance_sigma: FloatArray
     second_significance: FloatArray
+    double_significance: FloatArray
+    double_share: FloatArray
     parameters: FloatArray
 
     def __post_init__(self) -> None:
@@ -129,6 +138,7 @@ class _Raw:
         self.facts = np.full((n_pixel, n_line, N_FACTS), np.nan)
         self.score = np.zeros((n_pixel, n_line, OFFSETS.size))
         self.information = np.zeros((n_pixel, n_line, OFFSETS.size))
+        self.joint = np.zeros((n_pixel, 3))
 
 
 def fit_lines(
@@ -192,7 +202,7 @@ def fit_lines(
             )
             fit_pixel(
                 x, counts[p], expected, np.array(guess[p]), np.array(skip[p]), chosen, FEWEST_PHOTONS,
-                raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p], raw.information[p],
+                raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p], raw.information[p], raw.joint[p],
             )  # fmt: skip
 
     blocks = range(0, n_pixel, _BLOCK)
@@ -247,6 +257,7 @@ def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
         p_value = np.where(dof > 0, chdtrc(np.maximum(dof, 1), facts[..., 2]), 1.0)
     columns = dict(zip(PARAMETERS[:9], np.moveaxis(_natural(theta, second), -1, 0), strict=True))
     edge = np.broadcast_to(raw.edge[:, None, :], (*theta.shape[:2], 2))
+    share, doubled = _doubles(theta, facts, raw)
     values = {
         "model": model,
         "centre_deg": theta[..., 1],
@@ -265,9 +276,36 @@ def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
         "second_fraction": second / (second + photons),
         "second_distance_sigma": distance,
         "second_significance": facts[..., 6],
+        "double_significance": raw.joint[:, 0],
+        "double_share": share,
         "parameters": np.concatenate([np.stack(list(columns.values()), -1), edge], -1),
     }
-    return LineFits(status=_status(values, facts, skip), **values)
+    status = _status(values, facts, skip, doubled)
+    return LineFits(status=status, **values)  # type: ignore[arg-type]
+
+
+def _doubles(
+    theta: FloatArray, facts: FloatArray, raw: _Raw
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Return the share of a second peak, (n_pixel,), and which lines are doubled, (n_pixel, n_line)."""
+    tried = facts[..., 10] > 0
+    number = tried.sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(tried, facts[..., 10], 0.0).sum(1) / np.where(number > 0, number, np.nan)
+        distances = np.where(tried, np.abs(facts[..., 11]), np.nan)
+        # a median that passes over lines without fit: NaN sort to the end
+        middle = np.take_along_axis(
+            np.sort(distances, axis=1), np.maximum(number - 1, 0)[:, None] // 2, axis=1
+        )[:, 0]
+        gain = np.where(tried, facts[..., 9], 0.0).sum(1)
+        pixel = (share >= DOUBLED_SHARE) & (middle >= DOUBLED_DISTANCE)
+        pixel &= gain > DOUBLED_GAIN[0] + DOUBLED_GAIN[1] * number
+        # a hint in a single line is fitted in that line only
+        pixel &= raw.joint[:, 0] >= JOINT_Z
+        hump = theta[..., 4] + np.exp(theta[..., 5]) > raw.edge[:, :1]
+        line = (facts[..., 0] > 1) & ~hump & (facts[..., 9] > DOUBLED_LINE_GAIN)
+        line &= (facts[..., 10] >= DOUBLED_LINE_SHARE) & (distances >= DOUBLED_DISTANCE)
+    return share, pixel[:, None] | line
 
 
 def _natural(theta: FloatArray, second: FloatArray) -> FloatArray:
@@ -281,27 +319,26 @@ def _natural(theta: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def _status(
-    v: dict[str, npt.NDArray[np.generic]], facts: FloatArray, skip: npt.NDArray[np.bool_]
+    values: dict[str, npt.NDArray[Any]],
+    facts: FloatArray,
+    skip: npt.NDArray[np.bool_],
+    doubled: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.uint8]:
     """Return the verdicts; of several reasons the first in the list below."""
     number = facts[..., 8]
     with np.errstate(invalid="ignore", divide="ignore"):
-        excess = (v["deviance"] - v["dof"]) / number
+        excess = (values["deviance"] - values["dof"]) / number
+        faint = ~(values["n_signal"] > LEAST_SIGNIFICANCE * values["n_signal_error"])
         reasons = (
             (_HOT, skip),
-            (_NO_PHOTONS, number == 0),
+            (_NO_PHOTONS, ~(number > 0)),
             (_FEW, number < FEWEST_PHOTONS),
-            (_NO_LINE, ~(v["gain"] >= LEAST_GAIN)),
-            (_BELOW_EDGE, v["visible"] < LEAST_VISIBLE),
-            (_UNCONVERGED, (facts[..., 1] != 1) | ~np.isfinite(v["centre_error"])),
-            (_NO_LINE, ~(v["n_signal"] > LEAST_SIGNIFICANCE * v["n_signal_error"])),
-            (
-                _DOUBLED,
-                (v["second_fraction"] >= DOUBLED_SHARE)
-                & (np.abs(v["second_distance_sigma"]) >= DOUBLED_DISTANCE),
-            ),
-            (_BAD_FIT, (v["p_value"] < LEAST_P) & (excess > LARGEST_EXCESS)),
+            (_NO_LINE, ~(values["gain"] >= LEAST_GAIN)),
+            (_BELOW_EDGE, values["visible"] < LEAST_VISIBLE),
+            (_DOUBLED, doubled),
+            (_UNCONVERGED, (facts[..., 1] != 1) | ~np.isfinite(values["centre_error"])),
+            (_NO_LINE, faint),
+            (_BAD_FIT, (values["p_value"] < LEAST_P) & (excess > LARGEST_EXCESS)),
         )
-    return np.select([test for _, test in reasons], [code for code, _ in reasons], _OK).astype(
-        np.uint8
-    )
+    codes, tests = zip(*reasons, strict=True)
+    return np.select(tests, codes, _OK).astype(np.uint8)
