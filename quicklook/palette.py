@@ -87,9 +87,10 @@ def flag_colour(label: str, position: int) -> str:
     Parameters
     ----------
     label : str
-        'good', a flag name, or several joined.
+        'good', 'no flag', a flag name, or several joined.
     position : int
         Number of the category in its picture; chooses the colour of uncommon ones.
     """
+    label = "good" if label == "no flag" else label
     others = _OTHER[theme.current().name]
     return _COMMON[theme.current().name].get(label, others[position % len(others)])

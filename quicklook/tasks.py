@@ -274,6 +274,9 @@ def _calibrations(handle: Any) -> tuple[CalibrationState, ...]:
     if located:
         text = f"{located:,} of {total:,} pixels are located without doubt ({source})."
         beammap = CalibrationState("Beam map", "done", f"{located / total:.0%} good", text)
+    elif handle.flags.any():
+        text = f"None of {total:,} pixels is located without doubt ({source})."
+        beammap = CalibrationState("Beam map", "partial", "0% good", text)
     else:
         text = "No beam map: which resonator a pixel has, and its flags, are not known."
         beammap = CalibrationState("Beam map", "unknown", "unknown", text)
@@ -311,5 +314,5 @@ def flag_image(flags: npt.NDArray[np.uint32]) -> FlagImage:
 
 def _category(bits: int, count: int) -> FlagCategory:
     problems = flag_names(bits & ~_GOOD)
-    label = " + ".join(problems) if problems else "good"
+    label = " + ".join(problems) or ("good" if bits & _GOOD else "no flag")
     return FlagCategory(bits, label, describe_flags(bits) or "No flag is set.", count)

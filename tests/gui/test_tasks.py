@@ -98,7 +98,8 @@ def test_flag_image_against_a_loop(flags):
         assert category.bits == flags[pixel]
         assert category.count == (flags == flags[pixel]).sum()
         expected = [n for n in flag_names(int(flags[pixel])) if n != "beammap.good"]
-        assert category.label == (" + ".join(expected) or "good")
+        nothing = "good" if int(flags[pixel]) else "no flag"
+        assert category.label == (" + ".join(expected) or nothing)
 
 
 def test_rare_combinations_share_a_colour():
