@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
+from quicklook import theme
 from quicklook.background_tasks import ConvertCheck, ConvertForm
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
@@ -45,7 +46,7 @@ class ConvertDialog(QtWidgets.QDialog):
     def __init__(self, settings: Settings, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Convert .bin files")
-        self.setMinimumWidth(640)
+        self.setMinimumWidth(round(640 * theme.text_scale()))
         self._settings = settings
         self._scanned_folder = ""
         self._proposed_out = ""

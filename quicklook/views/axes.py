@@ -116,8 +116,10 @@ class _LeftAxis(pg.AxisItem):
         super().resizeEvent(event)
         if self.label is not None:
             length = self.label.boundingRect().width()
-            if length > self.size().height():
-                self.label.setY(length)
+            view = self.getViewWidget()
+            if length > self.size().height() and view is not None:
+                below = view.height() - self.scenePos().y()
+                self.label.setY(min(length, below))
 
     def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         """Return plain numbers where they are short: of 1, 2 and 5 only, or of 1 where it is narrow."""
@@ -215,7 +217,7 @@ class CalmPlot(pg.PlotWidget):
         item = self.getPlotItem()
         for side in ("left", "bottom"):
             calm_axis(item.getAxis(side))
-        item.getAxis("left").setWidth(_LEFT_WIDTH)
+        item.getAxis("left").setWidth(round(_LEFT_WIDTH * max(theme.text_scale(), 1)))
         item.getAxis("bottom").setHeight(round(1.9 * self.fontMetrics().height()))
 
     def setLabel(self, side: str, text: str) -> None:  # noqa: N802

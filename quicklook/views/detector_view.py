@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from quicklook import theme
 from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot, pg
-from quicklook.views.axes import calm_axis
+from quicklook.views.axes import WholeNumberAxis, calm_axis
 from quicklook.views.orientation import Orientation
 from quicklook.views.pixel_marker import PixelMarker
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["AXIS_HEIGHT", "AXIS_WIDTH", "DetectorView"]
 
 AXIS_WIDTH, AXIS_HEIGHT = 46, 34
+"""Room for numbers and labels [screen pixels], with text of the usual size."""
 _ZOOM = 1.25
 
 
@@ -94,10 +95,9 @@ class DetectorView(pg.GraphicsLayoutWidget):
         self._mouse_inside = False
         self.ci.layout.setContentsMargins(0, 6, 6, 0)
         self.box = _MouseBox()
-        self.plot = self.addPlot(viewBox=self.box)
+        axes = {side: WholeNumberAxis(side) for side in ("left", "bottom")}
+        self.plot = self.addPlot(viewBox=self.box, axisItems=axes)
         self.plot.hideButtons()
-        self.plot.getAxis("left").setWidth(AXIS_WIDTH)
-        self.plot.getAxis("bottom").setHeight(AXIS_HEIGHT)
         self.box.setAspectLocked(True)
         self.box.setDefaultPadding(0.0)
         self.box.sigRangeChangedManually.connect(self._on_zoom)
@@ -121,8 +121,10 @@ class DetectorView(pg.GraphicsLayoutWidget):
 
     @Slot()
     def restyle(self) -> None:
-        """Take the colours of the theme."""
+        """Take the colours and the size of the text that are in use."""
         self.setBackground(theme.current().paper)
+        self.plot.getAxis("left").setWidth(round(AXIS_WIDTH * theme.text_scale()))
+        self.plot.getAxis("bottom").setHeight(round(AXIS_HEIGHT * theme.text_scale()))
         for side in ("left", "bottom"):
             calm_axis(self.plot.getAxis(side))
         self.marker.update()

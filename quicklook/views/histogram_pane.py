@@ -10,7 +10,7 @@ from quicklook import theme
 from quicklook.qt import Slot, pg
 from quicklook.requests import HistogramRequest, PlotResult
 from quicklook.session import Session
-from quicklook.views.axes import Steps, WholeNumberAxis, faint
+from quicklook.views.axes import Steps, WholeNumberAxis
 from quicklook.views.lightcurve_pane import number
 from quicklook.views.plot_pane import Columns, Home, PlotPane
 
@@ -57,7 +57,7 @@ class HistogramPane(PlotPane):
         self.poisson.setPen(pg.mkPen(colours.poisson, width=1.5))
         self.poisson.setSymbolBrush(colours.poisson)
         self.poisson.setSymbolPen(None)
-        self._legend.setBrush(faint(colours.paper, 200))
+        self._legend.setBrush(None)  # it would hide bars
         for _, label in self._legend.items:
             label.setText(label.text, color=colours.ink)
 

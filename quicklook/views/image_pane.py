@@ -48,6 +48,7 @@ _WELCOME = (
     "or make one from raw files:  File > Convert .bin files…  (Ctrl+B)\n\n"
     "A first try without data:  quicklook --demo"
 )
+_COUNTS_ONLY = "Acts on Raw Counts: choose them and press Plot Image"
 _LONGEST_TITLE = "Beam Flag Image"
 _VIEW_SETTLE_MS = 150
 _ARROWS = {
@@ -311,6 +312,7 @@ class ImagePane(Pane):
     def _now_showing(self, kind: str, title: str, detail: str) -> None:
         self.kind = kind
         self._side.setCurrentIndex(0 if kind == FLAGS else 1)
+        self.bar.set_why_not(_COUNTS_ONLY if kind == FLAGS else "")
         self.set_title(title)
         self.set_detail(detail)
         self.show_content()
@@ -326,6 +328,7 @@ class ImagePane(Pane):
             self.array = None
             self.kind = ""
             self.set_title("Image")
+            self.bar.set_why_not(_COUNTS_ONLY)
             self.show_placeholder(_WELCOME)
             return
         if facts.shape != self.view.shape:

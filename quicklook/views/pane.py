@@ -51,7 +51,7 @@ class Pane(QtWidgets.QFrame):
         self._busy.clicked.connect(self.stop_reading)
         self._busy.hide()
         self.header = QtWidgets.QHBoxLayout()
-        self.header.setSpacing(8)
+        self.header.setSpacing(6)
         self.header.addWidget(self._title)
         self.header.addWidget(self._busy)
         self.header.addWidget(self._detail, 1)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from quicklook import theme
 from quicklook.qt import QtCore, QtGui, pg
 
 __all__ = ["PixelMarker"]
 
 _ARM = 3.0
+_GAP = 0.4
+_LONGEST_ARM_PX = 20
+"""On the screen: on few large pixels, arms of three pixels would cross out the picture."""
 
 
 class PixelMarker(pg.GraphicsObject):
@@ -32,11 +37,14 @@ class PixelMarker(pg.GraphicsObject):
 
     def paint(self, painter: QtGui.QPainter, *_: object) -> None:
         """Draw twice, broad and faint below narrow and strong."""
+        transform = painter.worldTransform()
+        pixel_size = math.hypot(transform.m11(), transform.m12())
+        arm = min(_ARM, _GAP + _LONGEST_ARM_PX / max(pixel_size, 1e-6))
         lines = [
-            QtCore.QLineF(0.5, -_ARM, 0.5, -0.4),
-            QtCore.QLineF(0.5, 1.4, 0.5, 1 + _ARM),
-            QtCore.QLineF(-_ARM, 0.5, -0.4, 0.5),
-            QtCore.QLineF(1.4, 0.5, 1 + _ARM, 0.5),
+            QtCore.QLineF(0.5, -arm, 0.5, -_GAP),
+            QtCore.QLineF(0.5, 1 + _GAP, 0.5, 1 + arm),
+            QtCore.QLineF(-arm, 0.5, -_GAP, 0.5),
+            QtCore.QLineF(1 + _GAP, 0.5, 1 + arm, 0.5),
         ]
         colours = theme.current()
         for colour, width in ((colours.marker_edge, 4), (colours.marker, 2)):

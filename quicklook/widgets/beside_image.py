@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quicklook import theme
-from quicklook.qt import QtCore, QtGui, QtWidgets, Signal
+from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
 
 __all__ = ["BesideImage"]
 
@@ -19,7 +19,7 @@ class BesideImage(QtWidgets.QWidget):
     view, side : QWidget
         Image with axes, and legend or colour bar.
     margins : (left, bottom)
-        Room for the axes of `view` [screen pixels]; 6 more at top and right.
+        Room for the axes of `view` [screen pixels] with text of the usual size; 6 more at top and right.
 
     Signals
     -------
@@ -40,6 +40,7 @@ class BesideImage(QtWidgets.QWidget):
         view.setParent(self)
         side.setParent(self)
         self.setMinimumSize(_SIDE_WIDTH + 160, 160)
+        theme.notifier.changed.connect(self._place)
 
     def set_aspect(self, aspect: float) -> None:
         """Set width / height of the image."""
@@ -57,16 +58,19 @@ class BesideImage(QtWidgets.QWidget):
         super().resizeEvent(event)
         self._place()
 
+    @Slot()
     def _place(self) -> None:
-        extra_width = self._margins[0] + _TOP_RIGHT
-        extra_height = self._margins[1] + _TOP_RIGHT
-        room = max(self.width() - _SIDE_WIDTH - extra_width, 10)
+        scale = theme.text_scale()
+        extra_width = round(self._margins[0] * scale) + _TOP_RIGHT
+        extra_height = round(self._margins[1] * scale) + _TOP_RIGHT
+        side = round(_SIDE_WIDTH * scale)
+        room = max(self.width() - side - extra_width, 10)
         height = max(self.height() - extra_height, 10)
         width = min(room, height * self._aspect)
         height = min(height, width / self._aspect)
         full_width, full_height = round(width + extra_width), round(height + extra_height)
-        left = (self.width() - full_width - _SIDE_WIDTH) // 2
+        left = (self.width() - full_width - side) // 2
         top = (self.height() - full_height) // 2
         self._view.setGeometry(QtCore.QRect(left, top, full_width, full_height))
-        self._side.setGeometry(QtCore.QRect(left + full_width, top, _SIDE_WIDTH, full_height))
+        self._side.setGeometry(QtCore.QRect(left + full_width, top, side, full_height))
         self.placed.emit()

@@ -75,7 +75,7 @@ class ColourBar(QtWidgets.QWidget):
         self.update()
 
     def set_label(self, label: str) -> None:
-        """Say what the colours mean, with the unit."""
+        """Say what the colours mean, with the unit; a bar that is too low leaves out what a comma begins."""
         self.label = label
         self.update()
 
@@ -85,7 +85,8 @@ class ColourBar(QtWidgets.QWidget):
     def strip_area(self) -> QtCore.QRect:
         """Where the colours are."""
         top = self.fontMetrics().height() // 2 + 2
-        return QtCore.QRect(8, top, _STRIP, max(self.height() - top - self._bottom - 1, 10))
+        bottom = round(self._bottom * theme.text_scale())
+        return QtCore.QRect(8, top, _STRIP, max(self.height() - top - bottom - 1, 10))
 
     def paintEvent(self, event: QtGui.QPaintEvent | None) -> None:
         """Draw strip, ticks, numbers and label."""
@@ -127,7 +128,10 @@ class ColourBar(QtWidgets.QWidget):
         painter.translate(left + self.fontMetrics().height(), area.center().y())
         painter.rotate(-90)
         width = area.height()
-        text = self.fontMetrics().elidedText(self.label, Qt.TextElideMode.ElideRight, width)
+        text = self.label
+        if self.fontMetrics().horizontalAdvance(text) > width:
+            text = text.partition(",")[0]
+        text = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
         box = QtCore.QRect(
             -width // 2, -self.fontMetrics().height(), width, self.fontMetrics().height() + 4
         )

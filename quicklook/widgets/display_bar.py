@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from quicklook.assets import icon
 from quicklook.display_settings import MANUAL, DisplaySettings
-from quicklook.qt import Qt, QtWidgets, Signal, Slot
+from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.widgets.number_box import NumberBox
 
 __all__ = ["DisplayBar"]
@@ -26,6 +26,8 @@ LIMIT_TEXTS = {
     "sigma": "Mean ± 3σ",
     MANUAL: "Manual",
 }
+_TEXT_BESIDE = 34
+"""What a box needs beside its text, for frame and arrow [screen pixels]."""
 SCOPE_TEXTS = {"array": "Whole array", "view": "What is seen", "region": "Selected region"}
 
 
@@ -46,13 +48,15 @@ class DisplayBar(QtWidgets.QWidget):
         self._showing = False
         self.stretch = _combo("Stretch: how brightness follows the counts", STRETCH_TEXTS)
         self.limits = _combo("Contrast limits", LIMIT_TEXTS)
-        self.colours = _combo("Colour map", colour_maps)
+        self.colours = _combo(
+            "Colour map (Default: that of the theme; *: not for all eyes)", colour_maps
+        )
         self.lock = _toggle("unlock", "Keep these limits when another image is drawn")
         self.inverted = _toggle("invert", "Invert the colour map")
         self.more = QtWidgets.QToolButton(
             icon=icon("preferences"), toolTip="Percentages, limits by hand, what limits look at"
         )
-        self.more.setAccessibleName("More display settings")
+        self.more.setAccessibleName(self.more.toolTip())
         self.more.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
         self.low_percent, self.high_percent = _percent(0.0, 99.9), _percent(0.1, 100.0)
         self.low, self.high = _level("Lower limit"), _level("Upper limit")
@@ -72,6 +76,7 @@ class DisplayBar(QtWidgets.QWidget):
             self.inverted,
         ):
             layout.addWidget(widget)
+        self._fit_boxes()
         for combo in (self.stretch, self.limits, self.colours, self.scope):
             combo.activated.connect(self._on_change)
         for box in (self.low_percent, self.high_percent):
@@ -104,6 +109,26 @@ class DisplayBar(QtWidgets.QWidget):
         action.setDefaultWidget(page)
         menu.addAction(action)
         return menu
+
+    def set_why_not(self, reason: str) -> None:
+        """Switch everything off and say why in the tips; '': switch it on."""
+        self.setEnabled(not reason)
+        for widget in self.findChildren(QtWidgets.QWidget):
+            name = widget.accessibleName()
+            if name and widget.parent() is self:
+                widget.setToolTip(f"{name}\n{reason}" if reason else name)
+
+    def _fit_boxes(self) -> None:
+        """Give the boxes room for usual texts, in any size of the text."""
+        widest = self.fontMetrics().horizontalAdvance(LIMIT_TEXTS["percentile"])
+        for combo in (self.stretch, self.limits, self.colours):
+            combo.setMinimumWidth(widest + _TEXT_BESIDE)
+
+    def changeEvent(self, event: QtCore.QEvent | None) -> None:
+        """Follow the size of the text."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QtCore.QEvent.Type.FontChange:
+            self._fit_boxes()
 
     @property
     def settings(self) -> DisplaySettings:
@@ -188,7 +213,6 @@ def _combo(what: str, texts: dict[str, str]) -> QtWidgets.QComboBox:
         QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     box.setMinimumContentsLength(3)
-    box.setMinimumWidth(112)
     box.view().setMinimumWidth(box.fontMetrics().horizontalAdvance("M" * 14))
     box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return box

@@ -39,7 +39,7 @@ class FlagLegend(QtWidgets.QScrollArea):
         grid = QtWidgets.QGridLayout(content)
         grid.setContentsMargins(10, 6, 4, 6)
         grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(6)
+        grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
         heading = QtWidgets.QLabel("Pixels by flag", objectName="caption")
         grid.addWidget(heading, 0, 0, 1, 3)
@@ -56,10 +56,10 @@ class FlagLegend(QtWidgets.QScrollArea):
             label.setAccessibleName(f"Show pixels: {name}, {count}")
             self.boxes[name] = label
             number = QtWidgets.QLabel(f"{count:,}")
-            number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+            number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             for column, widget in enumerate((swatch, label, number)):
                 widget.setToolTip(f"{name}: {sentence}\nUntick to hide these pixels")
-                grid.addWidget(widget, row, column, Qt.AlignmentFlag.AlignTop)
+                grid.addWidget(widget, row, column, Qt.AlignmentFlag.AlignVCenter)
         grid.setRowStretch(len(self.entries) + 1, 1)
         self.setWidget(content)
 

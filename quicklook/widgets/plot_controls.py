@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quicklook.assets import defaults
-from quicklook.qt import QtWidgets, Signal, Slot
+from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.tasks import FileFacts
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.range_boxes import RangeBoxes
@@ -53,7 +53,7 @@ class PlotControls(QtWidgets.QFrame):
         last.addWidget(self.hint)
         last.addWidget(self.plot)
         layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(12, 6, 12, 6)
+        layout.setContentsMargins(10, 6, 10, 6)
         layout.setSpacing(4)
         layout.addWidget(self.times)
         layout.addWidget(self.band)
@@ -80,10 +80,24 @@ class PlotControls(QtWidgets.QFrame):
         self.times.set_limits(0.0, facts.exposure_s if facts else 0.0)
         self.band.set_limits(*(defaults()["band_limits"][quantity] if there else (0.0, 0.0)))
         for boxes in (self.times, self.band):
-            boxes.setEnabled(photons)
-            boxes.setToolTip("" if photons else (_FRAME if there else _NO_FILE))
+            boxes.set_why_not("" if photons else (_FRAME if there else _NO_FILE))
+        self._align()
         self.flags.setChecked(True)
         self.set_hint("")
+
+    def _align(self) -> None:
+        """Let the boxes of both ranges stand in columns, wide enough for text of any size."""
+        both = (self.times, self.band)
+        captions, boxes = zip(*(ranges.needed_widths for ranges in both), strict=True)
+        for ranges in both:
+            ranges.set_widths(max(captions), max(boxes))
+
+    def changeEvent(self, event: QtCore.QEvent | None) -> None:
+        """Follow the size of the text."""
+        super().changeEvent(event)
+        kinds = (QtCore.QEvent.Type.FontChange, QtCore.QEvent.Type.StyleChange)
+        if event is not None and event.type() in kinds:
+            self._align()
 
     @property
     def chosen_band(self) -> tuple[float | None, float | None]:

@@ -11,6 +11,8 @@ from quicklook.widgets.number_box import NumberBox
 __all__ = ["RangeBoxes"]
 
 _SETTLE_MS = 120
+_USUAL_NUMBER = "-00.000 s"
+_ARROWS_AND_FRAME = 46
 _STEPS = (
     ("first", "First step: from the beginning"),
     ("back", "Step back"),
@@ -52,8 +54,8 @@ class RangeBoxes(QtWidgets.QWidget):
         self._stepping = False
         self._limits = (0.0, 0.0)
         self._range = (0.0, 0.0)
+        self._why_not = ""
         self.caption = QtWidgets.QLabel(objectName="paneTitle")
-        self.caption.setMinimumWidth(self.fontMetrics().horizontalAdvance("Wavelength"))
         self.start = self._box("start")
         self.stop = self._box("stop")
         self.step = self._box("step")
@@ -65,7 +67,6 @@ class RangeBoxes(QtWidgets.QWidget):
         for text, box in (("Start", self.start), ("Stop", self.stop)):
             layout.addWidget(QtWidgets.QLabel(text))
             layout.addWidget(box)
-            layout.addSpacing(4)
         layout.addStretch(1)
         self.step_buttons = {name: self._step_button(name, tip) for name, tip in _STEPS}
         for button in self.step_buttons.values():
@@ -81,8 +82,6 @@ class RangeBoxes(QtWidgets.QWidget):
 
     def _box(self, name: str) -> NumberBox:
         box = NumberBox(decimals=self._decimals, singleStep=1.0)
-        room = 34 if name == "step" else 46  # for the arrows and the frame
-        box.setMinimumWidth(box.fontMetrics().horizontalAdvance("-00.000 s") + room)
         box.setObjectName(name)
         return box
 
@@ -102,6 +101,28 @@ class RangeBoxes(QtWidgets.QWidget):
             box.setSuffix(" °" if unit == "deg" else f" {unit}")
             box.setAccessibleName(f"{name} {quantity.lower()}")
         self._show_tips()
+
+    def set_why_not(self, reason: str) -> None:
+        """Switch everything off and say why in every tip; '': switch it on."""
+        self._why_not = reason
+        self.setEnabled(not reason)
+        self.setToolTip(reason)
+        self._show_tips()
+
+    @property
+    def needed_widths(self) -> tuple[int, int]:
+        """Width of the caption, and of a box with its longest number [screen pixels]."""
+        longest = f"{self._limits[1]:.{self._decimals}f}{self.stop.suffix()}"
+        metrics = self.stop.fontMetrics()
+        self.caption.ensurePolished()  # bold
+        box = max(metrics.horizontalAdvance(text) for text in (longest, _USUAL_NUMBER))
+        return self.caption.sizeHint().width() + 6, box + _ARROWS_AND_FRAME
+
+    def set_widths(self, caption: int, box: int) -> None:
+        """Use these widths, so that several of these widgets stand in columns."""
+        self.caption.setFixedWidth(caption)
+        for each in (self.start, self.stop, self.step):
+            each.setFixedWidth(box)
 
     # --- the range -------------------------------------------------------------------------------
 
@@ -187,6 +208,10 @@ class RangeBoxes(QtWidgets.QWidget):
         return min(10.0**-self._decimals, high - low)
 
     def _show_tips(self) -> None:
+        if self._why_not:
+            for widget in (self.start, self.stop, self.step, *self.step_buttons.values()):
+                widget.setToolTip(self._why_not)
+            return
         for box, what in ((self.start, "Start"), (self.stop, "Stop (not included)")):
             span = f"{box.minimum():g} to {box.maximum():g} {self._unit}"
             box.setToolTip(f"{what} of the {self._quantity.lower()} range: {span}")

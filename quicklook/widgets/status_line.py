@@ -15,7 +15,37 @@ _ROOM_FOR_HOVERED = 230
 
 
 class _Selectable(QtWidgets.QLabel):
-    """A line that may be copied, and that does not widen the window."""
+    """A line that may be copied, that ends in "…" where there is no room, and does not widen the window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = ""
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def set_whole(self, text: str) -> None:
+        """Show as much of a text as there is room for."""
+        self.whole = text
+        self.setToolTip(text)
+        self._elide()
+
+    def whole_width(self) -> int:
+        """Return the width that all of the text needs [screen pixels]."""
+        return self.fontMetrics().horizontalAdvance(self.whole) + self._padding()
+
+    def _padding(self) -> int:
+        """Return what the label needs beside its text; the style sheet has a say in it."""
+        return self.sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+
+    def _elide(self) -> None:
+        room = self.width() - self._padding()
+        shown = self.fontMetrics().elidedText(self.whole, Qt.TextElideMode.ElideRight, room)
+        if shown != self.text():
+            self.setText(shown)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
+        """Show more or less of the text."""
+        super().resizeEvent(event)
+        self._elide()
 
     def minimumSizeHint(self) -> QtCore.QSize:
         """Let it shrink."""
@@ -29,7 +59,6 @@ class StatusLine(QtWidgets.QStatusBar):
         super().__init__()
         self.setSizeGripEnabled(True)
         self._active = _Selectable()
-        self._active.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hovered = ElidedLabel(objectName="caption")
         self.addWidget(self._active, 1)
         self.addPermanentWidget(self._hovered)
@@ -38,7 +67,7 @@ class StatusLine(QtWidgets.QStatusBar):
     @property
     def active_text(self) -> str:
         """What is said of the active pixel."""
-        return self._active.text()
+        return self._active.whole
 
     @property
     def hovered_text(self) -> str:
@@ -60,14 +89,13 @@ class StatusLine(QtWidgets.QStatusBar):
         self._set_active(f"{text}   |   {mean}" if mean else text)
 
     def _set_active(self, text: str) -> None:
-        self._active.setText(text)
-        self._active.setToolTip(text)
+        self._active.set_whole(text)
         self._share_room()
 
     def _share_room(self) -> None:
         """Give the active pixel what it needs; the rest is for the one below the mouse."""
         room = max(self.width() - _ROOM_FOR_HOVERED, 10)
-        self._active.setMinimumWidth(min(self._active.sizeHint().width(), room))
+        self._active.setMinimumWidth(min(self._active.whole_width(), room))
 
     def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
         """Share the new room."""
