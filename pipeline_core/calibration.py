@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pipeline_core._jit import kernel
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAGS
-from pipeline_core.wavecal._curvekernels import energy_at
+from pipeline_core.wavecal._curvekernels import energy_at, phase_at
 
 __all__ = ["HC_EV_NM", "WAVECAL_FLAGS", "WavelengthCalibration"]
 
@@ -23,6 +23,7 @@ WAVECAL_FLAGS = sum(1 << flag.bit for flag in FLAGS if flag.name.startswith("wav
 
 HC_EV_NM = 1239.841984
 _FURTHEST_DEG = 1000.0
+_NEAR_DEG = 1e-3
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -190,7 +191,14 @@ def _first_phase(
 ) -> float:
     """Return the lowest float32 phase whose wavelength is not below `wavelength_nm`; the curve is monotonic."""
     curve = (kind, coefficients, valid_deg)
-    low, high = -_FURTHEST_DEG, _FURTHEST_DEG
+    a, b, c = coefficients[0], coefficients[1], coefficients[2]
+    guess = np.nan
+    if wavelength_nm > 0.0 and wavelength_nm < np.inf:
+        guess = phase_at(kind, a, b, c, valid_deg[0], valid_deg[1], HC_EV_NM / wavelength_nm)
+    low, high = float(np.float32(guess - _NEAR_DEG)), float(np.float32(guess + _NEAR_DEG))
+    below = np.float64(_rounded_nm(*curve, low)) < wavelength_nm
+    if not (below and np.float64(_rounded_nm(*curve, high)) >= wavelength_nm):
+        low, high = -_FURTHEST_DEG, _FURTHEST_DEG
     if np.float64(_rounded_nm(*curve, low)) >= wavelength_nm:
         return -np.inf
     if not np.float64(_rounded_nm(*curve, high)) >= wavelength_nm:

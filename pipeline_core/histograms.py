@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln
 
 from pipeline_core.binning import add_phases, phase_span
 from pipeline_core.errors import ConfigError
@@ -70,6 +69,8 @@ class IntensityHistogram:
         k = np.arange(self.occurrences.size)
         if not self.mean > 0:
             return np.where(k == 0, 1.0, 0.0) if self.n_bins else np.zeros(k.size)
+        from scipy.special import gammaln  # here: what reads photons need not wait for it
+
         # logarithms: mu**k / k! would overflow above 170 counts
         return np.exp(k * math.log(self.mean) - self.mean - gammaln(k + 1.0))
 

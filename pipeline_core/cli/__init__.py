@@ -7,6 +7,7 @@ as plain values. Exit codes: 0 done, 1 failed (with a message), 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import logging
 import os
@@ -24,33 +25,24 @@ from pipeline_core.progress import Progress
 __all__ = ["main"]
 
 
-def _commands() -> tuple[ModuleType, ...]:
-    # imported here: ``--version`` need not wait for numba and PyTables
-    from pipeline_core.cli import (
-        apply,
-        convert,
-        history,
-        image,
-        info,
-        lightcurve,
-        simulate,
-        spectrum,
-        undo,
-        wavecal,
-    )
+_COMMANDS = (
+    "simulate",
+    "convert",
+    "info",
+    "wavecal",
+    "apply",
+    "undo",
+    "history",
+    "image",
+    "lightcurve",
+    "spectrum",
+)
 
-    return (
-        simulate,
-        convert,
-        info,
-        wavecal,
-        apply,
-        undo,
-        history,
-        image,
-        lightcurve,
-        spectrum,
-    )
+
+def _commands(arguments: Sequence[str]) -> list[ModuleType]:
+    """Return the command that is asked for, or all of them for ``--help``: what is not needed is not waited for."""
+    wanted = [name for name in arguments[:1] if name in _COMMANDS] or _COMMANDS
+    return [importlib.import_module(f"pipeline_core.cli.{name}") for name in wanted]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"pipeline_core {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands = {}
-    for command in _commands():
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for command in _commands(arguments):
         sub = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
         command.add_arguments(sub)
         sub.add_argument("--json", action="store_true", help="print the result as JSON")
