@@ -14,6 +14,7 @@ positive. Everything is monotonic: a larger pulse is more energy. Energies eV, w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -29,6 +30,8 @@ __all__ = [
     "Curves",
     "energy_error_ev",
     "energy_ev",
+    "independent_errors",
+    "joined",
     "phase_deg",
     "phase_window",
     "wavelength_error_nm",
@@ -117,6 +120,16 @@ class Curves:
         return phase_deg(self.kind, self.coefficients, self.valid_phase_deg, energy)
 
 
+def joined(parts: Sequence[Curves]) -> Curves:
+    """Return the curves of all pixels of several arrays, one after the other."""
+    arrays = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Curves)
+        if field.name != "scatter_deg"
+    }
+    return Curves(**arrays, scatter_deg=parts[0].scatter_deg)
+
+
 def energy_ev(
     kind: npt.ArrayLike,
     coefficients: npt.ArrayLike,
@@ -186,7 +199,7 @@ def energy_error_ev(
         See `energy_ev`.
     """
     args, single = _rows(kind, coefficients, valid_phase_deg, phase)
-    steps = _columns(np.asarray(covariance, float).reshape(-1, 3, 3))
+    steps = independent_errors(np.asarray(covariance, float).reshape(-1, 3, 3))
     out = np.empty(args[3].shape)
     kernels.energy_errors(args[0], args[1], steps, args[2], args[3], out)
     return out[0] if single else out
@@ -303,8 +316,11 @@ def _rows(
     return (kinds, table, limits, rows), np.ndim(kind) == 0
 
 
-def _columns(covariance: FloatArray) -> FloatArray:
-    """Return matrices whose columns are independent errors: L with L L^T = covariance; semidefinite is fine."""
+def independent_errors(covariance: FloatArray) -> FloatArray:
+    """Return matrices whose columns are independent errors: ``L`` with ``L L^T = covariance``.
+
+    Covariances (n_pixel, 3, 3) may be singular: coefficients that are fixed. NaN counts as 0.
+    """
     known = np.where(np.isfinite(covariance), covariance, 0.0)
     scale = np.sqrt(np.maximum(np.einsum("pii->pi", known), 0.0))
     safe = np.where(scale > 0, scale, 1.0)

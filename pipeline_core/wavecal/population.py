@@ -7,23 +7,17 @@ with enough good lines; `curvefit` uses it for all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, chdtri
 
 from pipeline_core.wavecal import _curvekernels as kernels
-from pipeline_core.wavecal.curvefit import (
-    Fitted,
-    Points,
-    Population,
-    Variant,
-    fit_variant,
-    variants_of,
-)
 from pipeline_core.wavecal.curves import CURVE_KINDS
+from pipeline_core.wavecal.curvevariants import Fitted, Points, Variant, fit_variant, variants_of
 
-__all__ = ["learn_population"]
+__all__ = ["Population", "learn_population"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -37,6 +31,42 @@ _MOST_SCATTER_DEG = 20.0
 _MISFIT = 20.0  # chi2 over what is usual: such a pixel has a wrong line and tells nothing of curves
 _CLIP = 4.0  # sigma, of coefficients
 _WIDER = 1.5  # the prior's errors over the population's: it never outweighs a pixel's own lines
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """What the curves of an array have in common; see `learn_population`.
+
+    Attributes
+    ----------
+    variant : Variant
+        The array's curve.
+    scatter_deg : float
+        By how much lines scatter about their curves beyond their errors.
+    feedlines : ndarray of int64, shape (n_feedline,)
+        Ascending; the last row of the following is of all of them, and serves those that are not listed.
+    mean : ndarray, shape (n_feedline + 1, 3)
+        Of the coefficients (logarithms for the arctangent).
+    precision : ndarray, shape (n_feedline + 1, 3, 3)
+        Inverse of their covariance.
+    n_pixel : int
+        How many pixels it was learnt from.
+    """
+
+    variant: Variant
+    scatter_deg: float
+    feedlines: npt.NDArray[np.int64]
+    mean: FloatArray
+    precision: FloatArray
+    n_pixel: int
+
+    def rows(self, feedline: npt.NDArray[np.int64] | None, n_pixel: int) -> npt.NDArray[np.intp]:
+        """Return the row of each pixel."""
+        everyone = np.full(n_pixel, self.feedlines.size)
+        if feedline is None or not self.feedlines.size:
+            return everyone
+        place = np.minimum(np.searchsorted(self.feedlines, feedline), self.feedlines.size - 1)
+        return np.where(self.feedlines[place] == feedline, place, everyone)
 
 
 def learn_population(
