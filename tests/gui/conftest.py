@@ -17,6 +17,8 @@ from quicklook.qt import QtCore, QtWidgets
 from quicklook.settings import Settings
 from quicklook.tasks import OpenFiles
 
+pytest.register_assert_rewrite("monkey_checks")
+
 HERE = Path(__file__).parent
 HARMLESS = (
     "propagateSizeHints",
