@@ -13,6 +13,7 @@ __all__ = ["RangeBoxes"]
 _SETTLE_MS = 120
 _USUAL_NUMBER = "-00.000 s"
 _ARROWS_AND_FRAME = 46
+_BESIDE_CAPTION = 8
 _STEPS = (
     ("first", "First step: from the beginning"),
     ("back", "Step back"),
@@ -116,7 +117,8 @@ class RangeBoxes(QtWidgets.QWidget):
         metrics = self.stop.fontMetrics()
         self.caption.ensurePolished()  # bold
         box = max(metrics.horizontalAdvance(text) for text in (longest, _USUAL_NUMBER))
-        return self.caption.sizeHint().width() + 6, box + _ARROWS_AND_FRAME
+        caption = self.caption.fontMetrics().horizontalAdvance(self._quantity)
+        return caption + _BESIDE_CAPTION, box + _ARROWS_AND_FRAME
 
     def set_widths(self, caption: int, box: int) -> None:
         """Use these widths, so that several of these widgets stand in columns."""

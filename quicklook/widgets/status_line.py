@@ -10,6 +10,8 @@ from quicklook.widgets.elided_label import ElidedLabel
 __all__ = ["StatusLine"]
 
 
+_ROUNDING = 4
+"""Widths of text are fractions; what is measured may be a little short [screen pixels]."""
 _ROOM_FOR_HOVERED = 230
 """What the active pixel leaves to the one below the mouse, which is cut first [screen pixels]."""
 
@@ -20,6 +22,7 @@ class _Selectable(QtWidgets.QLabel):
     def __init__(self) -> None:
         super().__init__()
         self.whole = ""
+        self.narrowest = 10
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
     def set_whole(self, text: str) -> None:
@@ -30,7 +33,7 @@ class _Selectable(QtWidgets.QLabel):
 
     def whole_width(self) -> int:
         """Return the width that all of the text needs [screen pixels]."""
-        return self.fontMetrics().horizontalAdvance(self.whole) + self._padding()
+        return self.fontMetrics().horizontalAdvance(self.whole) + self._padding() + _ROUNDING
 
     def _padding(self) -> int:
         """Return what the label needs beside its text; the style sheet has a say in it."""
@@ -49,7 +52,7 @@ class _Selectable(QtWidgets.QLabel):
 
     def minimumSizeHint(self) -> QtCore.QSize:
         """Let it shrink."""
-        return QtCore.QSize(10, super().minimumSizeHint().height())
+        return QtCore.QSize(self.narrowest, super().minimumSizeHint().height())
 
 
 class StatusLine(QtWidgets.QStatusBar):
@@ -95,7 +98,8 @@ class StatusLine(QtWidgets.QStatusBar):
     def _share_room(self) -> None:
         """Give the active pixel what it needs; the rest is for the one below the mouse."""
         room = max(self.width() - _ROOM_FOR_HOVERED, 10)
-        self._active.setMinimumWidth(min(self._active.whole_width(), room))
+        self._active.narrowest = min(self._active.whole_width(), room)
+        self._active.updateGeometry()
 
     def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
         """Share the new room."""

@@ -114,6 +114,19 @@ def test_a_long_description_of_the_active_pixel_ends_in_dots(qtbot):
     line.resize(1500, 30)
     qtbot.wait(10)
     assert label.text() == line.active_text
+    line.resize(300, 30)
+    qtbot.wait(10)
+    assert label.text().endswith("…")
+
+
+def test_a_switch_of_themes_moves_nothing(qtbot, opened, usual_text):
+    plot_counts(qtbot, opened)
+    parts = (opened.image, opened.card, opened.controls.times.start, opened.image.bar)
+    before = [part.geometry() for part in parts]
+    for name in ("dark", "night", "light", "dark"):
+        theme.use(name)
+        qtbot.wait(20)
+        assert [part.geometry() for part in parts] == before
 
 
 @pytest.mark.parametrize(("pixel_size", "longest"), [(3, 3.0), (40, 0.9)])
