@@ -111,7 +111,7 @@ def walk_about(monkey, files, trouble):
         if number % CHECK_EVERY == 0:
             monkey.window.jobs.cancel_all()
             look(monkey, files, trouble)
-            for _ in range(3):  # what many changes hide, one may show
+            for _ in range(2):  # what many changes hide, one may show
                 monkey.change_one_thing()
                 look(monkey, files, trouble)
         if number % NEW_WINDOW_EVERY == 0:
