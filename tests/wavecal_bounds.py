@@ -98,9 +98,10 @@ def energy_bound(
         columns.append(
             (phase_of(shifted[0], energies) - phase_of(shifted[1], energies)) / (2 * step[:, None])
         )
-    jacobian = np.stack(columns, 2)
+    jacobian = np.nan_to_num(np.stack(columns, 2))  # without a curve there is no bound
     jacobian *= (np.arange(3)[None, :] < n_free[:, None])[:, None, :]
-    weight = np.where(used, 1 / centre_error**2, 0.0)
+    with np.errstate(divide="ignore"):
+        weight = np.where(used, 1 / centre_error**2, 0.0)
     lines, there = jacobian[:, : line_ev.size], jacobian[:, line_ev.size :]
     scale = np.maximum(np.abs(lines).max(1), 1e-300)[:, None, :]
     lines, there = lines / scale, there / scale

@@ -17,7 +17,12 @@ OUTSIDE_NM = np.array([750.0, 1450.0])
 PROBES_NM = np.concatenate([LINES_NM, BETWEEN_NM, OUTSIDE_NM])
 """The figures are of photons that carry the true mean phase of these wavelengths."""
 
-PLACES = {"lines": slice(0, 5), "between": slice(5, 8), "750 nm": slice(8, 9), "1450 nm": slice(9, 10)}
+PLACES = {
+    "lines": slice(0, 5),
+    "between": slice(5, 8),
+    "750 nm": slice(8, 9),
+    "1450 nm": slice(9, 10),
+}
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -27,12 +32,11 @@ Bools = npt.NDArray[np.bool_]
 class Outcome:
     """What a calibration says; pixels and lines as in `Night`, energies and their errors in eV at `PROBES_NM`.
 
-    `good`: calibrated; `clean`: calibrated, and no line of it is doubtful; `used`: lines on which the curve rests;
+    `good`: calibrated; `used`: lines on which the curve rests;
     `marked`: outside the valid range; `energy_bound`: Cramer-Rao, of the curve that was used.
     """
 
     good: Bools
-    clean: Bools
     used: Bools
     centre_deg: Floats
     centre_error: Floats
@@ -70,12 +74,13 @@ def counting(night: Night, outcome: Outcome) -> dict[str, tuple[int, int]]:
     kinds = {name: night.kind == CLASSES.index(name) for name in ("dead", "noise", "hot", "off")}
     groups = {"calibratable": night.calibratable(), **kinds, "doubled": night.doubled()}
     return {
-        name: (int((outcome.good & group).sum()), int(group.sum())) for name, group in groups.items()
+        name: (int((outcome.good & group).sum()), int(group.sum()))
+        for name, group in groups.items()
     }
 
 
 def accuracy(night: Night, outcome: Outcome) -> dict[str, object]:
-    """Return biases (`Median`, fractions), widths of pulls, ratio to the bound: of calibratable pixels that are good."""
+    """Return biases (`Median`, fractions), widths of pulls, ratios to the bound of good calibratable pixels."""
     kept = night.calibratable() & outcome.good
     probes_ev = HC_EV_NM / PROBES_NM
     energy = outcome.energy_ev[kept]
