@@ -221,7 +221,7 @@ def plot_raw_counts_of_a_window(walk, photons):
     state = walk.see("the ranges", lambda s: s["band"] == [-120.5, -30.2])
     assert state["times"] == [0.125, 1.75]
     walk.click("controls.counts", dx=-30)
-    state = walk.see("the hint", lambda s: s["hint"] == "Press Plot Image to update")
+    state = walk.see("the hint", lambda s: s["hint"] == "Press Plot Image")
     assert state["hint is whole"]
     walk.picture("ranges typed, Raw Counts chosen")
     walk.click("controls.plot")
