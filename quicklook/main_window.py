@@ -24,7 +24,7 @@ from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.tasks import FileFacts, OpenFiles
-from quicklook.views.image_pane import ImagePane
+from quicklook.views.image_pane import RAW_COUNTS, ImagePane
 from quicklook.views.pixel_card import PixelCard
 from quicklook.views.plot_window import PlotWindow, PlotWindows
 from quicklook.views.plots import KINDS
@@ -294,7 +294,7 @@ class MainWindow(QtWidgets.QMainWindow):
             {
                 "file": facts is not None,
                 "photons": photons,
-                "counts": self.image.counts is not None and facts is not None,
+                "counts": facts is not None and self.image.kind == RAW_COUNTS,
                 "pixel": photons and self.session.pixel is not None,
                 "region": facts is not None and bool(self.regions.regions),
                 "undo": self.regions.can_undo,

@@ -43,6 +43,9 @@ class RegionsPane(QtWidgets.QFrame):
         self.table.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(
+            round(1.35 * self.table.fontMetrics().height())
+        )
         self.table.setAlternatingRowColors(False)
         self.table.setShowGrid(False)
         self.table.setAccessibleName("Statistics of the regions")
@@ -113,7 +116,7 @@ class RegionsPane(QtWidgets.QFrame):
     def _fill(self, regions: tuple[Region, ...]) -> None:
         table = self.table
         blocked = table.blockSignals(True)
-        columns = ("Region", "Shape", *(column.title for column in core.COLUMNS))
+        columns = ("Region", "Shape", *(_heading(column) for column in core.COLUMNS))
         if table.columnCount() != len(columns):
             table.setColumnCount(len(columns))
             table.setHorizontalHeaderLabels(columns)
@@ -162,6 +165,12 @@ class RegionsPane(QtWidgets.QFrame):
     @Slot()
     def _copy(self) -> None:
         QtWidgets.QApplication.clipboard().setText(self.as_text())
+
+
+def _heading(column: core.Column) -> str:
+    if not column.unit or column.unit in column.title:
+        return column.title
+    return f"{column.title} [{column.unit}]"
 
 
 def _button(name: str, tip: str) -> QtWidgets.QToolButton:

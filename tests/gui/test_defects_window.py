@@ -123,6 +123,7 @@ def test_defect_18_numbers_of_the_header_may_be_of_any_type(qtbot, window, obser
 def test_defect_19_nothing_typed_makes_an_empty_range(qtbot, opened, observations, typed):
     """Start and length, or start and stop wavelength, could contradict each other: empty plots."""
     click_pixel(qtbot, opened, 9, 6)
+    qtbot.waitUntil(lambda: opened.timeline.survey is not None)  # the phases that occur are known
     low, high = opened.controls.band.limits
     for boxes, scale, offset in (
         (opened.controls.times, 1.0, 0.0),
@@ -323,7 +324,8 @@ def test_defect_38_flag_numbers_have_a_legend(qtbot, opened):
     assert opened.image.kind == "flags"
     legend = opened.image.legend
     assert legend.isVisible()
-    texts = {label.text() for label in legend.findChildren(QtWidgets.QLabel)}
+    widgets = [*legend.findChildren(QtWidgets.QLabel), *legend.findChildren(QtWidgets.QCheckBox)]
+    texts = {widget.text() for widget in widgets}
     assert {"good", "noDacTone", "double\n+ pixcal.hot", "67", "2", "1"} <= texts
     for _, name, _, sentence in legend.entries:
         assert not name.isdigit()
