@@ -20,7 +20,7 @@ __all__ = ["MARGIN", "Fitted", "Points", "Variant", "fit_variant", "variants_of"
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-MARGIN = 0.05
+MARGIN = 0.03
 """A curve is valid this share of the energy beyond its outermost lines."""
 _MONOTONIC_SIGMA = 4.0
 _SLOPES = (0.15, 6.0)
