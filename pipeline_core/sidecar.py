@@ -212,7 +212,7 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
                 )
             revision = attribute(h5.root, "revision")
             rows = read_array(h5, "/history")
-            wavecals = _read_wavecals(h5, int(version))
+            wavecals = _read_wavecals(h5)
     finally:
         h5.close()
     history = tuple(
@@ -278,10 +278,8 @@ def _write(path: Path, sidecar: Sidecar) -> None:
             write_record(h5, f"{_WAVECALS}/{_ROW}{number}", wavecal)
 
 
-def _read_wavecals(h5: tables.File, version: int) -> tuple[tuple[int, WavelengthCalibration], ...]:
+def _read_wavecals(h5: tables.File) -> tuple[tuple[int, WavelengthCalibration], ...]:
     """Return the wavelength calibrations of a sidecar; the first version had none."""
-    if version == 1:
-        return ()
     numbers = [name.removeprefix(_ROW) for name in child_names(h5, _WAVECALS)]
     return tuple(
         (row, read_record(h5, f"{_WAVECALS}/{_ROW}{row}", WavelengthCalibration))

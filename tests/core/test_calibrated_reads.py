@@ -19,10 +19,10 @@ PIXELS = [(x, y) for x in range(4) for y in range(3)]
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
+    """Pixels stand in the file in an order of their own, by resonator."""
     rates = np.array([[90, 300, 700], [40, 0, 500], [900, 100, 5], [60, 30, 600]], float)
-    return make_observation(tmp_path_factory.mktemp("night"), rates, silent_ticks=range(900, 1100))[
-        0
-    ]
+    folder, codes = tmp_path_factory.mktemp("night"), np.zeros(SHAPE, np.uint8)
+    return make_observation(folder, rates, codes=codes, silent_ticks=range(900, 1100))[0]
 
 
 @pytest.fixture

@@ -58,7 +58,9 @@ def files(tmp_path_factory):
         ("dark", 0.1, range(100, 900)),
     ):
         folder = tmp_path_factory.mktemp(name)
-        made[name] = make_observation(folder, rates * factor, seed=len(made), silent_ticks=gap)
+        made[name] = make_observation(
+            folder, rates * factor, len(made), np.zeros((4, 3), np.uint8), gap
+        )
     return {name: path for name, (path, _) in made.items()}
 
 

@@ -90,7 +90,7 @@ def test_everything_that_is_wrong_is_named(tmp_path, text, words):
 
 def test_yaml_cannot_run_anything(tmp_path):
     victim = tmp_path / "made"
-    path = write(tmp_path, f"lasers: !!python/object/apply:pathlib.Path.touch ['{victim}']\n")
+    path = write(tmp_path, f"lasers: !!python/object/apply:os.mkdir ['{victim}']\n")
     with pytest.raises(InputFormatError, match="not plain YAML"):
         WavecalSettings.from_yaml(path)
     assert not victim.exists()

@@ -58,8 +58,9 @@ def test_the_id_tells_solutions_apart():
         full_solution(BEAMMAP, "unknown", baseline="keep"),
         full_solution(BEAMMAP, "unknown", settings="{}"),
         full_solution(BEAMMAP, "unknown", inputs=()),
+        full_solution(BEAMMAP, "unknown", flags=np.zeros((4, 3), np.uint32)),
     ]
-    assert len({one.solution_id, *(other.solution_id for other in others)}) == 5
+    assert len({one.solution_id, *(other.solution_id for other in others)}) == 6
 
 
 def test_parts_that_do_not_fit_are_refused():
