@@ -61,6 +61,10 @@ class HistogramPane(PlotPane):
         for _, label in self._legend.items:
             label.setText(label.text, color=colours.ink)
 
+    def is_empty(self, result: PlotResult) -> bool:
+        """Whether every bin was empty."""
+        return not result.data.occurrences[1:].any()
+
     def draw(self, result: PlotResult) -> None:
         """Draw an `IntensityHistogram`."""
         data = result.data

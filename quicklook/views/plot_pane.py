@@ -14,12 +14,13 @@ from quicklook.session import Session, Target
 from quicklook.views.axes import faint, new_plot
 from quicklook.views.pane import ElidedLabel, Pane
 
-__all__ = ["Columns", "Home", "PlotPane"]
+__all__ = ["NO_PHOTONS", "Columns", "Home", "PlotPane"]
 
 Columns = dict[str, tuple[str, Any]]
 """Name of a column -> (unit, ndarray)."""
 
 _BUTTONS_AT = 3  # in the title line, after title, "reading…" and detail
+NO_PHOTONS = "No photons in these ranges"
 _FIGURES_FROM_HEIGHT = 190
 """A lower pane has no room for a line of figures: the title line has them then, as far as they fit."""
 
@@ -139,6 +140,10 @@ class PlotPane(Pane):
         """Put an answer into the plot, and its figures into the lines above."""
         raise NotImplementedError
 
+    def is_empty(self, result: PlotResult) -> bool:
+        """Whether no photon is in the plot: its axes would leave the person in doubt."""
+        return not result.data.counts.any()
+
     @Slot()
     def show_all(self) -> None:
         """Show the whole of what is drawn again, after a zoom."""
@@ -248,6 +253,8 @@ class PlotPane(Pane):
             return
         self.shown = result
         self.draw(result)
+        if self.is_empty(result):
+            self.set_figures(NO_PHOTONS)
         self.show_content()
         self.changed.emit()
 

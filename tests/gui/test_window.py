@@ -508,3 +508,12 @@ def test_a_window_that_cannot_stop_at_once_goes_and_ends_later(qtbot, opened, ob
     observations[NIGHT].gate.set()
     qtbot.waitUntil(lambda: not opened.reads.is_running)
     assert opened.settings.bin_ms == 10.0
+
+
+def test_plots_without_photons_say_so(qtbot, opened):
+    click_pixel(qtbot, opened, 0, 0)
+    wait_for_plots(qtbot, opened, (0, 0))
+    assert {pane.figures.text() for pane in opened.card.panes} == {"No photons in these ranges"}
+    click_pixel(qtbot, opened, 9, 6)
+    wait_for_plots(qtbot, opened, (9, 6))
+    assert not any("No photons" in pane.figures.text() for pane in opened.card.panes)
