@@ -37,8 +37,7 @@ SECOND_WIDTH_PRIOR = 0.3
 _SQRT_HALF = math.sqrt(0.5)
 _PDF = 1.0 / math.sqrt(2.0 * math.pi)
 _TINY = 1e-9  # photons per bin: the logarithm of an expected count stays finite
-_MAX_ITERATIONS = 60
-_ENOUGH = 2e-5  # of deviance: a hundredth of a parameter's error is 1e-4
+_FAR = 8.5  # sigma: beyond, less than 1e-17 of a Gaussian
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -73,7 +72,8 @@ def gaussian(
     """Set the counts of a Gaussian in each bin, without gradient."""
     c0 = _cdf((x[0] - centre) * per_sigma)
     for i in range(out.size):
-        c1 = _cdf((x[i + 1] - centre) * per_sigma)
+        z = (x[i + 1] - centre) * per_sigma
+        c1 = _cdf(z) if abs(z) < _FAR else (1.0 if z > 0.0 else 0.0)
         out[i] = photons * seen[i] * (c1 - c0)
         c0 = c1
 
@@ -88,13 +88,16 @@ def _add_gaussian(x, theta, first, seen, lam, jac):  # type: ignore[no-untyped-d
     z0 = z
     for i in range(lam.size):
         z = (x[i + 1] - centre) * per_sigma
-        c1, p1 = _cdf(z), _PDF * math.exp(-0.5 * z * z)
+        if abs(z) < _FAR:
+            c1, p1 = _cdf(z), _PDF * math.exp(-0.5 * z * z)
+        else:
+            c1, p1 = (1.0 if z > 0.0 else 0.0), 0.0
         scale = photons * seen[i]
         inside = scale * (c1 - c0)
         lam[i] += inside
-        jac[first, i] = inside
-        jac[first + 1, i] = -scale * (p1 - p0) * per_sigma
-        jac[first + 2, i] = -scale * (z * p1 - z0 * p0)
+        jac[i, first] = inside
+        jac[i, first + 1] = -scale * (p1 - p0) * per_sigma
+        jac[i, first + 2] = -scale * (z * p1 - z0 * p0)
         c0, p0, z0 = c1, p1, z
 
 
@@ -110,9 +113,9 @@ def _add_tail(x, theta, edge, seen, lam, jac):  # type: ignore[no-untyped-def]
         shape = seen[i] * (e1 - e0) / slope
         width = seen[i] * (d1 - d0)
         lam[i] += height * shape + floor * width
-        jac[6, i] = shape
-        jac[7, i] = height * (seen[i] * (d1 * e1 - d0 * e0) - shape)
-        jac[8, i] = width
+        jac[i, 6] = shape
+        jac[i, 7] = height * (seen[i] * (d1 * e1 - d0 * e0) - shape)
+        jac[i, 8] = width
         d0, e0 = d1, e1
 
 
@@ -127,13 +130,17 @@ def expected(
     lam: FloatArray,
     jac: FloatArray,
 ) -> None:
-    """Set the expected counts `lam` of each bin and their gradient `jac` (N_THETA, bins) for 0, 1 or 2 Gaussians."""
+    """Set the expected counts `lam` of each bin and their gradient `jac` (bins, N_THETA) for 0, 1 or 2 Gaussians."""
     for i in range(lam.size):
         lam[i] = background[i] + _TINY
     if gaussians > 0:
         _add_gaussian(x, theta, 0, seen, lam, jac)
+    else:
+        jac[:, :3] = 0.0
     if gaussians > 1:
         _add_gaussian(x, theta, 3, seen, lam, jac)
+    else:
+        jac[:, 3:6] = 0.0
     _add_tail(x, theta, edge, seen, lam, jac)
 
 
@@ -151,23 +158,23 @@ def deviance(n: FloatArray, lam: FloatArray) -> float:
 @kernel
 def _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, gradient):  # type: ignore[no-untyped-def]
     """Set the Fisher matrix and the gradient of the log likelihood of the `count` parameters named in `used`."""
+    full = np.zeros((N_THETA, N_THETA))
+    slope = np.zeros(N_THETA)
+    for i in range(n.size):
+        # the innermost loop is over parameters: sums along bins would wait for each other
+        weight = 1.0 / lam[i]
+        residual = n[i] * weight - 1.0
+        for b in range(N_THETA):
+            slope[b] += residual * jac[i, b]
+        for k in range(count):
+            a = used[k]
+            scaled = weight * jac[i, a]
+            for b in range(N_THETA):
+                full[a, b] += scaled * jac[i, b]
     for a in range(count):
-        gradient[a] = 0.0
+        gradient[a] = slope[used[a]]
         for b in range(count):
-            fisher[a, b] = 0.0
-    for a in range(count):
-        row = jac[used[a]]
-        total = 0.0
-        for i in range(n.size):
-            total += row[i] * (n[i] / lam[i] - 1.0)
-        gradient[a] = total
-        for b in range(a + 1):
-            other = jac[used[b]]
-            total = 0.0
-            for i in range(n.size):
-                total += row[i] * other[i] / lam[i]
-            fisher[a, b] = total
-            fisher[b, a] = total
+            fisher[a, b] = full[used[a], used[b]]
         if used[a] == 7:
             gradient[a] += (prior[0] - theta[7]) / prior[1] ** 2
             fisher[a, a] += 1.0 / prior[1] ** 2
@@ -218,7 +225,7 @@ def _choose(theta, free, low, high, n, lam, jac, used):  # type: ignore[no-untyp
         if theta[j] <= low[j] or theta[j] >= high[j]:
             push = 0.0
             for i in range(n.size):
-                push += jac[j, i] * (n[i] / lam[i] - 1.0)
+                push += jac[i, j] * (n[i] / lam[i] - 1.0)
             if (push <= 0.0 and theta[j] <= low[j]) or (push >= 0.0 and theta[j] >= high[j]):
                 continue
         used[count] = j
@@ -266,10 +273,12 @@ def fit(
     lam: FloatArray,
     jac: FloatArray,
     iterations: int,
+    enough: float,
 ) -> tuple[float, bool]:
     """Improve `theta` by damped Fisher scoring; return the deviance and whether it converged.
 
-    `lam` and `jac` belong to the final `theta`. The deviance does not hold the prior's term.
+    It has when a step gains less than `enough` deviance. `lam` and `jac` belong to the final `theta`. The deviance
+    does not hold the priors' terms.
     """
     used = np.empty(N_THETA, np.int64)
     fisher = np.empty((N_THETA, N_THETA))
@@ -311,7 +320,7 @@ def fit(
             value, penalty = trial, trial_penalty
             damping = max(0.1 * damping, 1e-9)
             fresh = True
-            if gain < _ENOUGH and promise < 4.0 * _ENOUGH:
+            if gain < enough and promise < 4.0 * enough:
                 return value, True
         else:
             theta[:] = old

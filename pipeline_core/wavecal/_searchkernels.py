@@ -1,6 +1,6 @@
-"""Compiled choices around `_linekernels.fit`: where to start, which model, is there a second peak.
+"""Compiled choices around `_linekernels.fit` for one line: where to start, how good is it, is there a second peak.
 
-One call of `fit_pixel` fits all lines of one pixel and writes their results.
+`_pixelkernels` calls them.
 """
 
 from __future__ import annotations
@@ -11,36 +11,40 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import inline, kernel
-from pipeline_core.wavecal._edgekernels import find_edge
 from pipeline_core.wavecal._linekernels import (
     N_THETA,
     TAIL_SLOPE_PRIOR,
     covariance,
-    expected,
     fit,
     gaussian,
-    trigger,
 )
 
-__all__ = ["JOINT_Z", "N_FACTS", "OFFSETS", "fit_pixel"]
+__all__ = [
+    "GAUSS_GAUSS",
+    "GAUSS_GAUSS_TAIL",
+    "GAUSS_TAIL",
+    "OFFSETS",
+    "bounds",
+    "cut",
+    "excess",
+    "finish",
+    "fit_double",
+    "fit_single",
+    "order",
+    "scan",
+]
 
 OFFSETS = np.array([-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0])
 """Where a second peak is looked for, in sigma from the line; negative is a taller pulse."""
 
-JOINT_Z = 2.5
-"""Hint of a second peak in all lines of a pixel, in standard deviations, from which on they are fitted with one."""
-
-N_FACTS = 12
-"""Numbers that `fit_pixel` writes per line (see its docstring)."""
-
-_TAIL, _GAUSS_TAIL, _GAUSS_GAUSS, _GAUSS_GAUSS_TAIL = 0, 1, 2, 3
+_TAIL, GAUSS_TAIL, GAUSS_GAUSS, GAUSS_GAUSS_TAIL = 0, 1, 2, 3
 _SIGMA_DEG = (0.4, 40.0)
 _SLOPE = (0.01, 1.5)
 _MERGED_AT_LEAST = 8.0
 _ITERATIONS = 60
-_SUSPICIOUS_Z = 3.0
-_GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
-_SUSPICIOUS_FIT = 1.6  # standard deviations of the merged deviance
+_ROUGH_ITERATIONS = 15
+_ENOUGH = 2e-5  # of deviance: a hundredth of a parameter's error is 1e-4
+_ROUGHLY = 0.05  # for a start that is only to be compared with others
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -53,14 +57,14 @@ def _is_free(model: int, free: BoolArray) -> None:
         free[j] = True
     if model == _TAIL:
         free[0:3] = False
-    if model < _GAUSS_GAUSS:
+    if model < GAUSS_GAUSS:
         free[3:6] = False
-    if model == _GAUSS_GAUSS:
+    if model == GAUSS_GAUSS:
         free[6:8] = False
 
 
 @kernel
-def _bounds(edges, edge, low, high):  # type: ignore[no-untyped-def]
+def bounds(edges, edge, low, high):  # type: ignore[no-untyped-def]
     low[:] = -30.0
     high[:] = 30.0
     for first in (0, 3):
@@ -72,7 +76,7 @@ def _bounds(edges, edge, low, high):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
+def cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
     """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
     stop = counts.size
     while stop > 2 and counts[stop - 1] == 0 and edges[stop - 1] > edge + 5.0 * softness:
@@ -181,7 +185,7 @@ def _merged(n, lam, seen, free_parameters):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _excess(value: float, dof: int) -> float:
+def excess(value: float, dof: int) -> float:
     """Return how many standard deviations a deviance is too large (Wilson and Hilferty)."""
     if dof < 1:
         return 0.0
@@ -190,7 +194,7 @@ def _excess(value: float, dof: int) -> float:
 
 
 @kernel
-def _scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: ignore[no-untyped-def]
+def scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: ignore[no-untyped-def]
     """Rao's test for a second peak of the line's width at `OFFSETS`; its strength in units of the line's photons.
 
     Sets score and information of the share; returns the largest significance and its index.
@@ -206,22 +210,20 @@ def _scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: 
             continue
         gaussian(x, math.exp(theta[0]), centre, 1.0 / sigma, seen, peak)
         u, v = 0.0, 0.0
+        projection[:] = 0.0
         for i in range(n.size):
-            u += peak[i] * (n[i] / lam[i] - 1.0)
-            v += peak[i] * peak[i] / lam[i]
-            peak[i] /= lam[i]
-        for a in range(N_THETA):
-            projection[a] = 0.0
-            if cov[a, a] > 0.0:
-                for i in range(n.size):
-                    projection[a] += jac[a, i] * peak[i]
+            if peak[i] > 0.0:
+                ratio = peak[i] / lam[i]
+                u += ratio * (n[i] - lam[i])
+                v += ratio * peak[i]
+                for a in range(N_THETA):
+                    projection[a] += jac[i, a] * ratio
         for a in range(N_THETA):
             for b in range(N_THETA):
                 v -= projection[a] * cov[a, b] * projection[b]
         if not v > 1e-9:
             continue
-        score[t] = u
-        information[t] = v
+        score[t], information[t] = u, v
         z = u / math.sqrt(v)
         if z > best:
             best, where = z, t
@@ -229,27 +231,19 @@ def _scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: 
 
 
 @kernel
-def _fit_model(model, x, n, edge, seen, background, low, high, theta, lam, jac, iterations):  # type: ignore[no-untyped-def]
+def _fit_model(model, x, n, edge, seen, background, low, high, theta, lam, jac, iterations, enough):  # type: ignore[no-untyped-def]
     free = np.empty(N_THETA, np.bool_)
     _is_free(model, free)
-    gaussians = 0 if model == _TAIL else 1 if model == _GAUSS_TAIL else 2
-    if model == _GAUSS_GAUSS:
+    gaussians = 0 if model == _TAIL else 1 if model == GAUSS_TAIL else 2
+    if model == GAUSS_GAUSS:
         theta[6] = 0.0
     return fit(
-        x, n, edge, seen, background, gaussians, free, low, high, TAIL_SLOPE_PRIOR, theta, lam, jac, iterations
+        x, n, edge, seen, background, gaussians, free, low, high, TAIL_SLOPE_PRIOR, theta, lam, jac, iterations, enough
     )  # fmt: skip
 
 
 @kernel
-def _count_moving(cov):  # type: ignore[no-untyped-def]
-    count = 0
-    for j in range(N_THETA):
-        count += cov[j, j] > 0.0
-    return count
-
-
-@kernel
-def _finish(model, n, seen, low, high, theta, lam, jac, cov, facts):  # type: ignore[no-untyped-def]
+def finish(model, n, seen, low, high, theta, lam, jac, cov, facts):  # type: ignore[no-untyped-def]
     """Set the covariance, and the facts of the goodness of fit."""
     free = np.empty(N_THETA, np.bool_)
     _is_free(model, free)
@@ -260,12 +254,14 @@ def _finish(model, n, seen, low, high, theta, lam, jac, cov, facts):  # type: ig
 
 
 @kernel
-def _single(x, n, edge, seen, background, low, high, guess, theta, lam, jac):  # type: ignore[no-untyped-def]
+def fit_single(x, n, edge, seen, background, low, high, guess, theta, lam, jac):  # type: ignore[no-untyped-def]
     """Fit tail alone, then one Gaussian with a tail from several starts; return both deviances and convergence."""
     theta[:] = 0.0
     _start_tail(x, n, edge, seen, theta)
     base = theta.copy()
-    flat, _ = _fit_model(_TAIL, x, n, edge, seen, background, low, high, theta, lam, jac, 25)
+    flat, _ = _fit_model(
+        _TAIL, x, n, edge, seen, background, low, high, theta, lam, jac, 25, _ROUGHLY
+    )
     half = 2 if n.sum() > 1000.0 else 4
     best, good = math.inf, False
     trial = np.empty(N_THETA)
@@ -293,7 +289,7 @@ def _single(x, n, edge, seen, background, low, high, guess, theta, lam, jac):  #
             trial[2], trial[0] = _width(x, n, background, centre)
         trial[0], trial[1], trial[2] = math.log(trial[0]), centre, math.log(trial[2])
         value, converged = _fit_model(
-            _GAUSS_TAIL, x, n, edge, seen, background, low, high, trial, trial_lam, trial_jac, _ITERATIONS
+            GAUSS_TAIL, x, n, edge, seen, background, low, high, trial, trial_lam, trial_jac, _ITERATIONS, _ENOUGH
         )  # fmt: skip
         if value < best - 1e-6:
             best, good = value, converged
@@ -302,12 +298,21 @@ def _single(x, n, edge, seen, background, low, high, guess, theta, lam, jac):  #
 
 
 @kernel
-def _double(model, x, n, edge, seen, background, low, high, single, offset, share, theta, lam, jac):  # type: ignore[no-untyped-def]
-    """Fit a model with two Gaussians from two starts; return deviance and convergence."""
-    best, good = math.inf, False
+def fit_double(  # type: ignore[no-untyped-def]
+    model, x, n, edge, seen, background, low, high, single, offset, share, misfit, theta, lam, jac
+):
+    """Fit a model with two Gaussians from several starts; return deviance and convergence.
+
+    If one Gaussian is a `misfit`, the hint may be as wrong as it is: then it is also split in two either way.
+    """
+    best = math.inf
     trial = np.empty(N_THETA)
     sigma = math.exp(single[2])
-    for start in range(2):
+    for start in range(4):
+        if start in (1, 2) and not misfit:
+            continue
+        if start == 3 and model == GAUSS_GAUSS_TAIL:
+            continue
         trial[:] = single
         trial[6] *= 0.5
         if start == 0:
@@ -315,23 +320,31 @@ def _double(model, x, n, edge, seen, background, low, high, single, offset, shar
             trial[4] = single[1] + offset * sigma
             trial[5] = single[2]
             trial[2] -= 0.1
+        elif start < 3:
+            side = 2 * start - 3
+            trial[0] -= 0.3
+            trial[1] -= 0.5 * side * sigma
+            trial[2] -= 0.45
+            trial[3], trial[4], trial[5] = single[0] - 1.4, single[1] + 1.5 * side * sigma, trial[2]
         else:
             # a broad hump between the line and the edge
             trial[3] = single[0] - 1.0
             trial[4] = max(0.5 * (single[1] + edge), single[1] + sigma)
             trial[5] = math.log(max(0.3 * (edge - single[1]), 1.5 * sigma))
         trial[5] = min(max(trial[5], low[5]), high[5])
-        value, converged = _fit_model(
-            model, x, n, edge, seen, background, low, high, trial, lam, jac, _ITERATIONS
-        )
+        value, _ = _fit_model(
+            model, x, n, edge, seen, background, low, high, trial, lam, jac, _ROUGH_ITERATIONS, _ROUGHLY
+        )  # fmt: skip
         if value < best:
-            best, good = value, converged
+            best = value
             theta[:] = trial
-    return best, good
+    return _fit_model(
+        model, x, n, edge, seen, background, low, high, theta, lam, jac, _ITERATIONS, 50.0 * _ENOUGH
+    )
 
 
 @kernel
-def _order(theta, edge):  # type: ignore[no-untyped-def]
+def order(theta, edge):  # type: ignore[no-untyped-def]
     """Exchange the Gaussians where the second is the line: more photons, unless it is a hump at the trigger edge."""
     first_hump = theta[1] + math.exp(theta[2]) > edge
     second_hump = theta[4] + math.exp(theta[5]) > edge
@@ -339,143 +352,3 @@ def _order(theta, edge):  # type: ignore[no-untyped-def]
         return
     for j in range(3):
         theta[j], theta[j + 3] = theta[j + 3], theta[j]
-
-
-@kernel
-def _fit_line(
-    edges,
-    counts,
-    edge,
-    softness,
-    background_all,
-    guess,
-    models,
-    hint,
-    theta,
-    variance,
-    facts,
-    score,
-    information,
-):  # type: ignore[no-untyped-def]
-    first, stop = _cut(edges, counts, edge, softness)
-    m = stop - first + 1
-    x = np.empty(m + 1)
-    x[0] = edges[0]
-    x[1:] = edges[first : stop + 1]
-    n = np.empty(m)
-    background = np.empty(m)
-    n[0] = counts[:first].sum()
-    background[0] = background_all[:first].sum()
-    for i in range(1, m):
-        n[i] = counts[first + i - 1]
-        background[i] = background_all[first + i - 1]
-    seen, lam = np.empty(m), np.empty(m)
-    trigger(x, edge, softness, seen)
-    jac = np.empty((N_THETA, m))
-    cov = np.empty((N_THETA, N_THETA))
-    low, high = np.empty(N_THETA), np.empty(N_THETA)
-    _bounds(edges, edge, low, high)
-    flat, value, good = _single(x, n, edge, seen, background, low, high, guess, theta, lam, jac)
-    expected(x, theta, edge, seen, background, 1, lam, jac)
-    moving = _finish(_GAUSS_TAIL, n, seen, low, high, theta, lam, jac, cov, facts)
-    facts[5] = flat - value
-    facts[6], where = _scan(x, n, edge, seen, theta, lam, jac, cov, score, information)
-    facts[7] = OFFSETS[where] if where >= 0 else 0.0
-    facts[9] = 0.0
-    facts[9] = facts[10] = facts[11] = 0.0
-    joint = hint[0] > 0.0
-    if (
-        joint
-        or facts[6] > _SUSPICIOUS_Z
-        or _excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT
-        or not good
-    ):
-        share, offset = hint[0], hint[1]
-        if not joint:
-            share = score[where] / information[where] if where >= 0 else 0.1
-            offset = facts[7]
-        single, trial, single_value = theta.copy(), np.empty(N_THETA), value
-        weight = math.log(max(n.sum(), 8.0))
-        criterion = value + weight * moving if good else math.inf
-        trial_facts, trial_cov = facts.copy(), cov.copy()
-        for model in (_GAUSS_GAUSS, _GAUSS_GAUSS_TAIL):
-            if not models[model]:
-                continue
-            value, converged = _double(
-                model, x, n, edge, seen, background, low, high, single, offset, share, trial, lam, jac
-            )  # fmt: skip
-            _order(trial, edge)
-            expected(x, trial, edge, seen, background, 2, lam, jac)
-            moving = _finish(model, n, seen, low, high, trial, lam, jac, trial_cov, trial_facts)
-            if model == _GAUSS_GAUSS_TAIL:
-                facts[9] = single_value - value
-                facts[10] = 1.0 / (1.0 + math.exp(trial[0] - trial[3]))
-                facts[11] = (trial[4] - trial[1]) * math.exp(-trial[2])
-            price = weight * moving + _GAUSSIAN_PRICE
-            if converged and value + price < criterion:
-                criterion, good = value + price, True
-                theta[:] = trial
-                facts[0], facts[2:5] = trial_facts[0], trial_facts[2:5]
-                cov[:] = trial_cov
-    facts[1] = good
-    for j in range(N_THETA):
-        variance[j] = cov[j, j]
-
-
-@kernel
-def _join(score, information, joint):  # type: ignore[no-untyped-def]
-    """Set significance, share and offset of the second peak that all lines together hint at most."""
-    joint[:] = 0.0
-    for t in range(OFFSETS.size):
-        u, v = score[:, t].sum(), information[:, t].sum()
-        if v > 0.0 and u / math.sqrt(v) > joint[0]:
-            joint[0], joint[1], joint[2] = u / math.sqrt(v), u / v, OFFSETS[t]
-
-
-@kernel
-def fit_pixel(
-    edges: FloatArray,
-    counts: npt.NDArray[np.uint32],
-    background: FloatArray,
-    guess: FloatArray,
-    skip: BoolArray,
-    models: BoolArray,
-    fewest: int,
-    edge: FloatArray,
-    theta: FloatArray,
-    variance: FloatArray,
-    facts: FloatArray,
-    score: FloatArray,
-    information: FloatArray,
-    joint: FloatArray,
-) -> None:
-    """Fit all lines of one pixel.
-
-    `counts` and `background` (expected counts) have shape (lines, bins). Sets `edge` (edge, softness); `theta` and its
-    `variance` (lines, N_THETA); score and information of a second peak (lines, OFFSETS); and `facts` (lines, N_FACTS):
-    model, converged, merged deviance, its degrees of freedom, worst pull, gain of deviance over the tail alone,
-    significance of a second peak and its offset in sigma, photons; then of the model with a second Gaussian and a tail,
-    if it was tried: gain of deviance over the one without, share of the second peak and its distance in sigma.
-    `joint`: significance, share and offset of a second peak in all lines together; if it stands out, the lines are
-    fitted again with a start there.
-    """
-    pooled = np.zeros(edges.size - 1)
-    for k in range(counts.shape[0]):
-        if not skip[k]:
-            for i in range(pooled.size):
-                pooled[i] += counts[k, i]
-    edge[0], edge[1] = find_edge(edges, pooled)
-    hint = np.zeros(2)
-    for attempt in range(2):
-        for k in range(counts.shape[0]):
-            facts[k, 8] = counts[k].sum()
-            if not skip[k] and facts[k, 8] >= fewest:
-                _fit_line(
-                    edges, counts[k], edge[0], edge[1], background[k], guess[k], models, hint,
-                    theta[k], variance[k], facts[k], score[k], information[k],
-                )  # fmt: skip
-        if attempt == 0:
-            _join(score, information, joint)
-            if joint[0] < JOINT_Z:
-                break
-            hint[:] = joint[1:]

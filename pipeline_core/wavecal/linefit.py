@@ -1,6 +1,6 @@
 """Fit the laser lines of all pixels: histograms in, centres, widths and verdicts out.
 
-Poisson likelihood on fine bins. The loops are in `_searchkernels`; here are the arrays around them, the threads, and
+Poisson likelihood on fine bins. The loops are in `_pixelkernels`; here are the arrays around them, the threads, and
 what is made of the numbers: a status per line. `compute` calls it.
 """
 
@@ -19,7 +19,8 @@ from scipy.special import chdtrc, ndtr
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
 from pipeline_core.wavecal._linekernels import N_THETA
-from pipeline_core.wavecal._searchkernels import JOINT_Z, N_FACTS, OFFSETS, fit_pixel
+from pipeline_core.wavecal._pixelkernels import JOINT_Z, LEAST_GAIN, N_FACTS, fit_pixel
+from pipeline_core.wavecal._searchkernels import OFFSETS
 from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS
 
 __all__ = ["STATUS", "LineFits", "fit_lines"]
@@ -40,8 +41,6 @@ STATUS = (
 _OK, _NO_PHOTONS, _FEW, _NO_LINE, _DOUBLED, _BAD_FIT, _BELOW_EDGE, _HOT, _UNCONVERGED = range(9)
 
 FEWEST_PHOTONS = 20
-LEAST_GAIN = 25.0
-"""Of deviance by a line over a tail alone: three parameters reach it once in 7e4 trials at one place."""
 LEAST_SIGNIFICANCE = 4.0
 """Photons of the line over their error."""
 LEAST_VISIBLE = 0.3
@@ -49,12 +48,15 @@ LEAST_VISIBLE = 0.3
 LEAST_P = 1e-4
 LARGEST_EXCESS = 0.03
 """Deviance beyond its degrees of freedom, per photon. A misfit that is significant is bad only if it is also large."""
-DOUBLED_SHARE, DOUBLED_DISTANCE = 0.145, 1.5
-"""Second peak's mean share of the photons and median distance in sigma, over the lines of a pixel, that make the pixel
-doubled. A second resonator is to be found from 0.2 and 2 on; a wing of 0.1 to 0.15 beside the line is not one."""
+DOUBLED_SHARE, DOUBLED_SPREAD = 0.145, 0.3
+"""What makes a pixel doubled: the second peak's mean share of the photons, over the lines of the pixel, and how much it
+would add to the variance of the line: share (1 - share) distance**2 in sigma. A second resonator is to be found from
+0.2 at 2 sigma on, where the same photons may be told as 0.4 at 1.3; a wing of 0.1 to 0.15 is not one."""
 DOUBLED_GAIN = (13.0, 3.0)
 """Deviance that second peaks must gain in all lines together: a constant, and what chance gains per line."""
-DOUBLED_LINE_SHARE, DOUBLED_LINE_GAIN = 0.17, 20.0
+DOUBLED_GAIN_PER_PHOTON = 0.012
+"""The same where there are many photons, so that little pile-up is no second peak: 0.2 at 2 sigma gains 0.02."""
+DOUBLED_LINE_SHARE, DOUBLED_LINE_DISTANCE, DOUBLED_LINE_GAIN = 0.17, 1.5, 20.0
 """The same of one line alone, where the others show nothing."""
 
 _BLOCK = 64  # pixels between two reports of progress
@@ -202,7 +204,8 @@ def fit_lines(
             )
             fit_pixel(
                 x, counts[p], expected, np.array(guess[p]), np.array(skip[p]), chosen, FEWEST_PHOTONS,
-                raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p], raw.information[p], raw.joint[p],
+                raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p], raw.information[p],
+                raw.joint[p],
             )  # fmt: skip
 
     blocks = range(0, n_pixel, _BLOCK)
@@ -258,7 +261,7 @@ def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
     columns = dict(zip(PARAMETERS[:9], np.moveaxis(_natural(theta, second), -1, 0), strict=True))
     edge = np.broadcast_to(raw.edge[:, None, :], (*theta.shape[:2], 2))
     share, doubled = _doubles(theta, facts, raw)
-    values = {
+    values: dict[str, npt.NDArray[Any]] = {
         "model": model,
         "centre_deg": theta[..., 1],
         "centre_error": errors[..., 1],
@@ -281,7 +284,7 @@ def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
         "parameters": np.concatenate([np.stack(list(columns.values()), -1), edge], -1),
     }
     status = _status(values, facts, skip, doubled)
-    return LineFits(status=status, **values)  # type: ignore[arg-type]
+    return LineFits(status=status, **values)
 
 
 def _doubles(
@@ -298,13 +301,14 @@ def _doubles(
             np.sort(distances, axis=1), np.maximum(number - 1, 0)[:, None] // 2, axis=1
         )[:, 0]
         gain = np.where(tried, facts[..., 9], 0.0).sum(1)
-        pixel = (share >= DOUBLED_SHARE) & (middle >= DOUBLED_DISTANCE)
+        pixel = (share >= DOUBLED_SHARE) & (share * (1 - share) * middle**2 >= DOUBLED_SPREAD)
         pixel &= gain > DOUBLED_GAIN[0] + DOUBLED_GAIN[1] * number
+        pixel &= gain > DOUBLED_GAIN_PER_PHOTON * np.where(tried, np.exp(theta[..., 0]), 0.0).sum(1)
         # a hint in a single line is fitted in that line only
         pixel &= raw.joint[:, 0] >= JOINT_Z
         hump = theta[..., 4] + np.exp(theta[..., 5]) > raw.edge[:, :1]
         line = (facts[..., 0] > 1) & ~hump & (facts[..., 9] > DOUBLED_LINE_GAIN)
-        line &= (facts[..., 10] >= DOUBLED_LINE_SHARE) & (distances >= DOUBLED_DISTANCE)
+        line &= (facts[..., 10] >= DOUBLED_LINE_SHARE) & (distances >= DOUBLED_LINE_DISTANCE)
     return share, pixel[:, None] | line
 
 

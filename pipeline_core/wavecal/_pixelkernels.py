@@ -1,0 +1,242 @@
+"""Compiled fit of all lines of one pixel: its trigger edge, the model of each line, second peaks in all of them.
+
+`linefit` calls `fit_pixel`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core._jit import kernel
+from pipeline_core.wavecal._edgekernels import find_edge
+from pipeline_core.wavecal._linekernels import N_THETA, expected, trigger
+from pipeline_core.wavecal._searchkernels import (
+    GAUSS_GAUSS,
+    GAUSS_GAUSS_TAIL,
+    GAUSS_TAIL,
+    OFFSETS,
+    bounds,
+    cut,
+    excess,
+    finish,
+    fit_double,
+    fit_single,
+    order,
+    scan,
+)
+
+__all__ = ["JOINT_Z", "LEAST_GAIN", "N_FACTS", "fit_pixel"]
+
+JOINT_Z = 2.5
+"""Hint of a second peak in all lines of a pixel, in standard deviations, from which on they are fitted with one."""
+
+LEAST_GAIN = 25.0
+"""Of deviance by a line over a tail alone: three parameters reach it once in 7e4 trials at one place."""
+
+N_FACTS = 13
+"""Numbers that `fit_pixel` writes per line (see its docstring)."""
+
+_SUSPICIOUS_Z = 3.0
+_SUSPICIOUS_FIT = 1.6  # standard deviations of the merged deviance
+_MISFIT = 4.0
+_SMALL_SHARE, _CLOSE = (
+    0.02,
+    2.0,
+)  # a hint this far from the line (in sigma) and this small is no second resonator
+_HARMLESS_SHARE = 0.004
+_GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
+_EDGE_PRICE = 6.0  # of deviance: what an edge must gain over none
+_FAINT_TAIL = 0.03  # of the photons
+_NO_EDGE_DEG = 5.0  # a positive phase: everything is seen
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@kernel
+def _bins(edges, counts, background, edge, softness):  # type: ignore[no-untyped-def]
+    """Return edges, counts, background and seen share of the bins that are fitted: empty ones far below are one."""
+    first, stop = cut(edges, counts, edge, softness)
+    m = stop - first + 1
+    x, n, other, seen = np.empty(m + 1), np.empty(m), np.empty(m), np.empty(m)
+    x[0] = edges[0]
+    x[1:] = edges[first : stop + 1]
+    n[0] = counts[:first].sum()
+    other[0] = background[:first].sum()
+    for i in range(1, m):
+        n[i] = counts[first + i - 1]
+        other[i] = background[first + i - 1]
+    trigger(x, edge, softness, seen)
+    return x, n, other, seen
+
+
+@kernel
+def _fit_line(  # type: ignore[no-untyped-def]
+    edges, counts, edge, softness, background, guess, models, hint, theta, variance, facts, score, information
+):  # fmt: skip
+    x, n, other, seen = _bins(edges, counts, background, edge, softness)
+    lam, jac = np.empty(n.size), np.empty((n.size, N_THETA))
+    cov = np.empty((N_THETA, N_THETA))
+    low, high = np.empty(N_THETA), np.empty(N_THETA)
+    bounds(edges, edge, low, high)
+    flat, value, good = fit_single(x, n, edge, seen, other, low, high, guess, theta, lam, jac)
+    expected(x, theta, edge, seen, other, 1, lam, jac)
+    moving = finish(GAUSS_TAIL, n, seen, low, high, theta, lam, jac, cov, facts)
+    facts[5] = flat - value
+    facts[6] = facts[7] = facts[9] = facts[10] = facts[11] = 0.0
+    facts[12] = value
+    score[:] = information[:] = 0.0
+    share, offset = hint[0], hint[1]
+    where = -1
+    if facts[5] > LEAST_GAIN:
+        facts[6], where = scan(x, n, edge, seen, theta, lam, jac, cov, score, information)
+    if where >= 0:
+        facts[7] = OFFSETS[where]
+        if hint[0] == 0.0:
+            share, offset = score[where] / information[where], facts[7]
+    hinted = hint[0] > 0.0 or (facts[6] > _SUSPICIOUS_Z and share > _HARMLESS_SHARE)
+    misfit = excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT or not good
+    if facts[5] > LEAST_GAIN and (hinted or misfit):
+        good = _compare(
+            x, n, edge, seen, other, low, high, models, share, offset, value, good, moving,
+            theta, lam, jac, cov, facts,
+        )  # fmt: skip
+    facts[1] = good
+    for j in range(N_THETA):
+        variance[j] = cov[j, j]
+
+
+@kernel
+def _compare(  # type: ignore[no-untyped-def]
+    x, n, edge, seen, other, low, high, models, share, offset, value, good, moving, theta, lam, jac, cov, facts
+):  # fmt: skip
+    """Try two Gaussians; keep them if they gain more deviance than their parameters cost. Returns convergence."""
+    one, trial, one_value = theta.copy(), np.empty(N_THETA), value
+    weight = math.log(max(n.sum(), 8.0))
+    criterion = value + weight * moving if good else math.inf
+    trial_facts, trial_cov = facts.copy(), cov.copy()
+    misfit = excess(facts[2], int(facts[3])) > _MISFIT
+    for model in (GAUSS_GAUSS_TAIL, GAUSS_GAUSS):
+        if not models[model]:
+            continue
+        if facts[0] == GAUSS_GAUSS_TAIL and excess(facts[2], int(facts[3])) < _SUSPICIOUS_FIT:
+            continue
+        value, converged = fit_double(
+            model, x, n, edge, seen, other, low, high, one, offset, share, misfit, trial, lam, jac
+        )
+        order(trial, edge)
+        expected(x, trial, edge, seen, other, 2, lam, jac)
+        moving = finish(model, n, seen, low, high, trial, lam, jac, trial_cov, trial_facts)
+        if model == GAUSS_GAUSS_TAIL:
+            facts[9] = one_value - value
+            facts[10] = 1.0 / (1.0 + math.exp(trial[0] - trial[3]))
+            facts[11] = (trial[4] - trial[1]) * math.exp(-trial[2])
+        price = weight * moving + _GAUSSIAN_PRICE
+        if converged and value + price < criterion:
+            criterion, good = value + price, True
+            theta[:] = trial
+            facts[0], facts[2:5], facts[12] = trial_facts[0], trial_facts[2:5], value
+            cov[:] = trial_cov
+    return good
+
+
+@kernel
+def _join(score, information, joint):  # type: ignore[no-untyped-def]
+    """Set significance, share and offset of the second peak that all lines together hint at most."""
+    joint[:] = 0.0
+    for t in range(OFFSETS.size):
+        u, v = score[:, t].sum(), information[:, t].sum()
+        if v <= 0.0 or (abs(OFFSETS[t]) > _CLOSE and u / v < _SMALL_SHARE):
+            continue
+        if u / math.sqrt(v) > joint[0]:
+            joint[0], joint[1], joint[2] = u / math.sqrt(v), u / v, OFFSETS[t]
+
+
+@kernel
+def _fit_all(  # type: ignore[no-untyped-def]
+    edges, counts, background, guess, use, models, edge, theta, variance, facts, score, information, joint
+):  # fmt: skip
+    """Fit every line; if all together hint at a second peak, once more with a start there."""
+    hint = np.zeros(2)
+    for attempt in range(2):
+        for k in range(counts.shape[0]):
+            if use[k]:
+                _fit_line(
+                    edges, counts[k], edge[0], edge[1], background[k], guess[k], models, hint,
+                    theta[k], variance[k], facts[k], score[k], information[k],
+                )  # fmt: skip
+        if attempt == 0:
+            _join(score, information, joint)
+            if joint[0] < JOINT_Z:
+                break
+            hint[:] = joint[1:]
+
+
+@kernel
+def _tail_share(theta, use, photons):  # type: ignore[no-untyped-def]
+    """Return the share of all photons that are in the fitted tails."""
+    tails = 0.0
+    for k in range(use.size):
+        if use[k]:
+            tails += theta[k, 6] * math.exp(-theta[k, 7])
+    return tails / max(photons, 1.0)
+
+
+@kernel
+def fit_pixel(
+    edges: FloatArray,
+    counts: npt.NDArray[np.uint32],
+    background: FloatArray,
+    guess: FloatArray,
+    skip: BoolArray,
+    models: BoolArray,
+    fewest: int,
+    edge: FloatArray,
+    theta: FloatArray,
+    variance: FloatArray,
+    facts: FloatArray,
+    score: FloatArray,
+    information: FloatArray,
+    joint: FloatArray,
+) -> None:
+    """Fit all lines of one pixel.
+
+    `counts` and `background` (expected counts) have shape (lines, bins). Sets `edge` (edge, softness); `theta` and its
+    `variance` (lines, N_THETA); score and information of a second peak (lines, OFFSETS); and `facts` (lines, N_FACTS):
+    model, converged, merged deviance, its degrees of freedom, worst pull, gain of deviance over the tail alone,
+    significance of a second peak and its offset in sigma, photons; then of the model with a second Gaussian and a tail,
+    if it was tried: gain of deviance over the one without, share of the second peak and its distance in sigma; then the
+    whole deviance. `joint`: significance, share and offset of a second peak in all lines together; if it stands out,
+    the lines are fitted again with a start there.
+    """
+    pooled = np.zeros(edges.size - 1)
+    use = np.zeros(skip.size, np.bool_)
+    for k in range(skip.size):
+        facts[k, 8] = counts[k].sum()
+        use[k] = not skip[k] and facts[k, 8] >= fewest
+        if use[k]:
+            for i in range(pooled.size):
+                pooled[i] += counts[k, i]
+    edge[0], edge[1] = find_edge(edges, pooled)
+    _fit_all(
+        edges, counts, background, guess, use, models, edge, theta, variance, facts, score, information, joint
+    )  # fmt: skip
+    if not use.any() or _tail_share(theta, use, pooled.sum()) > _FAINT_TAIL:
+        return
+    # without noise triggers there is no edge to see, unless it cuts a line: the end of a line may look like one
+    kept = (edge.copy(), theta.copy(), variance.copy(), facts.copy())
+    kept_scan = (score.copy(), information.copy(), joint.copy())
+    edge[0], edge[1] = _NO_EDGE_DEG, 1.0
+    _fit_all(
+        edges, counts, background, guess, use, models, edge, theta, variance, facts, score, information, joint
+    )  # fmt: skip
+    change = 0.0
+    for k in range(use.size):
+        if use[k]:
+            change += facts[k, 12] - kept[3][k, 12]
+    if change > _EDGE_PRICE:
+        edge[:], theta[:], variance[:], facts[:] = kept
+        score[:], information[:], joint[:] = kept_scan
