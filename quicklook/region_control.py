@@ -9,6 +9,7 @@ from quicklook.qt import QtCore, QtWidgets, Slot
 from quicklook.region_list import RegionList
 from quicklook.session import Session, Target
 from quicklook.views.image_pane import ImagePane
+from quicklook.views.region_layer import Point, shape_between
 from quicklook.views.regions_pane import RegionsPane
 
 __all__ = ["RegionControl"]
@@ -33,6 +34,7 @@ class RegionControl(QtCore.QObject):
         self._regions = regions
         self._image = image
         self._table = table
+        self._drawing: int | None = None
         self._group = QtWidgets.QActionGroup(self)
         for name in _TOOLS:
             self._group.addAction(actions[name])
@@ -57,9 +59,19 @@ class RegionControl(QtCore.QObject):
         self._image.view.set_tool(_TOOLS[action.objectName()])
 
     @Slot(str, object, object, bool)
-    def _on_drawn(self, _tool: str, _first: object, _last: object, finished: bool) -> None:
-        """Go back to the pointer: a drag after that moves the new region."""
+    def _on_drawn(self, tool: str, first: Point, last: Point, finished: bool) -> None:
+        """Make or reshape the region that is being drawn; then go back to the pointer, which moves it."""
+        facts = self._session.file
+        if facts is None or tool not in ("rectangle", "circle"):
+            return
+        shape = shape_between(tool, first, last)
+        if pixels_in(shape, facts.shape):
+            if self._drawing is None:
+                self._drawing = self._regions.add(shape).number
+            else:
+                self._regions.reshape(self._drawing, shape, remember=False)
         if finished:
+            self._drawing = None
             self._pointer.trigger()
 
     @Slot()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_core import display
-from pipeline_core.regions import pixels_in
 from quicklook import theme
 from quicklook.display_settings import MANUAL, DisplaySettings
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
@@ -28,7 +27,7 @@ from quicklook.views.image_colours import (
     saturation,
 )
 from quicklook.views.pane import Pane
-from quicklook.views.region_layer import RegionLayer, shape_between
+from quicklook.views.region_layer import RegionLayer
 from quicklook.widgets.beside_image import BesideImage
 from quicklook.widgets.colour_bar import ColourBar
 from quicklook.widgets.display_bar import DisplayBar
@@ -93,7 +92,6 @@ class ImagePane(Pane):
         self.array: npt.NDArray[np.generic] | None = None
         self.scale: display.Scale | None = None
         self._span = ""
-        self._drawing: int | None = None
         self._regions = regions
         self.view = DetectorView()
         self.layer = RegionLayer(regions, self.view.array_items, self)
@@ -125,7 +123,6 @@ class ImagePane(Pane):
         self._view_settled.timeout.connect(self._on_view_settled)
         self.view.pixelClicked.connect(self._on_click)
         self.view.hovered.connect(self._on_hover)
-        self.view.regionDrawn.connect(self._on_region_drawn)
         self.view.contrastDragged.connect(self._on_contrast_drag)
         self.view.viewChanged.connect(self._view_settled.start)
         self.legend.hiddenChanged.connect(self._paint_flags)
@@ -400,23 +397,6 @@ class ImagePane(Pane):
     @Slot(object)
     def _on_hover(self, pixel: tuple[int, int] | None) -> None:
         self.hovered.emit(None if self.message else pixel)
-
-    @Slot(str, object, object, bool)
-    def _on_region_drawn(
-        self, tool: str, first: tuple[float, float], last: tuple[float, float], finished: bool
-    ) -> None:
-        facts = self.session.file
-        if facts is None or tool not in ("rectangle", "circle"):
-            return
-        shape = shape_between(tool, first, last)
-        if not pixels_in(shape, facts.shape):
-            return
-        if self._drawing is None:
-            self._drawing = self._regions.add(shape).number
-        else:
-            self._regions.reshape(self._drawing, shape, remember=False)
-        if finished:
-            self._drawing = None
 
     @Slot(float, float, bool)
     def _on_contrast_drag(self, right: float, up: float, finished: bool) -> None:

@@ -11,7 +11,7 @@ from quicklook import theme
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Slot, pg
 from quicklook.region_list import Region, RegionList
 
-__all__ = ["RegionLayer", "shape_between"]
+__all__ = ["Point", "RegionLayer", "shape_between"]
 
 _HANDLE_PX = 9.0
 Point = tuple[float, float]
