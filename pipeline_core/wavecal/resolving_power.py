@@ -17,9 +17,8 @@ FloatArray = npt.NDArray[np.float64]
 FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 
 _STEP = 0.1  # of a standard error: differences that give errors
-_REACH = (
-    0.35  # share of an energy: half-maximum points of broad lines lie that far outside the lines
-)
+_REACH = 0.35
+"""Share of an energy: half-maximum points of broad lines lie that far outside the lines."""
 _LEAST_SLOPE = 0.15  # over the mean slope: a flatter curve is not followed so far
 
 
