@@ -106,7 +106,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the simulated night, used again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
+        folder = (options.keep or Path(temporary)) / "data" / "2020-10-06"  # seen in the pictures
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(folder.glob("[0-9]*.h5"))
         path = found[0] if found else make_night(folder)
