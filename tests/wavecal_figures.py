@@ -101,8 +101,8 @@ def accuracy(night: Night, outcome: Outcome) -> dict[str, object]:
         figures[f"bound {name}"] = max(width(c) for c in (here[seen] / bound).T)
         figures[f"covered {name}"] = float((np.abs(nm_pull[:, place]) < 2).mean())
         figures[f"marked {name}"] = float(outcome.marked[kept][:, place].mean())
-    centre_pull = (outcome.centre_deg - night.centre_deg)[kept] / outcome.centre_error[kept]
-    figures["pull centres"] = width(centre_pull[used])
+    off_deg = (outcome.centre_deg - night.centre_deg)[kept][used]
+    figures["pull centres"] = width(off_deg / outcome.centre_error[kept][used])
     figures["bias sigma"] = Median.of((outcome.sigma_deg / night.sigma_deg - 1)[kept][used])
     figures["bias R"] = Median.of((outcome.r / night.resolution() - 1)[kept][used])
     return figures

@@ -1,6 +1,6 @@
 """Line fits on the raw second that an independent simulator wrote: one 980 nm line, with its own truth.
 
-Its response is quadratic (energy in phase). What it says of widths is R at 808 nm alone, and nothing of how that changes
+Its response is quadratic (energy in phase). What it says of widths is R at 808 nm alone, not how that changes
 with energy, so that widths are compared there, not judged.
 """
 

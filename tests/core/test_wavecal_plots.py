@@ -14,6 +14,8 @@ from pipeline_core.errors import ConfigError, OutputError
 from pipeline_core.wavecal import plots
 from pipeline_core.wavecal.plotfacts import Facts, line_facts, running_median, summary_blocks
 
+pytestmark = pytest.mark.timeout(600)  # kernels may have to be compiled first
+
 
 @pytest.fixture(scope="module")
 def solution():
@@ -238,10 +240,10 @@ def test_a_folder_that_is_a_file_is_an_error_with_its_name(solution, tmp_path):
 
 
 def test_own_style_of_a_user_is_neither_used_nor_changed(solution):
-    with mpl.rc_context({"font.size": 31.0}):
-        page = plots.rvsf(solution)
-        assert page.axes[0].xaxis.label.get_size() == 9
-        assert mpl.rcParams["font.size"] == 31.0
+    with mpl.rc_context({"font.size": 31.0, "axes.labelcolor": "red"}):
+        label = plots.rvsf(solution).axes[0].xaxis.label
+        assert (label.get_size(), label.get_color()) == (9, "black")
+        assert (mpl.rcParams["font.size"], mpl.rcParams["axes.labelcolor"]) == (31.0, "red")
 
 
 def test_matplotlib_is_loaded_by_the_pages_alone():
