@@ -12,21 +12,34 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.wavecal._linekernels import trigger
+from pipeline_core.wavecal._linekernels import cdf
 
-__all__ = ["find_edge"]
+__all__ = ["find_edge", "first_guess", "trigger"]
 
 _WINDOW_BINS = 9  # below the edge; farther down a line may be in the way
 _SOFTNESS_PRIOR = (0.0, 0.4)  # log of 1 degree
 _SLOPE_PRIOR = (0.1, 0.15)  # per degree
 _PLATEAU_BINS = 6
 _N = 4
+_PDF = 1.0 / math.sqrt(2.0 * math.pi)
 
 FloatArray = npt.NDArray[np.float64]
 
 
 @kernel
-def _first_guess(edges, pooled):  # type: ignore[no-untyped-def]
+def trigger(x: FloatArray, edge: float, softness: float, seen: FloatArray) -> None:
+    """Set for each bin of the edges `x` the mean share of pulses that pass the trigger (1 far below `edge`)."""
+    u = (edge - x[0]) / softness
+    below = u * cdf(u) + _PDF * math.exp(-0.5 * u * u)
+    for i in range(seen.size):
+        u = (edge - x[i + 1]) / softness
+        above = u * cdf(u) + _PDF * math.exp(-0.5 * u * u)
+        seen[i] = min(max((below - above) * softness / (x[i + 1] - x[i]), 0.0), 1.0)
+        below = above
+
+
+@kernel
+def first_guess(edges, pooled):  # type: ignore[no-untyped-def]
     """Return where the counts reach half of what they are a few bins below the least negative photon."""
     top = pooled.size - 1
     while top > 0 and pooled[top] == 0:
@@ -58,10 +71,10 @@ def _model(x, theta, seen, lam, jac):  # type: ignore[no-untyped-def]
         middle = 0.5 * (x[i] + x[i + 1]) - edge
         level = height * width * math.exp(slope * middle)
         u0, u1 = (edge - x[i]) / softness, (edge - x[i + 1]) / softness
-        c0 = 0.5 * math.erfc(-u0 * math.sqrt(0.5))
-        c1 = 0.5 * math.erfc(-u1 * math.sqrt(0.5))
-        p0 = math.exp(-0.5 * u0 * u0) / math.sqrt(2.0 * math.pi)
-        p1 = math.exp(-0.5 * u1 * u1) / math.sqrt(2.0 * math.pi)
+        c0 = cdf(u0)
+        c1 = cdf(u1)
+        p0 = _PDF * math.exp(-0.5 * u0 * u0)
+        p1 = _PDF * math.exp(-0.5 * u1 * u1)
         lam[i] = level * seen[i] + 1e-6
         jac[0, i] = level * seen[i]
         jac[1, i] = level * seen[i] * middle
@@ -102,7 +115,7 @@ def find_edge(edges: FloatArray, pooled: FloatArray) -> tuple[float, float]:
     """Return edge and softness in degrees of these counts (float64, bins of `edges`); (last edge, 1) without counts."""
     if pooled.sum() < 2.0:
         return edges[-1], 1.0
-    guess, plateau = _first_guess(edges, pooled)
+    guess, plateau = first_guess(edges, pooled)
     width = edges[1] - edges[0]
     first = max(int((guess - edges[0]) / width) - _WINDOW_BINS, 0)
     x, n = edges[first:], pooled[first:]

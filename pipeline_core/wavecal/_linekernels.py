@@ -4,7 +4,10 @@ Everything is per line and writes into arrays that the caller owns. `_searchkern
 has the same formulas in plain NumPy. Bins may be of unequal width: empty ones far below the line arrive as one.
 
 Internal parameters: 0 log photons, 1 centre, 2 log sigma of the line; 3, 4, 5 the same of the second Gaussian; 6 tail
-at the edge and 8 floor, both in photons per degree and >= 0; 7 log slope of the tail.
+at the reference and 8 floor, both in photons per degree and >= 0; 7 log slope of the tail; 9 trigger edge, 10 log of
+its softness.
+
+`limits` (4, N_THETA) holds lowest and highest values, and mean and weight (1 / variance) of a prior.
 """
 
 from __future__ import annotations
@@ -18,19 +21,16 @@ from pipeline_core._jit import inline, kernel
 
 __all__ = [
     "N_THETA",
-    "TAIL_SLOPE_PRIOR",
+    "cdf",
     "covariance",
     "deviance",
     "expected",
     "fit",
     "gaussian",
-    "trigger",
+    "penalty",
 ]
 
-N_THETA = 9
-TAIL_SLOPE_PRIOR = (math.log(0.13), 0.7)
-"""Mean and width of the log of a tail's slope (per degree): it decides only where the data do not."""
-
+N_THETA = 11
 SECOND_WIDTH_PRIOR = 0.3
 """Scatter of the log of the second Gaussian's width over the line's, where there is a tail as well: a peak, no hump."""
 
@@ -44,20 +44,27 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @inline
-def _cdf(z: float) -> float:
+def cdf(z: float) -> float:
     return 0.5 * math.erfc(-z * _SQRT_HALF)
 
 
 @kernel
-def trigger(x: FloatArray, edge: float, softness: float, seen: FloatArray) -> None:
-    """Set for each bin of the edges `x` the mean share of pulses that pass the trigger (1 far below `edge`)."""
-    u = (edge - x[0]) / softness
-    below = u * _cdf(u) + _PDF * math.exp(-0.5 * u * u)
+def _trigger_gradient(x, theta, seen, jac):  # type: ignore[no-untyped-def]
+    """Set `seen` as `_edgekernels.trigger` does, and its derivatives to the edge and to the log of the softness."""
+    edge, softness = theta[9], math.exp(theta[10])
+    u0 = (edge - x[0]) / softness
+    c0, p0 = cdf(u0), _PDF * math.exp(-0.5 * u0 * u0)
     for i in range(seen.size):
-        u = (edge - x[i + 1]) / softness
-        above = u * _cdf(u) + _PDF * math.exp(-0.5 * u * u)
-        seen[i] = min(max((below - above) * softness / (x[i + 1] - x[i]), 0.0), 1.0)
-        below = above
+        u1 = (edge - x[i + 1]) / softness
+        if abs(u1) < _FAR:
+            c1, p1 = cdf(u1), _PDF * math.exp(-0.5 * u1 * u1)
+        else:
+            c1, p1 = (1.0 if u1 > 0.0 else 0.0), 0.0
+        scale = softness / (x[i + 1] - x[i])
+        seen[i] = min(max((u0 * c0 + p0 - u1 * c1 - p1) * scale, 0.0), 1.0)
+        jac[i, 9] = (c0 - c1) * scale / softness
+        jac[i, 10] = (p0 - p1) * scale
+        u0, c0, p0 = u1, c1, p1
 
 
 @kernel
@@ -70,52 +77,50 @@ def gaussian(
     out: FloatArray,
 ) -> None:
     """Set the counts of a Gaussian in each bin, without gradient."""
-    c0 = _cdf((x[0] - centre) * per_sigma)
+    c0 = cdf((x[0] - centre) * per_sigma)
     for i in range(out.size):
         z = (x[i + 1] - centre) * per_sigma
-        c1 = _cdf(z) if abs(z) < _FAR else (1.0 if z > 0.0 else 0.0)
+        c1 = cdf(z) if abs(z) < _FAR else (1.0 if z > 0.0 else 0.0)
         out[i] = photons * seen[i] * (c1 - c0)
         c0 = c1
 
 
 @kernel
 def _add_gaussian(x, theta, first, seen, lam, jac):  # type: ignore[no-untyped-def]
-    """Add a Gaussian's expected counts and set its three rows of the gradient."""
+    """Add a Gaussian's counts before the trigger to `lam`, and set its three columns of the gradient."""
     photons, centre = math.exp(theta[first]), theta[first + 1]
     per_sigma = math.exp(-theta[first + 2])
     z = (x[0] - centre) * per_sigma
-    c0, p0 = _cdf(z), _PDF * math.exp(-0.5 * z * z)
+    c0, p0 = cdf(z), _PDF * math.exp(-0.5 * z * z)
     z0 = z
     for i in range(lam.size):
         z = (x[i + 1] - centre) * per_sigma
         if abs(z) < _FAR:
-            c1, p1 = _cdf(z), _PDF * math.exp(-0.5 * z * z)
+            c1, p1 = cdf(z), _PDF * math.exp(-0.5 * z * z)
         else:
             c1, p1 = (1.0 if z > 0.0 else 0.0), 0.0
+        lam[i] += photons * (c1 - c0)
         scale = photons * seen[i]
-        inside = scale * (c1 - c0)
-        lam[i] += inside
-        jac[i, first] = inside
+        jac[i, first] = scale * (c1 - c0)
         jac[i, first + 1] = -scale * (p1 - p0) * per_sigma
         jac[i, first + 2] = -scale * (z * p1 - z0 * p0)
         c0, p0, z0 = c1, p1, z
 
 
 @kernel
-def _add_tail(x, theta, edge, seen, lam, jac):  # type: ignore[no-untyped-def]
-    """Add the exponential tail and the floor, and set their rows of the gradient."""
+def _add_tail(x, theta, reference, seen, lam, jac):  # type: ignore[no-untyped-def]
+    """Add the exponential tail and the floor, and set their columns of the gradient."""
     height, slope, floor = theta[6], math.exp(theta[7]), theta[8]
-    d0 = x[0] - edge
+    d0 = x[0] - reference
     e0 = math.exp(slope * d0)
     for i in range(lam.size):
-        d1 = x[i + 1] - edge
+        d1 = x[i + 1] - reference
         e1 = math.exp(slope * d1)
-        shape = seen[i] * (e1 - e0) / slope
-        width = seen[i] * (d1 - d0)
-        lam[i] += height * shape + floor * width
-        jac[i, 6] = shape
-        jac[i, 7] = height * (seen[i] * (d1 * e1 - d0 * e0) - shape)
-        jac[i, 8] = width
+        shape = (e1 - e0) / slope
+        lam[i] += height * shape + floor * (d1 - d0)
+        jac[i, 6] = seen[i] * shape
+        jac[i, 7] = seen[i] * height * (d1 * e1 - d0 * e0 - shape)
+        jac[i, 8] = seen[i] * (d1 - d0)
         d0, e0 = d1, e1
 
 
@@ -123,16 +128,19 @@ def _add_tail(x, theta, edge, seen, lam, jac):  # type: ignore[no-untyped-def]
 def expected(
     x: FloatArray,
     theta: FloatArray,
-    edge: float,
-    seen: FloatArray,
+    reference: float,
     background: FloatArray,
     gaussians: int,
+    seen: FloatArray,
     lam: FloatArray,
     jac: FloatArray,
 ) -> None:
-    """Set the expected counts `lam` of each bin and their gradient `jac` (bins, N_THETA) for 0, 1 or 2 Gaussians."""
-    for i in range(lam.size):
-        lam[i] = background[i] + _TINY
+    """Set the expected counts `lam` of each bin, their gradient `jac` (bins, N_THETA), and the share that is `seen`.
+
+    For 0, 1 or 2 Gaussians; `background` has passed the trigger already. Within a bin the mean share is applied.
+    """
+    _trigger_gradient(x, theta, seen, jac)
+    lam[:] = 0.0
     if gaussians > 0:
         _add_gaussian(x, theta, 0, seen, lam, jac)
     else:
@@ -141,7 +149,11 @@ def expected(
         _add_gaussian(x, theta, 3, seen, lam, jac)
     else:
         jac[:, 3:6] = 0.0
-    _add_tail(x, theta, edge, seen, lam, jac)
+    _add_tail(x, theta, reference, seen, lam, jac)
+    for i in range(lam.size):
+        jac[i, 9] *= lam[i]
+        jac[i, 10] *= lam[i]
+        lam[i] = lam[i] * seen[i] + background[i] + _TINY
 
 
 @kernel
@@ -156,7 +168,7 @@ def deviance(n: FloatArray, lam: FloatArray) -> float:
 
 
 @kernel
-def _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, gradient):  # type: ignore[no-untyped-def]
+def _normal_equations(n, lam, jac, used, count, theta, tied, limits, fisher, gradient):  # type: ignore[no-untyped-def]
     """Set the Fisher matrix and the gradient of the log likelihood of the `count` parameters named in `used`."""
     full = np.zeros((N_THETA, N_THETA))
     slope = np.zeros(N_THETA)
@@ -175,9 +187,9 @@ def _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, grad
         gradient[a] = slope[used[a]]
         for b in range(count):
             fisher[a, b] = full[used[a], used[b]]
-        if used[a] == 7:
-            gradient[a] += (prior[0] - theta[7]) / prior[1] ** 2
-            fisher[a, a] += 1.0 / prior[1] ** 2
+        j = used[a]
+        gradient[a] += limits[3, j] * (limits[2, j] - theta[j])
+        fisher[a, a] += limits[3, j]
     if tied:
         # the penalty ((theta[5] - theta[2]) / width)**2
         weight = 1.0 / SECOND_WIDTH_PRIOR**2
@@ -216,8 +228,9 @@ def _solve(matrix, count, vector):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _choose(theta, free, low, high, n, lam, jac, used):  # type: ignore[no-untyped-def]
+def _choose(theta, free, limits, n, lam, jac, used):  # type: ignore[no-untyped-def]
     """List the parameters that may move: free, and not pushed against a bound. A tail of height 0 has no slope."""
+    low, high = limits[0], limits[1]
     count = 0
     for j in range(N_THETA):
         if not free[j] or (j == 7 and theta[6] <= 0.0):
@@ -234,8 +247,11 @@ def _choose(theta, free, low, high, n, lam, jac, used):  # type: ignore[no-untyp
 
 
 @inline
-def _penalty(theta: FloatArray, tied: bool, prior: tuple[float, float]) -> float:
-    value = ((theta[7] - prior[0]) / prior[1]) ** 2
+def penalty(theta: FloatArray, tied: bool, limits: FloatArray) -> float:
+    """Return what the priors add to the deviance; `tied`: the second Gaussian is to be as wide as the line."""
+    value = 0.0
+    for j in range(N_THETA):
+        value += limits[3, j] * (theta[j] - limits[2, j]) ** 2
     if tied:
         value += ((theta[5] - theta[2]) / SECOND_WIDTH_PRIOR) ** 2
     return value
@@ -261,15 +277,13 @@ def _damped_step(fisher, gradient, count, damping, matrix, step):  # type: ignor
 def fit(
     x: FloatArray,
     n: FloatArray,
-    edge: float,
-    seen: FloatArray,
+    reference: float,
     background: FloatArray,
     gaussians: int,
     free: BoolArray,
-    low: FloatArray,
-    high: FloatArray,
-    prior: tuple[float, float],
+    limits: FloatArray,
     theta: FloatArray,
+    seen: FloatArray,
     lam: FloatArray,
     jac: FloatArray,
     iterations: int,
@@ -277,8 +291,8 @@ def fit(
 ) -> tuple[float, bool]:
     """Improve `theta` by damped Fisher scoring; return the deviance and whether it converged.
 
-    It has when a step gains less than `enough` deviance. `lam` and `jac` belong to the final `theta`. The deviance
-    does not hold the priors' terms.
+    It has when a step gains less than `enough` deviance. `seen`, `lam` and `jac` belong to the final `theta`. The
+    deviance does not hold the priors' terms.
     """
     used = np.empty(N_THETA, np.int64)
     fisher = np.empty((N_THETA, N_THETA))
@@ -286,19 +300,19 @@ def fit(
     gradient = np.empty(N_THETA)
     step = np.empty(N_THETA)
     old = theta.copy()
-    trial_lam = np.empty_like(lam)
+    trial_seen, trial_lam = np.empty_like(lam), np.empty_like(lam)
     trial_jac = np.empty_like(jac)
-    expected(x, theta, edge, seen, background, gaussians, lam, jac)
+    expected(x, theta, reference, background, gaussians, seen, lam, jac)
     value = deviance(n, lam)
     tied = gaussians > 1 and free[6]
-    penalty = _penalty(theta, tied, prior)
+    cost = penalty(theta, tied, limits)
     damping = 1e-3
     fresh = True
     count = 0
     for _ in range(iterations):
         if fresh:
-            count = _choose(theta, free, low, high, n, lam, jac, used)
-            _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, gradient)
+            count = _choose(theta, free, limits, n, lam, jac, used)
+            _normal_equations(n, lam, jac, used, count, theta, tied, limits, fisher, gradient)
         if not _damped_step(fisher, gradient, count, damping, matrix, step):
             damping = max(10.0 * damping, 1e-6)
             if damping > 1e8:
@@ -309,15 +323,16 @@ def fit(
         for a in range(count):
             promise += step[a] * gradient[a]
         old[:] = theta
-        _move(theta, used, count, step, low, high)
-        expected(x, theta, edge, seen, background, gaussians, trial_lam, trial_jac)
+        _move(theta, used, count, step, limits)
+        expected(x, theta, reference, background, gaussians, trial_seen, trial_lam, trial_jac)
         trial = deviance(n, trial_lam)
-        trial_penalty = _penalty(theta, tied, prior)
-        gain = value + penalty - trial - trial_penalty
+        trial_cost = penalty(theta, tied, limits)
+        gain = value + cost - trial - trial_cost
         if gain > -1e-9:
+            seen[:] = trial_seen
             lam[:] = trial_lam
             jac[:] = trial_jac
-            value, penalty = trial, trial_penalty
+            value, cost = trial, trial_cost
             damping = max(0.1 * damping, 1e-9)
             fresh = True
             if gain < enough and promise < 4.0 * enough:
@@ -333,7 +348,7 @@ def fit(
 
 
 @kernel
-def _move(theta, used, count, step, low, high):  # type: ignore[no-untyped-def]
+def _move(theta, used, count, step, limits):  # type: ignore[no-untyped-def]
     """Add the step, capped: logarithms by at most 1, centres by two sigma, and inside the bounds."""
     shrink = 1.0
     for a in range(count):
@@ -347,7 +362,7 @@ def _move(theta, used, count, step, low, high):  # type: ignore[no-untyped-def]
             shrink = min(shrink, cap / abs(step[a]))
     for a in range(count):
         j = used[a]
-        theta[j] = min(max(theta[j] + shrink * step[a], low[j]), high[j])
+        theta[j] = min(max(theta[j] + shrink * step[a], limits[0, j]), limits[1, j])
 
 
 @kernel
@@ -357,9 +372,7 @@ def covariance(
     jac: FloatArray,
     free: BoolArray,
     theta: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    prior: tuple[float, float],
+    limits: FloatArray,
     result: FloatArray,
 ) -> int:
     """Set the inverse of the Fisher matrix (N_THETA, N_THETA), 0 for parameters that do not move; return how many do.
@@ -372,8 +385,8 @@ def covariance(
     gradient = np.empty(N_THETA)
     step = np.empty(N_THETA)
     tied = free[3] and free[6]
-    count = _choose(theta, free, low, high, n, lam, jac, used)
-    _normal_equations(n, lam, jac, used, count, theta, tied, prior, fisher, gradient)
+    count = _choose(theta, free, limits, n, lam, jac, used)
+    _normal_equations(n, lam, jac, used, count, theta, tied, limits, fisher, gradient)
     result[:] = 0.0
     for a in range(count):
         gradient[:] = 0.0

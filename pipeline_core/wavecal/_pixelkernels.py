@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.wavecal._edgekernels import find_edge
-from pipeline_core.wavecal._linekernels import N_THETA, expected, trigger
+from pipeline_core.wavecal._edgekernels import find_edge, first_guess, trigger
+from pipeline_core.wavecal._linekernels import N_THETA, expected
 from pipeline_core.wavecal._searchkernels import (
     GAUSS_GAUSS,
     GAUSS_GAUSS_TAIL,
@@ -28,7 +28,7 @@ from pipeline_core.wavecal._searchkernels import (
     scan,
 )
 
-__all__ = ["JOINT_Z", "LEAST_GAIN", "N_FACTS", "fit_pixel"]
+__all__ = ["JOINT_Z", "LEAST_GAIN", "N_FACTS", "PRIORS", "fit_pixel"]
 
 JOINT_Z = 2.5
 """Hint of a second peak in all lines of a pixel, in standard deviations, from which on they are fitted with one."""
@@ -50,7 +50,13 @@ _HARMLESS_SHARE = 0.004
 _GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
 _EDGE_PRICE = 6.0  # of deviance: what an edge must gain over none
 _FAINT_TAIL = 0.03  # of the photons
-_NO_EDGE_DEG = 5.0  # a positive phase: everything is seen
+PRIORS = np.array([[math.log(0.13), 0.7], [0.0, 1.0], [0.0, 0.5]])
+"""Mean and width of priors: log of the tail's slope (per degree), and edge and log softness around what the sum of all
+lines says, where a line may be in the way."""
+_EDGE_MASKED_DEG = 1.5
+_ALIKE = 0.1  # how far these may differ between the lines of a pixel
+_NO_EDGE_DEG = 5.0  # a positive phase: everything is seen, and the edge is not fitted
+_LAST_EDGE_DEG = -1e-3
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -75,17 +81,16 @@ def _bins(edges, counts, background, edge, softness):  # type: ignore[no-untyped
 
 @kernel
 def _fit_line(  # type: ignore[no-untyped-def]
-    edges, counts, edge, softness, background, guess, models, hint, theta, variance, facts, score, information
+    edges, counts, edge, softness, background, guess, models, known, hint, theta, variance, facts, score, information
 ):  # fmt: skip
     x, n, other, seen = _bins(edges, counts, background, edge, softness)
     lam, jac = np.empty(n.size), np.empty((n.size, N_THETA))
     cov = np.empty((N_THETA, N_THETA))
-    low, high = np.empty(N_THETA), np.empty(N_THETA)
-    bounds(edges, edge, low, high)
-    flat, value, good = fit_single(x, n, edge, seen, other, low, high, guess, theta, lam, jac)
-    expected(x, theta, edge, seen, other, 1, lam, jac)
-    moving = finish(GAUSS_TAIL, n, seen, low, high, theta, lam, jac, cov, facts)
-    facts[5] = flat - value
+    limits = np.empty((4, N_THETA))
+    bounds(edges, edge, known, limits)
+    facts[5], value, good = fit_single(x, n, edge, seen, other, limits, guess, theta, lam, jac)
+    expected(x, theta, edge, other, 1, seen, lam, jac)
+    moving = finish(GAUSS_TAIL, n, edge, seen, limits, theta, lam, jac, cov, facts)
     facts[6] = facts[7] = facts[9] = facts[10] = facts[11] = 0.0
     facts[12] = value
     score[:] = information[:] = 0.0
@@ -101,7 +106,7 @@ def _fit_line(  # type: ignore[no-untyped-def]
     misfit = excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT or not good
     if facts[5] > LEAST_GAIN and (hinted or misfit):
         good = _compare(
-            x, n, edge, seen, other, low, high, models, share, offset, value, good, moving,
+            x, n, edge, seen, other, limits, models, share, offset, value, good, moving,
             theta, lam, jac, cov, facts,
         )  # fmt: skip
     facts[1] = good
@@ -111,7 +116,7 @@ def _fit_line(  # type: ignore[no-untyped-def]
 
 @kernel
 def _compare(  # type: ignore[no-untyped-def]
-    x, n, edge, seen, other, low, high, models, share, offset, value, good, moving, theta, lam, jac, cov, facts
+    x, n, edge, seen, other, limits, models, share, offset, value, good, moving, theta, lam, jac, cov, facts
 ):  # fmt: skip
     """Try two Gaussians; keep them if they gain more deviance than their parameters cost. Returns convergence."""
     one, trial, one_value = theta.copy(), np.empty(N_THETA), value
@@ -125,11 +130,11 @@ def _compare(  # type: ignore[no-untyped-def]
         if facts[0] == GAUSS_GAUSS_TAIL and excess(facts[2], int(facts[3])) < _SUSPICIOUS_FIT:
             continue
         value, converged = fit_double(
-            model, x, n, edge, seen, other, low, high, one, offset, share, misfit, trial, lam, jac
+            model, x, n, edge, seen, other, limits, one, offset, share, misfit, trial, lam, jac
         )
         order(trial, edge)
-        expected(x, trial, edge, seen, other, 2, lam, jac)
-        moving = finish(model, n, seen, low, high, trial, lam, jac, trial_cov, trial_facts)
+        expected(x, trial, edge, other, 2, seen, lam, jac)
+        moving = finish(model, n, edge, seen, limits, trial, lam, jac, trial_cov, trial_facts)
         if model == GAUSS_GAUSS_TAIL:
             facts[9] = one_value - value
             facts[10] = 1.0 / (1.0 + math.exp(trial[0] - trial[3]))
@@ -161,18 +166,48 @@ def _fit_all(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Fit every line; if all together hint at a second peak, once more with a start there."""
     hint = np.zeros(2)
-    for attempt in range(2):
-        for k in range(counts.shape[0]):
-            if use[k]:
+    vague = PRIORS.copy()
+    vague[1, 0], vague[2, 0] = edge[0], math.log(edge[1])
+    known = vague.copy()
+    cut_lines = np.zeros(use.size, np.bool_)
+    for attempt in range(3):
+        for k in range(use.size):
+            if use[k] and (attempt != 1 or cut_lines[k]):
                 _fit_line(
-                    edges, counts[k], edge[0], edge[1], background[k], guess[k], models, hint,
+                    edges, counts[k], edge[0], edge[1], background[k], guess[k], models,
+                    known if cut_lines[k] else vague, hint,
                     theta[k], variance[k], facts[k], score[k], information[k],
                 )  # fmt: skip
         if attempt == 0:
+            # lines that the edge cuts learn tail and edge from those that it does not
+            _find_cut_lines(theta, variance, facts, use, edge[0], known, cut_lines)
+        elif attempt == 1:
             _join(score, information, joint)
             if joint[0] < JOINT_Z:
                 break
             hint[:] = joint[1:]
+
+
+@kernel
+def _find_cut_lines(theta, variance, facts, use, edge, known, cut_lines):  # type: ignore[no-untyped-def]
+    """Set `cut_lines`, which the edge is near to or which are not found, and `known` from all others."""
+    sums = np.zeros((3, 2))
+    for k in range(use.size):
+        if not use[k]:
+            continue
+        if facts[k, 5] < LEAST_GAIN or theta[k, 1] + 3.0 * math.exp(theta[k, 2]) > edge:
+            cut_lines[k] = True
+            continue
+        for a, j in enumerate((7, 9, 10)):
+            if variance[k, j] > 0.0:
+                sums[a, 0] += theta[k, j] / variance[k, j]
+                sums[a, 1] += 1.0 / variance[k, j]
+    if sums[:, 1].min() <= 0.0:
+        cut_lines[:] = False
+        return
+    for a in range(3):
+        known[a, 0] = sums[a, 0] / sums[a, 1]
+        known[a, 1] = math.sqrt(1.0 / sums[a, 1] + _ALIKE**2)
 
 
 @kernel
@@ -183,6 +218,26 @@ def _tail_share(theta, use, photons):  # type: ignore[no-untyped-def]
         if use[k]:
             tails += theta[k, 6] * math.exp(-theta[k, 7])
     return tails / max(photons, 1.0)
+
+
+@kernel
+def _find_pixel_edge(edges, counts, use, edge):  # type: ignore[no-untyped-def]
+    """Set edge and softness from the sum of all lines, or from a line that reaches farther; return all photons."""
+    pooled = np.zeros(edges.size - 1)
+    own = np.zeros(edges.size - 1)
+    farthest = -np.inf
+    for k in range(use.size):
+        if not use[k]:
+            continue
+        for i in range(own.size):
+            own[i] = counts[k, i]
+            pooled[i] += own[i]
+        farthest = max(farthest, first_guess(edges, own)[0])
+    edge[0], edge[1] = find_edge(edges, pooled)
+    if farthest > edge[0] + _EDGE_MASKED_DEG:
+        # the upper flank of a bright line was taken for the edge
+        edge[0], edge[1] = farthest, 1.0
+    return pooled.sum()
 
 
 @kernel
@@ -212,19 +267,16 @@ def fit_pixel(
     whole deviance. `joint`: significance, share and offset of a second peak in all lines together; if it stands out,
     the lines are fitted again with a start there.
     """
-    pooled = np.zeros(edges.size - 1)
     use = np.zeros(skip.size, np.bool_)
     for k in range(skip.size):
         facts[k, 8] = counts[k].sum()
         use[k] = not skip[k] and facts[k, 8] >= fewest
-        if use[k]:
-            for i in range(pooled.size):
-                pooled[i] += counts[k, i]
-    edge[0], edge[1] = find_edge(edges, pooled)
+    photons = _find_pixel_edge(edges, counts, use, edge)
+    edge[0] = min(edge[0], _LAST_EDGE_DEG)
     _fit_all(
         edges, counts, background, guess, use, models, edge, theta, variance, facts, score, information, joint
     )  # fmt: skip
-    if not use.any() or _tail_share(theta, use, pooled.sum()) > _FAINT_TAIL:
+    if not use.any() or _tail_share(theta, use, photons) > _FAINT_TAIL:
         return
     # without noise triggers there is no edge to see, unless it cuts a line: the end of a line may look like one
     kept = (edge.copy(), theta.copy(), variance.copy(), facts.copy())

@@ -13,13 +13,14 @@ import numpy.typing as npt
 from pipeline_core._jit import inline, kernel
 from pipeline_core.wavecal._linekernels import (
     N_THETA,
-    TAIL_SLOPE_PRIOR,
     covariance,
     fit,
     gaussian,
+    penalty,
 )
 
 __all__ = [
+    "EDGE_REACH_DEG",
     "GAUSS_GAUSS",
     "GAUSS_GAUSS_TAIL",
     "GAUSS_TAIL",
@@ -37,9 +38,13 @@ __all__ = [
 OFFSETS = np.array([-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0])
 """Where a second peak is looked for, in sigma from the line; negative is a taller pulse."""
 
+EDGE_REACH_DEG = 4.0
+"""How far a line's own edge may be from where it was looked for."""
+
 _TAIL, GAUSS_TAIL, GAUSS_GAUSS, GAUSS_GAUSS_TAIL = 0, 1, 2, 3
 _SIGMA_DEG = (0.4, 40.0)
 _SLOPE = (0.01, 1.5)
+_SOFTNESS_DEG = (0.2, 4.0)
 _MERGED_AT_LEAST = 8.0
 _ITERATIONS = 60
 _ROUGH_ITERATIONS = 15
@@ -51,10 +56,10 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @inline
-def _is_free(model: int, free: BoolArray) -> None:
+def _is_free(model: int, edge: float, free: BoolArray) -> None:
     """Set which parameters a model has."""
     for j in range(N_THETA):
-        free[j] = True
+        free[j] = j < 9 or edge < 0.0
     if model == _TAIL:
         free[0:3] = False
     if model < GAUSS_GAUSS:
@@ -64,22 +69,37 @@ def _is_free(model: int, free: BoolArray) -> None:
 
 
 @kernel
-def bounds(edges, edge, low, high):  # type: ignore[no-untyped-def]
-    low[:] = -30.0
-    high[:] = 30.0
+def bounds(edges, edge, known, limits):  # type: ignore[no-untyped-def]
+    """Set the limits of all parameters.
+
+    `known` (3, 2): mean and width of the priors of the log of the tail's slope, the edge, and the log of its softness.
+    """
+    limits[0], limits[1], limits[2:] = -30.0, 30.0, 0.0
     for first in (0, 3):
-        low[first + 1], high[first + 1] = edges[0], edge + 30.0
-        low[first + 2], high[first + 2] = math.log(_SIGMA_DEG[0]), math.log(_SIGMA_DEG[1])
-    low[6], high[6] = 0.0, 1e12
-    low[7], high[7] = math.log(_SLOPE[0]), math.log(_SLOPE[1])
-    low[8], high[8] = 0.0, 1e12
+        limits[0, first + 1], limits[1, first + 1] = edges[0], edge + 30.0
+        limits[0, first + 2], limits[1, first + 2] = (
+            math.log(_SIGMA_DEG[0]),
+            math.log(_SIGMA_DEG[1]),
+        )
+    for j in (6, 8):
+        limits[0, j], limits[1, j] = 0.0, 1e12
+    limits[0, 7], limits[1, 7] = math.log(_SLOPE[0]), math.log(_SLOPE[1])
+    limits[0, 9], limits[1, 9] = edge - EDGE_REACH_DEG, edge + EDGE_REACH_DEG
+    limits[0, 10], limits[1, 10] = math.log(_SOFTNESS_DEG[0]), math.log(_SOFTNESS_DEG[1])
+    for k, j in enumerate((7, 9, 10)):
+        limits[2, j] = known[k, 0]
+        limits[3, j] = 1.0 / known[k, 1] ** 2
 
 
 @kernel
 def cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
     """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
     stop = counts.size
-    while stop > 2 and counts[stop - 1] == 0 and edges[stop - 1] > edge + 5.0 * softness:
+    while (
+        stop > 2
+        and counts[stop - 1] == 0
+        and edges[stop - 1] > edge + EDGE_REACH_DEG + 5.0 * softness
+    ):
         stop -= 1
     first = 0
     while first < stop - 1 and counts[first] == 0:
@@ -137,7 +157,7 @@ def _width(x, n, lam, centre):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _start_tail(x, n, edge, seen, theta):  # type: ignore[no-untyped-def]
+def _start_tail(x, n, limits, seen, theta):  # type: ignore[no-untyped-def]
     """Set heights of tail and floor from the counts just below the edge and far below the rest."""
     photons, width = 0.0, 0.0
     for i in range(n.size - 1, 0, -1):
@@ -147,7 +167,7 @@ def _start_tail(x, n, edge, seen, theta):  # type: ignore[no-untyped-def]
             if width > 2.5:
                 break
     theta[6] = (photons + 0.5) / max(width, 1.0)
-    theta[7] = TAIL_SLOPE_PRIOR[0]
+    theta[7], theta[9], theta[10] = limits[2, 7], limits[2, 9], limits[2, 10]
     theta[8] = 0.02 * n.sum() / (x[-1] - x[0]) + 0.001
 
 
@@ -231,37 +251,40 @@ def scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: i
 
 
 @kernel
-def _fit_model(model, x, n, edge, seen, background, low, high, theta, lam, jac, iterations, enough):  # type: ignore[no-untyped-def]
+def _fit_model(model, x, n, edge, seen, background, limits, theta, lam, jac, iterations, enough):  # type: ignore[no-untyped-def]
     free = np.empty(N_THETA, np.bool_)
-    _is_free(model, free)
+    _is_free(model, edge, free)
     gaussians = 0 if model == _TAIL else 1 if model == GAUSS_TAIL else 2
     if model == GAUSS_GAUSS:
         theta[6] = 0.0
     return fit(
-        x, n, edge, seen, background, gaussians, free, low, high, TAIL_SLOPE_PRIOR, theta, lam, jac, iterations, enough
+        x, n, edge, background, gaussians, free, limits, theta, seen, lam, jac, iterations, enough
     )  # fmt: skip
 
 
 @kernel
-def finish(model, n, seen, low, high, theta, lam, jac, cov, facts):  # type: ignore[no-untyped-def]
+def finish(model, n, edge, seen, limits, theta, lam, jac, cov, facts):  # type: ignore[no-untyped-def]
     """Set the covariance, and the facts of the goodness of fit."""
     free = np.empty(N_THETA, np.bool_)
-    _is_free(model, free)
-    moving = covariance(n, lam, jac, free, theta, low, high, TAIL_SLOPE_PRIOR, cov)
-    value, dof, worst = _merged(n, lam, seen, moving)
+    _is_free(model, edge, free)
+    moving = covariance(n, lam, jac, free, theta, limits, cov)
+    # bins that the trigger cuts are not judged
+    value, dof, worst = _merged(n, lam, seen, moving - 2 if edge < 0.0 else moving)
     facts[0], facts[2], facts[3], facts[4] = model, value, dof, worst
     return moving
 
 
 @kernel
-def fit_single(x, n, edge, seen, background, low, high, guess, theta, lam, jac):  # type: ignore[no-untyped-def]
-    """Fit tail alone, then one Gaussian with a tail from several starts; return both deviances and convergence."""
+def fit_single(x, n, edge, seen, background, limits, guess, theta, lam, jac):  # type: ignore[no-untyped-def]
+    """Fit tail alone, then one Gaussian with a tail from several starts.
+
+    Return what the line gains over the tail, its deviance, and whether it converged.
+    """
     theta[:] = 0.0
-    _start_tail(x, n, edge, seen, theta)
+    _start_tail(x, n, limits, seen, theta)
     base = theta.copy()
-    flat, _ = _fit_model(
-        _TAIL, x, n, edge, seen, background, low, high, theta, lam, jac, 25, _ROUGHLY
-    )
+    flat, _ = _fit_model(_TAIL, x, n, edge, seen, background, limits, theta, lam, jac, 25, _ROUGHLY)
+    flat += penalty(theta, False, limits)
     half = 2 if n.sum() > 1000.0 else 4
     best, good = math.inf, False
     trial = np.empty(N_THETA)
@@ -289,17 +312,17 @@ def fit_single(x, n, edge, seen, background, low, high, guess, theta, lam, jac):
             trial[2], trial[0] = _width(x, n, background, centre)
         trial[0], trial[1], trial[2] = math.log(trial[0]), centre, math.log(trial[2])
         value, converged = _fit_model(
-            GAUSS_TAIL, x, n, edge, seen, background, low, high, trial, trial_lam, trial_jac, _ITERATIONS, _ENOUGH
+            GAUSS_TAIL, x, n, edge, seen, background, limits, trial, trial_lam, trial_jac, _ITERATIONS, _ENOUGH
         )  # fmt: skip
         if value < best - 1e-6:
             best, good = value, converged
             theta[:] = trial
-    return flat, best, good
+    return flat - best - penalty(theta, False, limits), best, good
 
 
 @kernel
 def fit_double(  # type: ignore[no-untyped-def]
-    model, x, n, edge, seen, background, low, high, single, offset, share, misfit, theta, lam, jac
+    model, x, n, edge, seen, background, limits, single, offset, share, misfit, theta, lam, jac
 ):
     """Fit a model with two Gaussians from several starts; return deviance and convergence.
 
@@ -331,15 +354,15 @@ def fit_double(  # type: ignore[no-untyped-def]
             trial[3] = single[0] - 1.0
             trial[4] = max(0.5 * (single[1] + edge), single[1] + sigma)
             trial[5] = math.log(max(0.3 * (edge - single[1]), 1.5 * sigma))
-        trial[5] = min(max(trial[5], low[5]), high[5])
+        trial[5] = min(max(trial[5], limits[0, 5]), limits[1, 5])
         value, _ = _fit_model(
-            model, x, n, edge, seen, background, low, high, trial, lam, jac, _ROUGH_ITERATIONS, _ROUGHLY
+            model, x, n, edge, seen, background, limits, trial, lam, jac, _ROUGH_ITERATIONS, _ROUGHLY
         )  # fmt: skip
         if value < best:
             best = value
             theta[:] = trial
     return _fit_model(
-        model, x, n, edge, seen, background, low, high, theta, lam, jac, _ITERATIONS, 50.0 * _ENOUGH
+        model, x, n, edge, seen, background, limits, theta, lam, jac, _ITERATIONS, 50.0 * _ENOUGH
     )
 
 

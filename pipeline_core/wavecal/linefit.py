@@ -21,7 +21,7 @@ from pipeline_core.progress import Progress, silent
 from pipeline_core.wavecal._linekernels import N_THETA
 from pipeline_core.wavecal._pixelkernels import JOINT_Z, LEAST_GAIN, N_FACTS, fit_pixel
 from pipeline_core.wavecal._searchkernels import OFFSETS
-from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS
+from pipeline_core.wavecal.models import LINE_MODELS
 
 __all__ = ["STATUS", "LineFits", "fit_lines"]
 
@@ -249,17 +249,16 @@ def _smooth(background: npt.NDArray[np.uint32]) -> FloatArray:
 def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
     theta, facts = raw.theta, raw.facts
     with np.errstate(invalid="ignore", over="ignore"):
-        errors = np.sqrt(raw.variance)
+        # a parameter at its bound has no error
+        errors = np.sqrt(np.where(raw.variance > 0, raw.variance, np.nan))
         photons, second = np.exp(theta[..., 0]), np.exp(theta[..., 3])
         sigma = np.exp(theta[..., 2])
         model = np.nan_to_num(facts[..., 0]).astype(np.uint8)
         second = np.where(model > 1, second, np.where(np.isnan(photons), np.nan, 0.0))
-        visible = ndtr((raw.edge[:, :1] - theta[..., 1]) / np.hypot(sigma, raw.edge[:, 1:]))
+        visible = ndtr((theta[..., 9] - theta[..., 1]) / np.hypot(sigma, np.exp(theta[..., 10])))
         distance = np.where(second > 0, (theta[..., 4] - theta[..., 1]) / sigma, 0.0 * second)
         dof = np.nan_to_num(facts[..., 3]).astype(np.int32)
         p_value = np.where(dof > 0, chdtrc(np.maximum(dof, 1), facts[..., 2]), 1.0)
-    columns = dict(zip(PARAMETERS[:9], np.moveaxis(_natural(theta, second), -1, 0), strict=True))
-    edge = np.broadcast_to(raw.edge[:, None, :], (*theta.shape[:2], 2))
     share, doubled = _doubles(theta, facts, raw)
     values: dict[str, npt.NDArray[Any]] = {
         "model": model,
@@ -270,7 +269,7 @@ def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
         "n_signal": photons,
         "n_signal_error": photons * errors[..., 0],
         "visible": visible,
-        "edge_deg": raw.edge[:, 0],
+        "edge_deg": _pixel_edge(raw),
         "deviance": facts[..., 2],
         "dof": dof,
         "p_value": np.where(np.isnan(facts[..., 2]), np.nan, p_value),
@@ -281,7 +280,7 @@ def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
         "second_significance": facts[..., 6],
         "double_significance": raw.joint[:, 0],
         "double_share": share,
-        "parameters": np.concatenate([np.stack(list(columns.values()), -1), edge], -1),
+        "parameters": _natural(raw, second),
     }
     status = _status(values, facts, skip, doubled)
     return LineFits(status=status, **values)
@@ -306,20 +305,33 @@ def _doubles(
         pixel &= gain > DOUBLED_GAIN_PER_PHOTON * np.where(tried, np.exp(theta[..., 0]), 0.0).sum(1)
         # a hint in a single line is fitted in that line only
         pixel &= raw.joint[:, 0] >= JOINT_Z
-        hump = theta[..., 4] + np.exp(theta[..., 5]) > raw.edge[:, :1]
+        hump = theta[..., 4] + np.exp(theta[..., 5]) > theta[..., 9]
         line = (facts[..., 0] > 1) & ~hump & (facts[..., 9] > DOUBLED_LINE_GAIN)
         line &= (facts[..., 10] >= DOUBLED_LINE_SHARE) & (distances >= DOUBLED_LINE_DISTANCE)
     return share, pixel[:, None] | line
 
 
-def _natural(theta: FloatArray, second: FloatArray) -> FloatArray:
-    """Return the kernels' parameters as photons, degrees and slopes."""
-    natural = theta.copy()
-    for j in (0, 2, 5, 7):
-        natural[..., j] = np.exp(theta[..., j])
+def _natural(raw: _Raw, second: FloatArray) -> FloatArray:
+    """Return the kernels' parameters as `models.PARAMETERS`: photons, degrees and slopes."""
+    natural = raw.theta.copy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        for j in (0, 2, 5, 7, 10):
+            natural[..., j] = np.exp(raw.theta[..., j])
+        # from the height where the edge was looked for to that at the edge
+        natural[..., 6] *= np.exp(natural[..., 7] * (natural[..., 9] - raw.edge[:, :1]))
     natural[..., 3] = second
     natural[..., 4:6] = np.where(second[..., None] > 0, natural[..., 4:6], np.nan)
     return natural
+
+
+def _pixel_edge(raw: _Raw) -> FloatArray:
+    """Return the weighted mean of the lines' edges, shape (n_pixel,)."""
+    variance = raw.variance[..., 9]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = np.where(variance > 0, 1 / variance, 0.0)
+        total = weight.sum(1)
+        mean = np.where(weight > 0, raw.theta[..., 9] * weight, 0.0).sum(1) / total
+    return np.where(total > 0, mean, raw.edge[:, 0])
 
 
 def _status(
@@ -333,6 +345,7 @@ def _status(
     with np.errstate(invalid="ignore", divide="ignore"):
         excess = (values["deviance"] - values["dof"]) / number
         faint = ~(values["n_signal"] > LEAST_SIGNIFICANCE * values["n_signal_error"])
+        has_errors = np.isfinite(values["centre_error"] + values["sigma_error"])
         reasons = (
             (_HOT, skip),
             (_NO_PHOTONS, ~(number > 0)),
@@ -340,7 +353,7 @@ def _status(
             (_NO_LINE, ~(values["gain"] >= LEAST_GAIN)),
             (_BELOW_EDGE, values["visible"] < LEAST_VISIBLE),
             (_DOUBLED, doubled),
-            (_UNCONVERGED, (facts[..., 1] != 1) | ~np.isfinite(values["centre_error"])),
+            (_UNCONVERGED, (facts[..., 1] != 1) | ~has_errors),
             (_NO_LINE, faint),
             (_BAD_FIT, (values["p_value"] < LEAST_P) & (excess > LARGEST_EXCESS)),
         )
