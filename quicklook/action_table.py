@@ -28,6 +28,7 @@ NEEDS = {
     "counts": "Plot Raw Counts first",
     "pixel": "Click a pixel first",
     "region": "Draw a region first (R or O)",
+    "calibrated": "No wavelength solution is attached",
     "undo": "There is nothing to take back",
 }
 """Why an action is disabled."""
@@ -250,6 +251,23 @@ _ROWS = (
         "All times, all phases or wavelengths again",
         "photons",
     ),
+    # Calibrate
+    (
+        "apply_wavecal",
+        "&Apply wavelength solution…",
+        "",
+        "spectrum",
+        "Give the photons of the open file wavelengths; can be undone",
+        "photons",
+    ),
+    (
+        "undo_wavecal",
+        "&Undo wavelength calibration",
+        "",
+        "back",
+        "Phases in degrees again, exactly as recorded",
+        "calibrated",
+    ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),
     (
@@ -394,6 +412,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "whole_range",
         ),
     ),
+    ("&Calibrate", ("apply_wavecal", "undo_wavecal")),
     (
         "&Regions",
         (

@@ -9,6 +9,7 @@ from pathlib import Path
 from quicklook.action_table import NEEDS, TOOLS
 from quicklook.actions import build_actions, build_menus, enable_actions, set_shortcuts
 from quicklook.assets import defaults, icon
+from quicklook.calibrating import CalibrationControl
 from quicklook.conversion import ConversionController
 from quicklook.exporting import ExportController
 from quicklook.image_control import ImageControl
@@ -110,6 +111,15 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.calibrating = CalibrationControl(
+            self.session,
+            self.opening,
+            self.reads,
+            self.messages,
+            settings,
+            self.actions_by_name,
+            self,
+        )
         self.panels = Panels(self)
         self._build_layout()
         self._connect()
@@ -203,6 +213,7 @@ class MainWindow(QtWidgets.QMainWindow):
     def _connect_lanes(self) -> None:
         self.broker.bugFound.connect(self.report_bug)
         self.exporting.bugFound.connect(self.report_bug)
+        self.calibrating.bugFound.connect(self.report_bug)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
         self.jobs.finished.connect(self._on_job_finished)
@@ -256,6 +267,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.messages.hide()
         self.job_control.say_what_was_converted()
         self.session.set_file(facts)
+        self.calibrating.say_what_was_done()
         self.fileOpened.emit(facts)
 
     @Slot(object, object)
@@ -296,6 +308,7 @@ class MainWindow(QtWidgets.QMainWindow):
                 "photons": photons,
                 "counts": facts is not None and self.image.kind == RAW_COUNTS,
                 "pixel": photons and self.session.pixel is not None,
+                "calibrated": photons and facts is not None and facts.wavelength_calibrated,
                 "region": facts is not None and bool(self.regions.regions),
                 "undo": self.regions.can_undo,
             },

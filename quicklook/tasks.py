@@ -281,8 +281,14 @@ def _calibrations(handle: Any) -> tuple[CalibrationState, ...]:
         text = "No beam map: which resonator a pixel has, and its flags, are not known."
         beammap = CalibrationState("Beam map", "unknown", "unknown", text)
     if handle.is_wavelength_calibrated:
-        text = "A wavelength solution is attached: photons have wavelengths in nm."
-        wavelength = CalibrationState("Wavelength", "done", "calibrated", text)
+        wavecal = handle.wavecal
+        count = int(np.count_nonzero(wavecal.kind))
+        lines = ", ".join(f"{line:g}" for line in wavecal.wavelengths_nm)
+        text = (
+            f"{count:,} of {total:,} pixels have wavelengths, from {Path(wavecal.source).name} "
+            f"(id {wavecal.solution_id[:8]}, lasers at {lines} nm). Calibrate > Undo takes it back."
+        )
+        wavelength = CalibrationState("Wavelength", "done", f"{count / total:.0%} done", text)
     else:
         text = "No wavelength solution is attached: energies are phases in degrees."
         wavelength = CalibrationState("Wavelength", "none", "not done", text)

@@ -9,6 +9,7 @@ import math
 import threading
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -42,6 +43,12 @@ class FakeObs:
         self.start_unix = 1602050400
         self.baseline = "ignore"
         self.is_wavelength_calibrated = calibrated
+        self.wavecal = SimpleNamespace(
+            kind=np.ones(shape, np.uint8),
+            wavelengths_nm=(808.0, 1310.0),
+            source="solution.h5",
+            solution_id="0123456789",
+        )
         self.closed = False
         self.broken = {}
         self.gate = threading.Event()

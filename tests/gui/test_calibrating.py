@@ -1,0 +1,109 @@
+"""A wavelength solution in the window: attached, seen, taken back; the photon file never changes."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from gui_actions import click_pixel, plot_counts, wait_for_plots
+from observations import make_observation
+from wavecal_solutions import essentials, save_essentials
+
+from pipeline_core import ObsFile
+from quicklook.main_window import MainWindow
+from quicklook.qt import Qt, QtWidgets
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A photon file by itself in a folder."""
+    folder = tmp_path / "night"
+    folder.mkdir()
+    return make_observation(folder, np.full((4, 3), 200.0))[0]
+
+
+@pytest.fixture
+def real(qtbot, settings):
+    window = MainWindow(settings)
+    window.resize(1280, 800)
+    with qtbot.waitExposed(window):
+        window.show()
+    yield window
+    window.stop_and_close()
+    qtbot.waitUntil(lambda: not window.reads.is_running, timeout=90_000)
+    window.deleteLater()
+
+
+def solution_for(path, name, **options):
+    with ObsFile(path) as obs:
+        found = essentials(obs.beammap, obs.camera, **options)
+    return save_essentials(path.parent / name, found)
+
+
+def state_of(window):
+    return {state.name: state for state in window.strip.calibrations.states}["Wavelength"]
+
+
+def apply(qtbot, window, monkeypatch, solution):
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getOpenFileName", staticmethod(lambda *_: (str(solution), ""))
+    )
+    with qtbot.waitSignal(window.fileOpened, timeout=30_000):
+        window.actions_by_name["apply_wavecal"].trigger()
+
+
+def test_applied_seen_and_taken_back(qtbot, real, path, monkeypatch):
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
+        real.open_file(path)
+    assert state_of(real).state == "none"
+    assert not real.actions_by_name["undo_wavecal"].isEnabled()
+    assert real.controls.band.caption.text() == "Phase"
+    apply(qtbot, real, monkeypatch, solution_for(path, "s.h5"))
+    assert "Applied s.h5" in real.messages.text
+    assert state_of(real).state == "done"
+    assert "s.h5" in state_of(real).sentence
+    assert real.controls.band.caption.text() == "Wavelength"
+    click_pixel(qtbot, real, 1, 1)
+    wait_for_plots(qtbot, real, (1, 1))
+    assert real.card.spectrum.shown.data.unit == "nm"
+    real.controls.band.start.setValue(900.0)
+    qtbot.waitUntil(lambda: real.session.band == (900.0, None))
+    plot_counts(qtbot, real)
+    with ObsFile(path) as obs:
+        np.testing.assert_array_equal(real.image.array, obs.count_image(min_wavelength=900.0))
+    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
+        qtbot.mouseClick(real.messages.button("Undo"), Qt.MouseButton.LeftButton)
+    assert state_of(real).state == "none"
+    assert "as recorded" in real.messages.text
+    assert real.controls.band.caption.text() == "Phase"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+def test_a_second_solution_needs_a_word(qtbot, real, path, monkeypatch):
+    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
+        real.open_file(path)
+    apply(qtbot, real, monkeypatch, solution_for(path, "first.h5"))
+    second = solution_for(path, "second.h5", seed=3, solution_id="other")
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getOpenFileName", staticmethod(lambda *_: (str(second), ""))
+    )
+    real.actions_by_name["apply_wavecal"].trigger()
+    qtbot.waitUntil(lambda: real.messages.kind == "warning")
+    assert "first.h5" in state_of(real).sentence
+    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
+        qtbot.mouseClick(real.messages.button("Replace it"), Qt.MouseButton.LeftButton)
+    assert "second.h5" in state_of(real).sentence
+
+
+def test_what_is_no_solution_is_refused_by_name(qtbot, real, path, monkeypatch):
+    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
+        real.open_file(path)
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getOpenFileName", staticmethod(lambda *_: (str(path), ""))
+    )
+    real.actions_by_name["apply_wavecal"].trigger()
+    qtbot.waitUntil(lambda: real.messages.kind == "error" and bool(real.messages.text))
+    assert path.name in real.messages.text
+    assert state_of(real).state == "none"
