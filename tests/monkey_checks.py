@@ -215,7 +215,7 @@ def _check_actions(window: MainWindow) -> None:
         "undo": regions.can_undo,
         "remove_region": facts is not None and bool(regions.regions),
         "export_light_curve": photons and window.session.pixel is not None,
-        "next_hot": facts is not None and window.image.counts is not None,
+        "next_hot": facts is not None and window.image.kind == RAW_COUNTS,
     }
     said = {name: act[name].isEnabled() for name in wanted}
     assert said == wanted
@@ -290,8 +290,8 @@ def leftovers() -> dict[str, int]:
         "processes": len(multiprocessing.active_children()),
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "widgets": len(application.allWidgets()),
-        "plot windows": sum(isinstance(o, PlotWindow) for o in objects),
-        "outlines of regions": sum(isinstance(o, RegionItem) for o in objects),
+        "plot windows": sum(type(o) is PlotWindow for o in objects),
+        "outlines of regions": sum(type(o) is RegionItem for o in objects),
     }
 
 

@@ -53,6 +53,7 @@ class RangeBoxes(QtWidgets.QWidget):
         self._quantity, self._unit = quantity, unit
         self._decimals = decimals
         self._stepping = False
+        self._better_limits: tuple[float, float] | None = None
         self._limits = (0.0, 0.0)
         self._range = (0.0, 0.0)
         self._why_not = ""
@@ -77,6 +78,8 @@ class RangeBoxes(QtWidgets.QWidget):
         self._settle.timeout.connect(self._announce)
         self.start.valueChanged.connect(self._on_start)
         self.stop.valueChanged.connect(self._on_stop)
+        for box in (self.start, self.stop):
+            box.editingFinished.connect(self._on_typed)
         self.start.clamped.connect(self._on_start_clamped)
         self.stop.clamped.connect(self._on_stop_clamped)
         self.set_quantity(quantity, unit)
@@ -146,6 +149,7 @@ class RangeBoxes(QtWidgets.QWidget):
     def set_limits(self, low: float, high: float) -> None:
         """Allow another range, and choose all of it."""
         self._limits = (low, high)
+        self._better_limits = None
         shortest = self._shortest
         self.start.setRange(low, max(high - shortest, low))
         self.stop.setRange(low + shortest, max(high, low + shortest))
@@ -159,7 +163,16 @@ class RangeBoxes(QtWidgets.QWidget):
         self.noted.emit("")
 
     def widen_limits(self, low: float, high: float) -> None:
-        """Take better known limits; a range that was chosen stays, as far as it fits."""
+        """Take better known limits; a range that was chosen stays, as far as it fits.
+
+        While a person types, they wait: a number that is half written must not change.
+        """
+        if self.start.hasFocus() or self.stop.hasFocus():
+            self._better_limits = (low, high)
+        else:
+            self._take_limits(low, high)
+
+    def _take_limits(self, low: float, high: float) -> None:
         chosen, whole = self._range, self.is_whole
         self.set_limits(low, high)
         if not whole:
@@ -272,6 +285,12 @@ class RangeBoxes(QtWidgets.QWidget):
         start = min(start, stop - self._shortest) if start >= stop else start
         self._show(start, stop)
         self._settle.start()
+
+    @Slot()
+    def _on_typed(self) -> None:
+        """Take the limits that had to wait."""
+        if self._better_limits is not None:
+            self._take_limits(*self._better_limits)
 
     @Slot()
     def _announce(self) -> None:

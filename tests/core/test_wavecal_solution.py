@@ -1,5 +1,4 @@
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -120,16 +119,8 @@ def test_info_tells_what_a_solution_is(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_large_solution_loads_in_half_a_second(tmp_path):
+def test_a_large_solution_loads(tmp_path):
     beammap = Beammap.design((140, 146))
     wavelengths = np.array([850.0, 950.0, 1100.0, 1250.0, 1375.0])
     path = full_solution(beammap, "MEC", wavelengths=wavelengths).save(tmp_path / "s.h5")
-    load_solution(path)
-    best = min(_seconds(load_solution, path) for _ in range(5))
-    assert best < 1.5  # 0.5 on a quiet machine
-
-
-def _seconds(function, *arguments):
-    begun = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - begun
+    assert load_solution(path).lines.centre_deg.shape == (140 * 146, 5)

@@ -156,6 +156,21 @@ def test_better_limits_keep_what_was_chosen(boxes):
     assert boxes.range == (-80.0, -50.0)
 
 
+def test_better_limits_do_not_disturb_who_is_typing(qtbot, boxes):
+    boxes.show()
+    boxes.activateWindow()
+    boxes.set_limits(-230.0, 230.0)
+    boxes.start.setFocus()
+    qtbot.waitUntil(boxes.start.hasFocus)
+    boxes.start.selectAll()
+    qtbot.keyClicks(boxes.start, "-6")
+    boxes.widen_limits(-120.0, -10.0)
+    qtbot.keyClicks(boxes.start, "5.5")
+    qtbot.keyClick(boxes.start, Qt.Key.Key_Return)
+    assert boxes.limits == (-120.0, -10.0)
+    assert boxes.range == (-65.5, -10.0)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     exposure=st.floats(0.001, 5000),
