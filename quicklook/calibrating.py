@@ -13,7 +13,6 @@ from quicklook.jobs import Failure, JobRunner, Success
 from quicklook.opening import OpeningController
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
-from quicklook.settings import Settings
 from quicklook.widgets.message_bar import MessageBar
 
 __all__ = ["CalibrationControl", "attach_wavecal", "detach_wavecal"]
@@ -58,7 +57,6 @@ class CalibrationControl(QtCore.QObject):
         opening: OpeningController,
         lane: JobRunner,
         messages: MessageBar,
-        settings: Settings,
         actions: Mapping[str, QtWidgets.QAction],
         parent: QtWidgets.QWidget,
     ) -> None:
@@ -67,7 +65,6 @@ class CalibrationControl(QtCore.QObject):
         self._opening = opening
         self._lane = lane
         self._messages = messages
-        self._settings = settings
         self._parent = parent
         self._after_opening = ""
         actions["apply_wavecal"].triggered.connect(self.choose_solution)

@@ -73,54 +73,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.actions_by_name = build_actions(self)
         self._build_panes()
         self.image.tools.add_actions([act and self.actions_by_name[act] for act in TOOLS])
-        self.opening = OpeningController(self.reads, self.files, settings, self)
-        self.conversion = ConversionController(self.jobs, self.chores, settings, self)
-        self.preparation = Preparation(self.jobs, self)
-        self.job_control = JobControl(
-            self.jobs,
-            self.conversion,
-            self.preparation,
-            self.opening,
-            self.job_bar,
-            self.messages,
-            self.actions_by_name["bottom_panel"],
-            self,
-        )
-        self.image_control = ImageControl(
-            self.session,
-            self.image,
-            self.controls,
-            self.timeline,
-            self.card,
-            settings,
-            self.actions_by_name,
-            self,
-        )
-        self.region_control = RegionControl(
-            self.session, self.regions, self.image, self.region_table, self.actions_by_name, self
-        )
-        self.exporting = ExportController(
-            self.session,
-            self.image,
-            self.card,
-            self.regions,
-            self.region_table,
-            self.reads,
-            self.files,
-            settings,
-            self.actions_by_name,
-            self,
-        )
-        self.calibrating = CalibrationControl(
-            self.session,
-            self.opening,
-            self.reads,
-            self.messages,
-            settings,
-            self.actions_by_name,
-            self,
-        )
-        self.panels = Panels(self)
+        self._build_controllers()
         self._build_layout()
         self._connect()
         self._restore()
@@ -151,6 +104,56 @@ class MainWindow(QtWidgets.QMainWindow):
         self.status = StatusLine()
         self.setStatusBar(self.status)
         self.setWindowIcon(icon("quicklook"))
+
+    def _build_controllers(self) -> None:
+        """Make what connects the panes with lanes, actions and one another."""
+        self.opening = OpeningController(self.reads, self.files, self.settings, self)
+        self.conversion = ConversionController(self.jobs, self.chores, self.settings, self)
+        self.preparation = Preparation(self.jobs, self)
+        self.job_control = JobControl(
+            self.jobs,
+            self.conversion,
+            self.preparation,
+            self.opening,
+            self.job_bar,
+            self.messages,
+            self.actions_by_name["bottom_panel"],
+            self,
+        )
+        self.image_control = ImageControl(
+            self.session,
+            self.image,
+            self.controls,
+            self.timeline,
+            self.card,
+            self.settings,
+            self.actions_by_name,
+            self,
+        )
+        self.region_control = RegionControl(
+            self.session, self.regions, self.image, self.region_table, self.actions_by_name, self
+        )
+        self.exporting = ExportController(
+            self.session,
+            self.image,
+            self.card,
+            self.regions,
+            self.region_table,
+            self.reads,
+            self.files,
+            self.settings,
+            self.actions_by_name,
+            self,
+        )
+        self.calibrating = CalibrationControl(
+            self.session,
+            self.opening,
+            self.reads,
+            self.messages,
+            self.actions_by_name,
+            self,
+        )
+        self.panels = Panels(self)
 
     def _build_layout(self) -> None:
         build_menus(self.menuBar(), self.actions_by_name, self.panels.menus)
