@@ -67,7 +67,7 @@ class Stages:
 
     def __call__(self, done: int, total: int, stage: str = "") -> None:
         now = time.perf_counter()
-        self.seconds[stage.split(" of ")[0]] += now - self._before
+        self.seconds[stage.split(" at ")[0]] += now - self._before
         self._before = now
 
 
@@ -82,7 +82,7 @@ def run_once(out: str, *paths: str) -> None:
     begun = time.perf_counter()
     solution = run(WavecalSettings(tuple(lasers)), stages)
     ran = time.perf_counter()
-    solution.save(Path(out))
+    solution.save(Path(out), overwrite=True)
     saved = time.perf_counter()
     load_solution(Path(out))
     loaded = time.perf_counter()
