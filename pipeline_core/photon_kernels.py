@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
+from pipeline_core.binning import first_at_or_after as first_time
 from pipeline_core.chunkcodec import CHUNK_ROWS, row_value
 
 __all__ = [
@@ -112,6 +113,25 @@ def count_window(
         counts[p] += b - a
         row = chunk_first + high
         p += 1
+
+
+@kernel
+def count_times(
+    times: npt.NDArray[np.uint32],
+    stops: npt.NDArray[np.int64],
+    start_us: int,
+    stop_us: int,
+    counts: npt.NDArray[np.int64],
+) -> None:
+    """Count each pixel's rows in ``[start_us, stop_us)`` where the times of all rows are in memory.
+
+    `stops` are the last rows + 1 of the pixels in photon-file order; times ascend within a pixel.
+    """
+    first = 0
+    for p in range(stops.size):
+        part = times[first : stops[p]]
+        counts[p] = first_time(part, stop_us) - first_time(part, start_us)
+        first = stops[p]
 
 
 @kernel

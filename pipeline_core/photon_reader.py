@@ -25,6 +25,7 @@ from pipeline_core.hdf5 import no_pickles
 from pipeline_core.photon_kernels import (
     ChunkOfRows,
     count_phases,
+    count_times,
     count_window,
     gather,
     survey_chunk,
@@ -44,6 +45,7 @@ __all__ = [
 TIME, PHASE, BASELINE = 1, 2, 5
 
 SCAN_THREADS = 2
+_SHARE_OF_MEMORY = 0.25
 _CHUNKS_A_STEP = 16  # some 20 ms: so long a click waits for a survey to stop
 
 
@@ -71,14 +73,24 @@ class _Place:
     chunk: int = 0
 
 
-class _Survey:
-    """What a survey has found so far, by thread, and where it is."""
+def _may_hold(n_rows: int) -> bool:
+    """Whether the times of so many photons may stay in memory: up to a quarter of the machine's."""
+    try:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return False
+    return 4 * n_rows <= machine * _SHARE_OF_MEMORY
 
-    def __init__(self, edges_us: npt.NDArray[np.int64], n_pixels: int) -> None:
+
+class _Survey:
+    """What a survey has found so far, by thread, and where it is; `times` of all rows, if they may be kept."""
+
+    def __init__(self, edges_us: npt.NDArray[np.int64], n_pixels: int, n_rows: int) -> None:
         self.edges_us = edges_us
         shape = (n_pixels, edges_us.size - 1)
         self.counts = [np.zeros(shape, np.uint32) for _ in range(SCAN_THREADS)]
         self.extremes = [np.array([np.inf, -np.inf], np.float32) for _ in range(SCAN_THREADS)]
+        self.times = np.empty(n_rows, np.uint32) if _may_hold(n_rows) else None
         self.at = _Place()
 
 
@@ -94,6 +106,7 @@ def load_kernels() -> None:
     decode_prefix(nothing, 20, 12, scratch.planes)
     gather(*where, TIME, 0, scratch.phases[:0])
     count_window(*where, 0, no_rows, 0, 1, no_rows)
+    count_times(scratch.phases, no_rows, 0, 1, no_rows.copy())
     count_phases(*where, 0, no_rows, 0, 1, 0.0, 1.0, scratch.phases, no_rows)
     counts, extremes = np.zeros((1, 1), np.uint32), np.zeros(2, np.float32)
     survey_chunk(*where, 0, no_rows, np.arange(2), scratch.phases, counts, extremes)
@@ -135,6 +148,7 @@ class PhotonReader:
         self._places: dict[int, tuple[int, int]] = {}
         self._scratch = [_Scratch(self._row_bytes) for _ in range(SCAN_THREADS)]
         self._unfinished: _Survey | None = None
+        self._times: npt.NDArray[np.uint32] | None = None
         self._held = (-1, -1, 0)  # chunk in the first scratch, its last column, rows a block
         self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
         self._fd = self._open_same(path, table)
@@ -228,6 +242,10 @@ class PhotonReader:
             If a chunk is damaged.
         """
         any_phase = phase_deg == (-np.inf, np.inf)
+        if any_phase and self._times is not None:
+            found = np.zeros(self._stops.size, np.int64)
+            count_times(self._times, self._stops, start_us, stop_us, found)
+            return found
         counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
 
         def count(thread: int, chunk: int, block: int) -> None:
@@ -247,7 +265,9 @@ class PhotonReader:
     ) -> tuple[npt.NDArray[np.uint32], float, float]:
         """Count each pixel's photons in each time bin, and find the lowest and the highest phase, in one pass.
 
-        A survey that was cancelled goes on where it was when it is asked for again.
+        A survey that was cancelled goes on where it was when it is asked for again. After it, the times of all
+        photons stay in memory if that takes no more than a quarter of the machine's: any window of time is counted
+        in milliseconds then.
 
         Parameters
         ----------
@@ -269,7 +289,7 @@ class PhotonReader:
         """
         part = self._unfinished
         if part is None or not np.array_equal(part.edges_us, edges_us):
-            part = _Survey(edges_us, self._stops.size)
+            part = _Survey(edges_us, self._stops.size, self._n_rows)
         self._unfinished = None  # an error may come in the middle of a chunk
 
         def look(thread: int, chunk: int, block: int) -> None:
@@ -277,14 +297,22 @@ class PhotonReader:
             first = chunk * CHUNK_ROWS
             where = (scratch.planes, block, self._row_bytes, first, self._stops, edges_us)
             survey_chunk(*where, scratch.phases, part.counts[thread], part.extremes[thread])
+            if part.times is not None:
+                kept = part.times[first : first + CHUNK_ROWS]
+                gather(scratch.planes, block, self._row_bytes, TIME, 0, kept)
 
         try:
             self._scan(look, PHASE, progress, "surveying the file", part.at)
         except OperationCancelled:
             self._unfinished = part
             raise
+        self._times = part.times
         low, high = np.transpose(part.extremes)
         return np.sum(part.counts, axis=0, dtype=np.uint32), float(low.min()), float(high.max())
+
+    @property
+    def _n_rows(self) -> int:
+        return int(self._stops[-1]) if self._stops.size else 0
 
     def _scan(
         self,
@@ -299,8 +327,7 @@ class PhotonReader:
         Begins at a place, which is kept up to date: `progress` may cancel, and is called between chunks only.
         """
         at = at or _Place()
-        n_rows = int(self._stops[-1]) if self._stops.size else 0
-        n_chunks = -(-n_rows // CHUNK_ROWS)
+        n_chunks = -(-self._n_rows // CHUNK_ROWS)
         for chunk in range(n_chunks):
             self._place(chunk)  # PyTables is asked here, in the calling thread
         self._held = (-1, -1, 0)

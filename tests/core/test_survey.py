@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from observations import make_observation
 
-from pipeline_core import ObsFile
+from pipeline_core import ObsFile, photon_reader
 from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.survey import CountPlanes, survey_bin_us
 
@@ -269,3 +269,22 @@ def test_planes_know_their_grid():
     assert planes.image(0, 20).shape == (3, 2)
     for ends in [(0, 24), (1, 20), (10, 26), (24, 30)]:
         assert planes.image(*ends) is None
+
+
+def test_after_a_survey_any_time_is_counted_from_memory(observation, monkeypatch):
+    path = observation[0]
+    with ObsFile(path) as plain, ObsFile(path) as obs:
+        expected = plain.count_image(0.1234567, 1.7654321)
+        obs.survey()
+        monkeypatch.setattr(photon_reader.PhotonReader, "_scan", None)  # no file is read any more
+        np.testing.assert_array_equal(obs.count_image(0.1234567, 1.7654321), expected)
+
+
+def test_times_that_need_too_much_memory_are_read_again(observation, monkeypatch):
+    path = observation[0]
+    monkeypatch.setattr(photon_reader, "_SHARE_OF_MEMORY", 0.0)
+    with ObsFile(path) as plain, ObsFile(path) as obs:
+        obs.survey()
+        assert obs._file._photon_reader()._times is None
+        expected = plain.count_image(0.1234567, 1.7654321)
+        np.testing.assert_array_equal(obs.count_image(0.1234567, 1.7654321), expected)
