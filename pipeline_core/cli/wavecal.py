@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,15 +78,24 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         )
     if out.exists() and not args.overwrite:
         raise OutputError(f"{out} exists already. Choose another name, or ask to overwrite it.")
+    draw = None if args.plots is None else _drawing()  # before minutes of work, not after
     solution = calibrate(settings, progress)
     solution.save(out, overwrite=args.overwrite)
     result = describe_solution(solution, out)
-    if args.plots is not None:
-        from pipeline_core.wavecal.plots import write_plots
-
-        pages = write_plots(solution, args.plots)
-        result["pages"] = [str(page) for page in pages]
+    if draw is not None:
+        result["pages"] = [str(page) for page in draw(solution, args.plots)]
     return result
+
+
+def _drawing() -> Callable[..., Any]:
+    """Return the function that draws the pages."""
+    try:
+        from pipeline_core.wavecal.plots import write_plots
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "--plots needs matplotlib: install it with pip install 'quicklook[plots]', or leave the option out."
+        ) from error
+    return write_plots
 
 
 def _settings(args: argparse.Namespace) -> WavecalSettings:
