@@ -175,16 +175,22 @@ def test_defect_35_an_image_is_read_in_one_pass_and_not_pixel_by_pixel(
     ):
         for name in names:
             spy(owner, name)
+    qtbot.waitUntil(lambda: real.timeline.survey is not None)
     reads_of_chunks = count_chunk_reads(monkeypatch)
     type_into(qtbot, real.controls.times.stop, "1.2345")  # on no grid: all photons are looked at
     qtbot.waitUntil(lambda: real.session.time_range[1] < 2)
     plot_counts(qtbot, real)
     times = recorded[1][5, 4][0]
     assert real.image.array[5, 4] == np.sum(times < 1e6 * real.session.time_range[1])
+    assert reads == reads_of_chunks == []  # the survey has kept the times
+    type_into(qtbot, real.controls.band.stop, "-40")  # phases are not kept
+    qtbot.waitUntil(lambda: real.session.band[1] == -40)
+    with_all_phases = real.image.array.sum()
+    plot_counts(qtbot, real)
+    assert 0 < real.image.array.sum() < with_all_phases
     assert reads == []
-    assert (
-        0 < len(reads_of_chunks) <= 2 * n_chunks(recorded)
-    )  # a second read where the first fell short
+    # a second read where the first fell short
+    assert 0 < len(reads_of_chunks) <= 2 * n_chunks(recorded)
     assert len(reads_of_chunks) < np.prod(SHAPE)
 
 
