@@ -9,9 +9,9 @@ import pytest
 from gui_actions import click_pixel, plot_counts, wait_for_plots
 from observations import make_observation
 from wavecal_solutions import essentials, save_essentials
+from window_rig import open_path, real_window
 
 from pipeline_core import ObsFile
-from quicklook.main_window import MainWindow
 from quicklook.qt import Qt, QtWidgets
 
 
@@ -25,14 +25,8 @@ def path(tmp_path):
 
 @pytest.fixture
 def real(qtbot, settings):
-    window = MainWindow(settings)
-    window.resize(1280, 800)
-    with qtbot.waitExposed(window):
-        window.show()
-    yield window
-    window.stop_and_close()
-    qtbot.waitUntil(lambda: not window.reads.is_running, timeout=90_000)
-    window.deleteLater()
+    with real_window(qtbot, settings) as window:
+        yield window
 
 
 def solution_for(path, name, **options):
@@ -55,8 +49,7 @@ def apply(qtbot, window, monkeypatch, solution):
 
 def test_applied_seen_and_taken_back(qtbot, real, path, monkeypatch):
     before = hashlib.sha256(path.read_bytes()).hexdigest()
-    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
-        real.open_file(path)
+    open_path(qtbot, real, path)
     assert state_of(real).state == "none"
     assert not real.actions_by_name["undo_wavecal"].isEnabled()
     assert real.controls.band.caption.text() == "Phase"
@@ -82,8 +75,7 @@ def test_applied_seen_and_taken_back(qtbot, real, path, monkeypatch):
 
 
 def test_a_second_solution_needs_a_word(qtbot, real, path, monkeypatch):
-    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
-        real.open_file(path)
+    open_path(qtbot, real, path)
     apply(qtbot, real, monkeypatch, solution_for(path, "first.h5"))
     second = solution_for(path, "second.h5", seed=3, solution_id="other")
     monkeypatch.setattr(
@@ -98,8 +90,7 @@ def test_a_second_solution_needs_a_word(qtbot, real, path, monkeypatch):
 
 
 def test_what_is_no_solution_is_refused_by_name(qtbot, real, path, monkeypatch):
-    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
-        real.open_file(path)
+    open_path(qtbot, real, path)
     monkeypatch.setattr(
         QtWidgets.QFileDialog, "getOpenFileName", staticmethod(lambda *_: (str(path), ""))
     )

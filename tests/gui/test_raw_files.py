@@ -7,11 +7,11 @@ import shutil
 import numpy as np
 import pytest
 from gui_actions import click_pixel, plot_counts, wait_for_plots
+from window_rig import real_window
 
 from pipeline_core import ObsFile
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.simulate import SimulationSettings, simulate
-from quicklook.main_window import MainWindow
 from quicklook.qt import Qt, QtWidgets
 
 
@@ -32,15 +32,8 @@ def real(qtbot, settings, monkeypatch, tmp_path):
     """A window that opens real files, with a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("MKID_BEAMMAP_PATH", raising=False)
-    window = MainWindow(settings)
-    window.resize(1280, 800)
-    with qtbot.waitExposed(window):
-        window.show()
-    qtbot.wait(30)
-    yield window
-    window.stop_and_close()
-    qtbot.waitUntil(lambda: not window.isVisible(), timeout=10_000)
-    window.deleteLater()
+    with real_window(qtbot, settings) as window:
+        yield window
 
 
 def open_in(qtbot, window, path):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from gui_actions import click_pixel, plot_counts, wait_for_plots
 from loop_probe import LoopProbe
+from window_rig import real_window
 
 from pipeline_core import ObsFile
 from pipeline_core.simulate import SimulationSettings, simulate
 from quicklook.background_tasks import ConvertForm
-from quicklook.main_window import MainWindow
 from quicklook.preparation import Preparation
 from quicklook.qt import Qt, QtWidgets
 
@@ -40,14 +40,8 @@ def form(night, tmp_path):
 @pytest.fixture
 def real(qtbot, settings, form):
     Path(form.out).parent.mkdir()
-    window = MainWindow(settings)
-    with qtbot.waitExposed(window):
-        window.show()
-    qtbot.wait(30)
-    yield window
-    window.stop_and_close()
-    qtbot.waitUntil(lambda: not window.isVisible(), timeout=5000)
-    window.deleteLater()
+    with real_window(qtbot, settings) as window:
+        yield window
 
 
 def test_convert_dialog_to_clicked_pixel(qtbot, real, form, night):
