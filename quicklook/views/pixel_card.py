@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quicklook.assets import defaults
-from quicklook.qt import Qt, QtWidgets, Signal, Slot
+from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.views.histogram_pane import HistogramPane
 from quicklook.views.lightcurve_pane import LightCurvePane
@@ -34,10 +34,11 @@ class PixelCard(QtWidgets.QWidget):
         self.light_curve = LightCurvePane(session)
         self.histogram = HistogramPane(session)
         self.spectrum = SpectrumPane(session)
-        self.heading = ElidedLabel(objectName="paneTitle")
+        self.heading = _Heading(objectName="paneTitle")
         self.bin_ms = bin_box(1e3 * session.bin_s)
         self.note = QtWidgets.QLabel(objectName="hint")
-        label = QtWidgets.QLabel("&Effective exposure time", objectName="caption")
+        self.note.hide()  # empty: it takes no room
+        label = ElidedLabel("&Effective exposure time", objectName="caption")
         label.setBuddy(self.bin_ms)
         head = QtWidgets.QFrame(objectName="card")
         row = QtWidgets.QHBoxLayout(head)
@@ -83,11 +84,13 @@ class PixelCard(QtWidgets.QWidget):
     @Slot(float)
     def _on_bin(self, milliseconds: float) -> None:
         self.note.clear()
+        self.note.hide()
         self._session.set_bin_s(milliseconds / 1e3)
 
     @Slot()
     def _on_bin_clamped(self) -> None:
         self.note.setText(f"{self.bin_ms.minimum():g} to {self.bin_ms.maximum():g} ms")
+        self.note.show()
 
     @Slot()
     def _on_shown_or_hidden(self) -> None:
@@ -109,6 +112,18 @@ class PixelCard(QtWidgets.QWidget):
             self.heading.setText(f"Active {target.label}")
         else:
             self.heading.setText(target.label)
+
+
+class _Heading(ElidedLabel):
+    """Names one pixel in full, whatever else must shrink; a longer name may be cut."""
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        """Leave room for the widest name of one pixel."""
+        self.ensurePolished()  # bold
+        widest = self.fontMetrics().horizontalAdvance("Active Pixel (000, 000)")
+        return QtCore.QSize(
+            min(widest, self.sizeHint().width()), super().minimumSizeHint().height()
+        )
 
 
 def bin_box(milliseconds: float) -> NumberBox:

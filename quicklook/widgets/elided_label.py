@@ -22,5 +22,7 @@ class ElidedLabel(QtWidgets.QLabel):
         painter = QtGui.QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
         area = self.contentsRect()
-        text = self.fontMetrics().elidedText(self.text(), self.elide_mode, area.width())
-        painter.drawText(area, int(self.alignment()), text)
+        mnemonic = Qt.TextFlag.TextShowMnemonic if self.buddy() else 0
+        metrics = self.fontMetrics()
+        text = metrics.elidedText(self.text(), self.elide_mode, area.width(), int(mnemonic))
+        painter.drawText(area, int(self.alignment()) | int(mnemonic), text)

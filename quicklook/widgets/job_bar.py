@@ -12,6 +12,8 @@ from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 
 __all__ = ["JobBar"]
 
+_USUAL_WIDTH = 560
+
 
 class JobBar(QtWidgets.QWidget):
     """One row a job, hidden while there is none. Rows are known by the job's number.
@@ -33,8 +35,11 @@ class JobBar(QtWidgets.QWidget):
         layout.setContentsMargins(0, 0, 0, 2)
         layout.addWidget(self._pages, 1)
         layout.addWidget(self._others)
-        self.setMinimumWidth(560)
         self.hide()
+
+    def sizeHint(self) -> QtCore.QSize:
+        """Ask for room for the bar; the tabs beside put the right edge where this says, not a minimum width."""
+        return super().sizeHint().expandedTo(QtCore.QSize(_USUAL_WIDTH, 0))
 
     def add(self, number: int, title: str) -> None:
         """Show a job that waits for its turn."""
