@@ -47,6 +47,7 @@ _SMALL_SHARE, _CLOSE = (
     2.0,
 )  # a hint this far from the line (in sigma) and this small is no second resonator
 _HARMLESS_SHARE = 0.004
+_FORCED_SHARE, _FORCED_OFFSET = 0.1, 2.0  # start of a second peak that is asked for without a hint
 _GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
 _EDGE_PRICE = 6.0  # of deviance: what an edge must gain over none
 _FAINT_TAIL = 0.03  # of the photons
@@ -104,7 +105,11 @@ def _fit_line(  # type: ignore[no-untyped-def]
             share, offset = score[where] / information[where], facts[7]
     hinted = hint[0] > 0.0 or (facts[6] > _SUSPICIOUS_Z and share > _HARMLESS_SHARE)
     misfit = excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT or not good
-    if facts[5] > LEAST_GAIN and (hinted or misfit):
+    forced = not models[GAUSS_TAIL]
+    if forced and share < _HARMLESS_SHARE:
+        share, offset = _FORCED_SHARE, _FORCED_OFFSET
+    good = good and not forced
+    if facts[5] > LEAST_GAIN and (hinted or misfit or forced):
         good = _compare(
             x, n, edge, seen, other, limits, models, share, offset, value, good, moving,
             theta, lam, jac, cov, facts,

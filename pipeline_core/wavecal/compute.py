@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,14 @@ from pipeline_core.wavecal.curvefit import fit_curves
 from pipeline_core.wavecal.curves import HC_EV_NM, Curves
 from pipeline_core.wavecal.frequencies import read_frequencies
 from pipeline_core.wavecal.histograms import LaserHistograms, make_histograms
-from pipeline_core.wavecal.linefit import STATUS, LineFits, fit_lines
+from pipeline_core.wavecal.linefit import STATUS, LineFits, Watch, fit_lines
 from pipeline_core.wavecal.population import learn_population
 from pipeline_core.wavecal.reasons import judge
-from pipeline_core.wavecal.resolving_power import resolving_power
+from pipeline_core.wavecal.resolving_power import FWHM_PER_SIGMA, resolving_power
 from pipeline_core.wavecal.settings import Inputs, WavecalSettings
 from pipeline_core.wavecal.solution import Solution
 
-__all__ = ["run", "solve"]
+__all__ = ["RWatch", "feedlines", "line_fits", "r_of_lines", "run", "solve"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -36,7 +37,13 @@ _AGREES = 5.0
 """Sigma between a line found in the second pass and its prediction."""
 
 
-def run(settings: WavecalSettings, progress: Progress = silent) -> Solution:
+RWatch = Callable[[int, FloatArray], None]
+"""Called with the number of a block's first pixel and a first guess of R of its lines, (n, n_line)."""
+
+
+def run(
+    settings: WavecalSettings, progress: Progress = silent, watch: RWatch | None = None
+) -> Solution:
     """Calibrate an array from the photon files of its lasers.
 
     Parameters
@@ -44,6 +51,9 @@ def run(settings: WavecalSettings, progress: Progress = silent) -> Solution:
     settings : WavecalSettings
     progress : Progress
         May cancel.
+    watch : callable, optional
+        Told of the pixels while their lines are fitted: see `RWatch`. Not more than something to look at: R as if
+        phase were proportional to energy, also of lines that are rejected later on.
 
     Raises
     ------
@@ -56,7 +66,8 @@ def run(settings: WavecalSettings, progress: Progress = silent) -> Solution:
     if settings.frequencies is not None:
         read_frequencies(settings.frequencies, inputs.beammap.res_id)
     histograms = make_histograms(settings, part_of(progress, 0.0, 0.5))
-    return solve(histograms, inputs.beammap, settings, part_of(progress, 0.5, 1.0), inputs=inputs)
+    rest = part_of(progress, 0.5, 1.0)
+    return solve(histograms, inputs.beammap, settings, rest, inputs=inputs, watch=watch)
 
 
 def solve(
@@ -66,6 +77,7 @@ def solve(
     progress: Progress = silent,
     *,
     inputs: Inputs | None = None,
+    watch: RWatch | None = None,
 ) -> Solution:
     """Calibrate an array from its histograms: lines, curves, lines again where a curve can help, verdicts.
 
@@ -79,13 +91,20 @@ def solve(
         May cancel.
     inputs : Inputs, optional
         Where the histograms come from; kept in the solution.
+    watch : callable, optional
+        As for `run`.
     """
     wavelengths = np.array(settings.wavelengths_nm)
     frequency = beammap.frequency_mhz
     if settings.frequencies is not None:
         frequency = read_frequencies(settings.frequencies, beammap.res_id)
-    lines = _fit_lines(histograms, settings, progress=part_of(progress, 0.0, 0.8))
-    feedline = _feedline(beammap)
+    lines = line_fits(
+        histograms,
+        settings,
+        progress=part_of(progress, 0.0, 0.8),
+        watch=None if watch is None else _guessed_r(watch),
+    )
+    feedline = feedlines(beammap)
     curves = _fit_curves(lines, wavelengths, feedline, settings, part_of(progress, 0.8, 0.86))
     again = _second_pass(
         histograms, lines, curves, wavelengths, settings, part_of(progress, 0.86, 0.94)
@@ -94,7 +113,7 @@ def solve(
         lines = again
         curves = _fit_curves(lines, wavelengths, feedline, settings, part_of(progress, 0.94, 0.98))
     progress(980, 1000, "judge pixels")
-    r, r_error = _resolving_power(lines, curves)
+    r, r_error = r_of_lines(lines, curves)
     verdicts = judge(wavelengths, histograms, lines, curves)
     progress(1000, 1000, "judge pixels")
     return Solution(
@@ -118,12 +137,13 @@ def solve(
     )
 
 
-def _fit_lines(
+def line_fits(
     histograms: LaserHistograms,
     settings: WavecalSettings,
     pixels: npt.NDArray[np.intp] | slice = slice(None),
     guess_deg: FloatArray | None = None,
     progress: Progress = silent,
+    watch: Watch | None = None,
 ) -> LineFits:
     """Fit the lines of some pixels; those with too few photons for the settings say so."""
     dark = histograms.background
@@ -136,9 +156,19 @@ def _fit_lines(
         hot=histograms.hot[pixels],
         models=settings.line_models,
         progress=progress,
+        watch=watch,
     )
     few = fits.ok & (histograms.n_negative[pixels] < settings.min_photons)
     return dataclasses.replace(fits, status=np.where(few, _FEW, fits.status).astype(np.uint8))
+
+
+def _guessed_r(watch: RWatch) -> Watch:
+    """Return what turns centres and sigmas into a first guess of R."""
+
+    def tell(first: int, centre_deg: FloatArray, sigma_deg: FloatArray) -> None:
+        watch(first, np.abs(centre_deg) / (FWHM_PER_SIGMA * sigma_deg))
+
+    return tell
 
 
 def _fit_curves(
@@ -183,7 +213,7 @@ def _second_pass(
     pixels = np.flatnonzero(hopeful.any(1))
     if not pixels.size:
         return lines
-    new = _fit_lines(
+    new = line_fits(
         histograms, settings, pixels, np.where(hopeful, predicted, np.nan)[pixels], progress
     )
     slope = np.abs(_slope(curves, wavelengths_nm)[pixels])
@@ -220,7 +250,7 @@ def _with_lines(
     return dataclasses.replace(lines, **changed)
 
 
-def _resolving_power(lines: LineFits, curves: Curves) -> tuple[FloatArray, FloatArray]:
+def r_of_lines(lines: LineFits, curves: Curves) -> tuple[FloatArray, FloatArray]:
     """Return R and its error of good lines."""
 
     def good(array: FloatArray) -> FloatArray:
@@ -235,7 +265,7 @@ def _resolving_power(lines: LineFits, curves: Curves) -> tuple[FloatArray, Float
     )
 
 
-def _feedline(beammap: Beammap) -> npt.NDArray[np.int64]:
+def feedlines(beammap: Beammap) -> npt.NDArray[np.int64]:
     """Return the feedline of each pixel, -1 for those without resonator."""
     res_id = beammap.res_id.ravel().astype(np.int64)
     return np.where(res_id == NO_RES_ID, -1, res_id // 10_000)

@@ -48,6 +48,7 @@ def describe_solution(solution: Solution, path: Path | str) -> dict[str, object]
         "lines": _lines(solution),
         "pixels by flag": {name: count for name, count in bits if count},
         "reasons": dict(solution.pareto),
+        **({"changed by hand": list(solution.refits)} if solution.refits else {}),
         "inputs": [
             f"{_role(one.wavelength_nm)}: {one.path} ({one.exposure_s:g} s, {one.n_photons} photons, id {one.file_id})"
             for one in solution.inputs

@@ -7,7 +7,7 @@ what is made of the numbers: a status per line. `compute` calls it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,7 +23,7 @@ from pipeline_core.wavecal._pixelkernels import JOINT_Z, LEAST_GAIN, N_FACTS, fi
 from pipeline_core.wavecal._searchkernels import OFFSETS
 from pipeline_core.wavecal.models import LINE_MODELS
 
-__all__ = ["STATUS", "LineFits", "fit_lines"]
+__all__ = ["STATUS", "LineFits", "Watch", "fit_lines"]
 
 STATUS = (
     "ok",
@@ -62,6 +62,9 @@ DOUBLED_LINE_SHARE, DOUBLED_LINE_DISTANCE, DOUBLED_LINE_GAIN = 0.17, 1.5, 20.0
 _BLOCK = 64  # pixels between two reports of progress
 
 FloatArray = npt.NDArray[np.float64]
+
+Watch = Callable[[int, FloatArray, FloatArray], None]
+"""Called with the number of a block's first pixel, and centres and sigmas of its lines in degrees, (n, n_line)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +157,7 @@ def fit_lines(
     models: Sequence[str] = tuple(LINE_MODELS),
     threads: int | None = None,
     progress: Progress = silent,
+    watch: Watch | None = None,
 ) -> LineFits:
     """Fit every line of every pixel.
 
@@ -171,9 +175,13 @@ def fit_lines(
     hot : ndarray of bool, shape (n_pixel, n_line), optional
         Lines that are not to be fitted.
     models : sequence of str
-        From `models.LINE_MODELS`; ``gauss_tail`` is always tried.
+        From `models.LINE_MODELS`. Without ``gauss_tail`` no line is taken to be single.
     threads : int, optional
         Results do not depend on it. Default: one per processor.
+    progress : Progress
+        May cancel.
+    watch : callable, optional
+        Told of every block of pixels as soon as it is fitted, in the order of the pixels: see `Watch`.
 
     Raises
     ------
@@ -211,8 +219,12 @@ def fit_lines(
     blocks = range(0, n_pixel, _BLOCK)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="line-fit") as pool:
         try:
-            for done, _ in enumerate(pool.map(work, blocks)):
-                progress(min((done + 1) * _BLOCK, n_pixel), n_pixel, "fit lines")
+            for first, _ in zip(blocks, pool.map(work, blocks), strict=True):
+                stop = min(first + _BLOCK, n_pixel)
+                if watch is not None:
+                    theta = raw.theta[first:stop]
+                    watch(first, theta[..., 1].copy(), np.exp(theta[..., 2]))
+                progress(stop, n_pixel, "fit lines")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

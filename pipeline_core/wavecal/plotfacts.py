@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPONENT_NAMES",
+    "CurveFacts",
     "Facts",
     "LineFacts",
+    "curve_facts",
     "line_facts",
     "running_median",
     "summary_blocks",
@@ -48,6 +50,7 @@ _MOST_MEDIANS = 400
 _FEWEST = 5  # values for a median
 _MOST_ROWS = 6  # of reasons and files on the summary page
 _LEAST_TAIL = 0.01  # counts per degree
+_CURVE_POINTS = 1000
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -272,6 +275,60 @@ def line_facts(facts: Facts, p: int, j: int) -> LineFacts:
         words.append(_STATUS_WORDS[STATUS[int(fits.status[p, j])]])
     words.insert(0, MODEL_NAMES[model].replace("_", " + ") if model else "tail only")
     return LineFacts(edges, counts, expected, components, good, "\n".join(words))
+
+
+@dataclass(frozen=True, eq=False)
+class CurveFacts:
+    """The curve of a pixel and the lines that it goes through.
+
+    Attributes
+    ----------
+    phase, energy : ndarray, shape (n,)
+        Degrees, eV, as far as the curve is drawn; NaN without one.
+    inside : ndarray of bool, shape (n,)
+        Where it is not extrapolated.
+    line : ndarray of int
+        Numbers of the good lines; the following have one value for each.
+    used : ndarray of bool
+        Whether the curve rests on the line.
+    centre, centre_error, line_energy : ndarray
+        Degrees, degrees, eV.
+    residual, residual_error : ndarray
+        Curve minus line, in percent of the energy.
+    """
+
+    phase: FloatArray
+    energy: FloatArray
+    inside: BoolArray
+    line: npt.NDArray[np.intp]
+    used: BoolArray
+    centre: FloatArray
+    centre_error: FloatArray
+    line_energy: FloatArray
+    residual: FloatArray
+    residual_error: FloatArray
+
+
+def curve_facts(facts: Facts, p: int) -> CurveFacts:
+    """Collect what is known of the curve of a pixel."""
+    line = np.flatnonzero(facts.good_lines[p])
+    centre, error, energy = facts.centre[p, line], facts.centre_error[p, line], facts.energies[line]
+    low, high = facts.phase_limits(p)
+    phase = np.linspace(low, high, _CURVE_POINTS)
+    valid = facts.valid_phase(p)
+    slope = np.array([abs(facts.energy_slope(p, c)) for c in centre.tolist()])
+    return CurveFacts(
+        phase=phase,
+        energy=facts.energy(p, phase),
+        inside=(phase >= valid[0]) & (phase <= valid[1]),
+        line=line,
+        used=facts.solution.curves.used[p, line],
+        centre=centre,
+        centre_error=error,
+        line_energy=energy,
+        residual=100 * (facts.energy(p, centre) / energy - 1),
+        residual_error=100 * slope * error / energy,
+    )
 
 
 def running_median(x: FloatArray, y: FloatArray, window: float) -> tuple[FloatArray, FloatArray]:

@@ -25,6 +25,7 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.wavecal.plotfacts import (
     COMPONENT_NAMES,
     Facts,
+    curve_facts,
     line_facts,
     running_median,
     summary_blocks,
@@ -89,24 +90,21 @@ def energysolution(solution: Solution, pixel: Pixel) -> Figure:
     p = facts.number(pixel)
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     axes, rest = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    used = np.flatnonzero(facts.good_lines[p])
-    centre, error, energy = facts.centre[p, used], facts.centre_error[p, used], facts.energies[used]
     good = bool(facts.calibrated[p])
     colour = ACCEPTED if good else REJECTED
-    low, high = facts.phase_limits(p)
-    phase = np.linspace(low, high, 1000)
-    curve = facts.energy(p, phase)
-    inside = (phase >= facts.valid_phase(p)[0]) & (phase <= facts.valid_phase(p)[1])
-    axes.plot(phase, curve, color=colour, lw=1, ls=":", label="extrapolated")
+    curve = curve_facts(facts, p)
+    axes.plot(curve.phase, curve.energy, color=colour, lw=1, ls=":", label="extrapolated")
     fit = "fit accepted" if good else "fit rejected"
-    axes.plot(phase[inside], curve[inside], color=colour, lw=1.6, label=fit)
-    for j, c, e, v in zip(used.tolist(), centre, error, energy, strict=True):
-        draw_point(axes, facts, j, c, v, xerr=e)
-        fitted = facts.energy(p, np.array([c]))[0]
-        slope = facts.energy_slope(p, c)
-        draw_point(rest, facts, j, c, 100 * (fitted / v - 1), yerr=100 * abs(slope) * e / v)
+    axes.plot(
+        curve.phase[curve.inside], curve.energy[curve.inside], color=colour, lw=1.6, label=fit
+    )
+    for k, j in enumerate(curve.line.tolist()):
+        c = float(curve.centre[k])
+        draw_point(axes, facts, j, c, curve.line_energy[k], xerr=curve.centre_error[k])
+        draw_point(rest, facts, j, c, curve.residual[k], yerr=curve.residual_error[k])
     rest.axhline(0, color="0.5", lw=0.8)
-    rest.set(xlabel="phase [degrees]", ylabel="residual [% of E]", xlim=(low, high))
+    rest.set(xlabel="phase [degrees]", ylabel="residual [% of E]")
+    rest.set_xlim(curve.phase[0], curve.phase[-1])
     axes.set(ylabel="energy [eV]", title=facts.title(p))
     add_wavelength_scale(axes)
     lines = [facts.condition(p), *([f"median R = {facts.pixel_r()[p]:.1f}"] if good else [])]

@@ -18,7 +18,7 @@ from pipeline_core.wavecal.curves import CURVE_KINDS, HC_EV_NM, Curves, energy_e
 from pipeline_core.wavecal.histograms import LaserHistograms
 from pipeline_core.wavecal.linefit import STATUS, LineFits
 
-__all__ = ["FEWEST_LINES", "Verdicts", "judge"]
+__all__ = ["FEWEST_LINES", "Verdicts", "judge", "main_causes", "pareto_of"]
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -101,16 +101,43 @@ def judge(
     for name, where in bits.items():
         flags[where] |= np.uint32(PixelFlag[name])
     sentences = _Sentences(wavelengths_nm, histograms, lines, curves, misfit)
-    reasons, causes = [""] * n_used.size, Counter[str]()
-    of_curve = np.select(
-        [few, wrong_order, no_curve, invalid], ["", _WRONG_ORDER, _NO_CURVE, _MISFIT], ""
-    )
+    reasons = [""] * n_used.size
+    of_curve = _curve_causes(flags)
     for p in np.flatnonzero(bad | ~curves.used.all(1)).tolist():
-        cause = str(of_curve[p])
-        reasons[p] = sentences.of(p, cause, bool(bad[p]))
-        if bad[p]:
-            causes[cause or sentences.main_cause(p)] += 1
-    return Verdicts(flags, tuple(reasons), tuple(causes.most_common()))
+        reasons[p] = sentences.of(p, str(of_curve[p]), bool(bad[p]))
+    return Verdicts(flags, tuple(reasons), pareto_of(main_causes(flags, lines, curves)))
+
+
+def main_causes(
+    flags: npt.NDArray[np.uint32], lines: LineFits, curves: Curves
+) -> npt.NDArray[np.str_]:
+    """Return in a few words why each pixel is not calibrated, '' where it is; shape (n_pixel,).
+
+    Of a pixel that has too few lines this is what is wrong with most of them; of equal ones the first of `STATUS`.
+    """
+    missing = ~curves.used
+    counts = np.zeros((flags.size, len(STATUS)), np.int64)
+    for code in range(len(STATUS)):
+        counts[:, code] = (missing & (lines.status == code)).sum(1)
+    contradicts = counts[:, 0] == counts.max(1)
+    counts[:, 0] = 0
+    words = np.array(["", *(_SUMMARIES[name] for name in STATUS[1:])])
+    of_lines = np.where(contradicts, _CONTRADICTS, words[counts.argmax(1)])
+    of_curve = _curve_causes(flags)
+    causes = np.where(of_curve != "", of_curve, of_lines)
+    return np.where(flags & np.uint32(PixelFlag["wavecal_bad"]), causes, "")
+
+
+def pareto_of(causes: npt.NDArray[np.str_]) -> tuple[tuple[str, int], ...]:
+    """Return causes and how many pixels have them, most frequent first."""
+    return tuple(Counter(causes[causes != ""].tolist()).most_common())
+
+
+def _curve_causes(flags: npt.NDArray[np.uint32]) -> npt.NDArray[np.str_]:
+    """Return what is wrong with the curve of each pixel, '' where it is not the curve."""
+    names = ("wavecal_not_monotonic", "wavecal_failed_convergence", "wavecal_failed_validation")
+    has = [(flags & np.uint32(PixelFlag[name])) != 0 for name in names]
+    return np.select(has, [_WRONG_ORDER, _NO_CURVE, _MISFIT], "")
 
 
 def _misfit(wavelengths_nm: FloatArray, lines: LineFits, curves: Curves) -> FloatArray:
@@ -150,16 +177,6 @@ class _Sentences:
             parts.append(f"calibrated with the other {used}")
         text = "; ".join(parts)
         return f"{text[:1].upper()}{text[1:]}." if text else ""
-
-    def main_cause(self, p: int) -> str:
-        """Return the most frequent cause among the lines that are missing; of equal ones the first of `STATUS`."""
-        missing = ~self.curves.used[p]
-        status = self.lines.status[p, missing]
-        counts = np.bincount(status, minlength=len(STATUS))
-        if counts[0] == counts.max(initial=0):
-            return _CONTRADICTS
-        counts[0] = 0
-        return _SUMMARIES[STATUS[int(np.argmax(counts))]]
 
     def _nm(self, j: int) -> str:
         return f"{self.wavelengths_nm[j]:g} nm"

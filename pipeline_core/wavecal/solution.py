@@ -67,6 +67,8 @@ class Solution:
     created_unix : float
     software : str
         Version that made it.
+    refits : tuple of str
+        What was done by hand since then, one sentence a step.
     solution_id : str
         Tells solutions apart: a hash of curves, flags, settings and inputs. Made here where it is not given.
     """
@@ -89,6 +91,7 @@ class Solution:
     settings: str = "{}"
     created_unix: float = 0.0
     software: str = __version__
+    refits: tuple[str, ...] = ()
     solution_id: str = ""
 
     def __post_init__(self) -> None:
@@ -115,6 +118,7 @@ class Solution:
         if not (len(self.reasons) == self.curves.kind.size == lines[0]):
             raise ConfigError(f"Wavelength solution: not all parts have {lines[0]} pixels.")
         object.__setattr__(self, "reasons", tuple(self.reasons))
+        object.__setattr__(self, "refits", tuple(self.refits))
         object.__setattr__(self, "pareto", tuple((str(a), int(n)) for a, n in self.pareto))
         inputs = tuple(_input(one) for one in self.inputs)
         object.__setattr__(self, "inputs", inputs)

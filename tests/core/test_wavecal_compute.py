@@ -138,11 +138,11 @@ def test_a_second_pass_keeps_lines_only_where_the_curve_predicts_them(
         return fit
 
     args = (laser_histograms(night), lines, solution.curves, LINES_NM, settings(), lambda *_: None)
-    monkeypatch.setattr(compute, "_fit_lines", fitted(0.0))
+    monkeypatch.setattr(compute, "line_fits", fitted(0.0))
     found = compute._second_pass(*args)
     assert np.all(found.status[pixels, 2] == CODE["ok"])
     np.testing.assert_array_equal(found.centre_deg[pixels, 2], solution.lines.centre_deg[pixels, 2])
-    monkeypatch.setattr(compute, "_fit_lines", fitted(15.0))
+    monkeypatch.setattr(compute, "line_fits", fitted(15.0))
     assert np.all(compute._second_pass(*args).status[pixels, 2] == CODE["no_line"])
 
 
