@@ -128,7 +128,10 @@ def _plan(settings: SimulationSettings) -> _Plan:
     parts: list[tuple[str, dict[str, object]]] = [
         (f"laser_{nm:g}", {"kind": "laser", "wavelength_nm": nm}) for nm in settings.lasers_nm
     ]
-    parts += [(kind, {"kind": kind}) for kind in ("dark", "flat", "sky")]
+    # lasers and lamp come without the sky's background: so does the dark that belongs to them
+    closed = dataclasses.replace(settings.light, background_cps=0.0)
+    parts += [("dark", {"kind": "dark", "light": closed}), ("flat", {"kind": "flat"})]
+    parts += [("sky", {"kind": "sky"})]
     plan = []
     start = settings.start
     for name, changes in parts:
