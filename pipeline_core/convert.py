@@ -290,7 +290,7 @@ def _content(
         gaps_us=books.gaps_us,
         sources=books.sources,
         boards=books.boards,
-        data_dir=str(settings.bin_dir),
+        data_dir=str(settings.bin_dir.absolute()),
         settings=settings.as_dict(),
         dead_time_us=DEAD_TIME_US,
     )

@@ -16,6 +16,7 @@ __all__ = [
     "PipelineError",
     "SchemaVersionError",
     "SidecarConflictError",
+    "SlotOccupiedError",
 ]
 
 
@@ -37,6 +38,10 @@ class SchemaVersionError(InputFormatError):
 
 class CalibrationError(PipelineError):
     """A calibration is absent, does not fit the observation, or conflicts with another one."""
+
+
+class SlotOccupiedError(CalibrationError):
+    """Another calibration of the same kind is attached already, and may not be replaced without a word."""
 
 
 class ConfigError(PipelineError, ValueError):

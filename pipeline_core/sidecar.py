@@ -29,6 +29,7 @@ from pipeline_core.errors import (
     OutputError,
     SchemaVersionError,
     SidecarConflictError,
+    SlotOccupiedError,
 )
 from pipeline_core.hdf5 import (
     attribute,
@@ -122,7 +123,7 @@ class Sidecar:
         if before is not None and before.solution_id == wavecal.solution_id:
             return self
         if before is not None and not replace:
-            raise CalibrationError(
+            raise SlotOccupiedError(
                 f"Solution {before.solution_id} ({before.source}) is attached already; {wavecal.source} is solution "
                 f"{wavecal.solution_id}. Undo the wavecal first, or ask to replace it."
             )

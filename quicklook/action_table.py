@@ -29,6 +29,7 @@ NEEDS = {
     "pixel": "Click a pixel first",
     "region": "Draw a region first (R or O)",
     "calibrated": "No wavelength solution is attached",
+    "tried": "Try a solution first: Apply wavelength solution > Try it",
     "undo": "There is nothing to take back",
 }
 """Why an action is disabled."""
@@ -253,12 +254,34 @@ _ROWS = (
     ),
     # Calibrate
     (
+        "wavecal",
+        "&Wavelength calibration…",
+        "Ctrl+Shift+W",
+        "spectrum",
+        "Calibrate phases to wavelengths from photon files of lasers",
+    ),
+    (
+        "look_wavecal",
+        "&Look at a wavelength solution…",
+        "",
+        "phase",
+        "Maps of a solution, and the fits of every pixel",
+    ),
+    (
         "apply_wavecal",
         "&Apply wavelength solution…",
         "",
         "spectrum",
         "Give the photons of the open file wavelengths; can be undone",
         "photons",
+    ),
+    (
+        "compare_wavecal",
+        "&Compare: with and without the solution on trial",
+        "Ctrl+Shift+A",
+        "refresh",
+        "A/B: the same photons with the solution that was tried last, and as they are",
+        "tried",
     ),
     (
         "undo_wavecal",
@@ -412,7 +435,10 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "whole_range",
         ),
     ),
-    ("&Calibrate", ("apply_wavecal", "undo_wavecal")),
+    (
+        "&Calibrate",
+        ("wavecal", "look_wavecal", "", "apply_wavecal", "compare_wavecal", "undo_wavecal"),
+    ),
     (
         "&Regions",
         (

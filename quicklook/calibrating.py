@@ -1,4 +1,4 @@
-"""Attaching a wavelength solution to the open file and taking it back. Created by the main window.
+"""Attaching a wavelength solution to the open file, trying one out, taking it back. Created by the main window.
 
 The photon file never changes: a solution is attached to its sidecar, and the file is opened anew.
 """
@@ -8,16 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline_core.errors import SlotOccupiedError
 from pipeline_core.progress import Progress
+from quicklook.dialogs.solutions_dialog import SolutionsDialog
 from quicklook.jobs import Failure, JobRunner, Success
 from quicklook.opening import OpeningController
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
+from quicklook.settings import Settings
+from quicklook.tasks import OpenFiles
+from quicklook.wavecal_tasks import look_for_solutions
 from quicklook.widgets.message_bar import MessageBar
 
 __all__ = ["CalibrationControl", "attach_wavecal", "detach_wavecal"]
 
-_ATTACH, _DETACH = "attach", "detach"
+_ATTACH, _DETACH, _SEARCH = "attach", "detach", "search solutions"
+_SOLUTIONS = "Solutions (*.h5);;All files (*)"
 
 
 def attach_wavecal(path: Path, solution: Path, replace: bool, *, progress: Progress) -> Path:
@@ -41,49 +47,103 @@ def detach_wavecal(path: Path, *, progress: Progress) -> Path:
 
 
 class CalibrationControl(QtCore.QObject):
-    """Calibrate > Apply wavelength solution, Undo wavelength calibration.
+    """Calibrate > Apply wavelength solution, Compare, Undo wavelength calibration.
 
     Signals
     -------
     bugFound
         A `Failure` that no message explains.
+    lookRequested
+        Path of a solution that is to be looked at.
+    triedChanged
+        Another solution can be compared with what is attached, or none: `tried`.
     """
 
     bugFound = Signal(object)  # noqa: N815
+    lookRequested = Signal(object)  # noqa: N815
+    triedChanged = Signal()  # noqa: N815
 
     def __init__(
         self,
         session: Session,
         opening: OpeningController,
+        files: OpenFiles,
         lane: JobRunner,
         messages: MessageBar,
+        settings: Settings,
         actions: Mapping[str, QtWidgets.QAction],
         parent: QtWidgets.QWidget,
     ) -> None:
         super().__init__(parent)
         self._session = session
         self._opening = opening
+        self._files = files
         self._lane = lane
         self._messages = messages
+        self._settings = settings
         self._parent = parent
         self._after_opening = ""
+        self._tried: tuple[Path, Path] | None = None
+        self.dialog: SolutionsDialog | None = None
         actions["apply_wavecal"].triggered.connect(self.choose_solution)
+        actions["compare_wavecal"].triggered.connect(self.compare)
         actions["undo_wavecal"].triggered.connect(self.undo)
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
 
+    # --- choosing --------------------------------------------------------------------------------
+
     @Slot()
     def choose_solution(self) -> None:
-        """Let the person choose a solution, and attach it; Cancel changes nothing."""
-        if self._session.file is None:
+        """Show which solutions there are, the nearest in time first; the window stays usable."""
+        facts = self._session.file
+        if facts is None:
             return
-        folder = str(self._session.file.path.absolute().parent)
+        if self.dialog is None:
+            self.dialog = SolutionsDialog(self._parent)
+            self.dialog.applyRequested.connect(self.attach)
+            self.dialog.tryRequested.connect(self.try_out)
+            self.dialog.lookRequested.connect(self.lookRequested)
+            self.dialog.otherRequested.connect(self._choose_other)
+        self.dialog.show_searching(facts.path.name)
+        self._lane.submit(
+            "look for solutions",
+            look_for_solutions,
+            self._files,
+            facts.token,
+            self.folders(),
+            key=_SEARCH,
+            newest=True,
+        )
+        self.dialog.show()
+        self.dialog.raise_()
+        self.dialog.activateWindow()
+
+    def folders(self) -> tuple[Path, ...]:
+        """Return where solutions are looked for: beside the open file, and where the last one was written."""
+        facts = self._session.file
+        beside = () if facts is None else (facts.path.absolute().parent,)
+        last = self._settings.solution_folder
+        return tuple(dict.fromkeys((*beside, *((Path(last),) if last else ()))))
+
+    @Slot()
+    def _choose_other(self) -> None:
+        facts = self._session.file
+        if facts is None:
+            return
+        folder = str(facts.path.absolute().parent)
         chosen, _ = QtWidgets.QFileDialog.getOpenFileName(
-            self._parent, "Apply wavelength solution", folder, "Solutions (*.h5);;All files (*)"
+            self._parent, "Apply wavelength solution", folder, _SOLUTIONS
         )
         if chosen:
+            if self.dialog is not None:
+                self.dialog.accept()
+            self._settings.solution_folder = str(Path(chosen).parent)
             self.attach(Path(chosen))
 
+    # --- attaching, trying, taking back ------------------------------------------------------------
+
+    @Slot(object)
     def attach(self, solution: Path, *, replace: bool = False) -> None:
         """Attach a solution to the open file."""
         facts = self._session.file
@@ -91,6 +151,31 @@ class CalibrationControl(QtCore.QObject):
             self._lane.submit(
                 f"apply {solution}", attach_wavecal, facts.path, solution, replace, key=_ATTACH
             )
+
+    @Slot(object)
+    def try_out(self, solution: Path) -> None:
+        """Read the open file with a solution that is not attached."""
+        facts = self._session.file
+        if facts is None:
+            return
+        self._tried = (facts.path, solution)
+        self._opening.open_paths([facts.path], trial=solution)
+        self.triedChanged.emit()
+
+    @property
+    def tried(self) -> Path | None:
+        """The solution that was tried last on the open file."""
+        facts = self._session.file
+        if facts is None or self._tried is None or self._tried[0] != facts.path:
+            return None
+        return self._tried[1]
+
+    @Slot()
+    def compare(self) -> None:
+        """Swap between the solution on trial and what is attached: the same photons."""
+        facts, tried = self._session.file, self.tried
+        if facts is not None and tried is not None:
+            self._opening.open_paths([facts.path], trial=None if facts.trial else tried)
 
     @Slot()
     def undo(self) -> None:
@@ -101,9 +186,13 @@ class CalibrationControl(QtCore.QObject):
                 f"undo calibration of {facts.path}", detach_wavecal, facts.path, key=_DETACH
             )
 
+    # --- answers ---------------------------------------------------------------------------------
+
     @Slot(object)
     def _on_success(self, success: Success) -> None:
         job = success.job
+        if job.key == _SEARCH and self.dialog is not None:
+            self.dialog.show_solutions(success.result, job.args[2])
         if job.key not in (_ATTACH, _DETACH):
             return
         path = job.args[0]
@@ -119,20 +208,36 @@ class CalibrationControl(QtCore.QObject):
     @Slot()
     def say_what_was_done(self) -> None:
         """Say it once the file is on the screen again."""
-        if self._after_opening:
-            attached = self._session.file is not None and self._session.file.wavelength_calibrated
+        facts = self._session.file
+        self.triedChanged.emit()
+        if facts is not None and facts.trial is not None:
+            solution = facts.trial
+            self._messages.show_message(
+                "info",
+                f"{facts.path.name} with {solution.name} on trial: nothing is attached.",
+                ("Apply it", lambda: self.attach(solution)),
+                ("Compare (A/B)", self.compare),
+            )
+        elif self._after_opening:
+            attached = facts is not None and facts.wavelength_calibrated
             buttons = (("Undo", self.undo),) if attached else ()
             self._messages.show_message("success", self._after_opening, *buttons)
-            self._after_opening = ""
+        elif self.tried is not None and facts is not None:
+            self._messages.show_message(
+                "info",
+                f"{facts.path.name} as it is, without {self.tried.name}.",
+                ("Compare (A/B)", self.compare),
+            )
+        self._after_opening = ""
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
         job = failure.job
+        if job.key == _SEARCH and self.dialog is not None:
+            self.dialog.show_failure(f"Solutions cannot be looked for: {failure.error}")
         if job.key not in (_ATTACH, _DETACH):
             return
-        facts = self._session.file
-        occupied = facts is not None and facts.wavelength_calibrated and job.key == _ATTACH
-        if failure.expected and occupied and not job.args[2]:
+        if isinstance(failure.error, SlotOccupiedError):
             solution = job.args[1]
             self._messages.show_message(
                 "warning",

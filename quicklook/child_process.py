@@ -42,6 +42,7 @@ def run_in_child(
     *args: object,
     progress: Progress = silent,
     clean_up: Callable[[int], None] | None = None,
+    news: Callable[[Any], None] | None = None,
 ) -> Any:
     """Call ``function(*args, progress=...)`` in a child process at lower priority.
 
@@ -54,6 +55,8 @@ def run_in_child(
     clean_up : callable, optional
         Called with the child's process id when there is no result and the child has ended: removes what it may
         have left behind.
+    news : callable, optional
+        The function is called with ``news=...`` as well; whatever it hands to that is pickled and handed to this.
 
     Raises
     ------
@@ -66,11 +69,13 @@ def run_in_child(
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    child = context.Process(target=_child_main, args=(theirs, function, args), daemon=True)
+    child = context.Process(
+        target=_child_main, args=(theirs, function, args, news is not None), daemon=True
+    )
     child.start()
     theirs.close()
     try:
-        return _supervise(child, ours, progress)
+        return _supervise(child, ours, progress, news)
     except (
         BaseException
     ):  # whatever it is: the child must go, and take with it what is half-written
@@ -84,7 +89,9 @@ def run_in_child(
         child.close()
 
 
-def _supervise(child: Any, pipe: Connection, progress: Progress) -> Any:
+def _supervise(
+    child: Any, pipe: Connection, progress: Progress, news: Callable[[Any], None] | None
+) -> Any:
     """Pass messages on until the child has answered."""
     state = (0, 0, "starting")
     try:
@@ -97,6 +104,9 @@ def _supervise(child: Any, pipe: Connection, progress: Progress) -> Any:
                 elif kind == "log":
                     level, name, message = content
                     logging.getLogger(name).log(level, "%s", message)
+                elif kind == "news":
+                    if news is not None:
+                        news(content[0])
                 else:
                     return _answer(kind, content)
                 progress(*state)
@@ -128,7 +138,7 @@ def _ask_to_stop(child: Any, pipe: Connection) -> tuple[Any, ...] | None:
         while (left := deadline - time.monotonic()) > 0:
             if pipe.poll(left):
                 message: tuple[Any, ...] = pipe.recv()
-                if message[0] not in ("progress", "log"):
+                if message[0] not in ("progress", "log", "news"):
                     return message
     except (EOFError, OSError):
         pass  # it has ended already
@@ -223,7 +233,10 @@ class _PipeProgress:
 
 
 def _child_main(
-    connection: Connection, function: Callable[..., Any], args: tuple[object, ...]
+    connection: Connection,
+    function: Callable[..., Any],
+    args: tuple[object, ...],
+    with_news: bool,
 ) -> None:
     """Entry of the child: run, answer once, end."""
     pipe = _SharedPipe(connection)
@@ -231,8 +244,11 @@ def _child_main(
         os.nice(10)  # the window and the interactive reads come first
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     logging.basicConfig(handlers=[_PipeHandler(pipe)], level=logging.INFO, format="%(message)s")
+    more: dict[str, Any] = {}
+    if with_news:
+        more["news"] = lambda value: pipe.send(("news", value))
     try:
-        result = function(*args, progress=_PipeProgress(pipe))
+        result = function(*args, progress=_PipeProgress(pipe), **more)
         answer: tuple[Any, ...] = ("result", result)
     except OperationCancelled:
         answer = ("cancelled",)

@@ -31,6 +31,7 @@ from quicklook.views.plot_window import PlotWindow, PlotWindows
 from quicklook.views.plots import KINDS
 from quicklook.views.regions_pane import RegionsPane
 from quicklook.views.timeline_pane import TimelinePane
+from quicklook.wavecalibrating import WavecalController
 from quicklook.widgets.facts_strip import FactsStrip
 from quicklook.widgets.job_bar import JobBar
 from quicklook.widgets.message_bar import MessageBar
@@ -148,8 +149,21 @@ class MainWindow(QtWidgets.QMainWindow):
         self.calibrating = CalibrationControl(
             self.session,
             self.opening,
+            self.files,
             self.reads,
             self.messages,
+            self.settings,
+            self.actions_by_name,
+            self,
+        )
+        self.wavecal = WavecalController(
+            self.session,
+            self.calibrating,
+            self.files,
+            self.jobs,
+            self.reads,
+            self.chores,
+            self.settings,
             self.actions_by_name,
             self,
         )
@@ -217,6 +231,10 @@ class MainWindow(QtWidgets.QMainWindow):
         self.broker.bugFound.connect(self.report_bug)
         self.exporting.bugFound.connect(self.report_bug)
         self.calibrating.bugFound.connect(self.report_bug)
+        self.calibrating.triedChanged.connect(self.update_actions)
+        self.wavecal.bugFound.connect(self.report_bug)
+        self.wavecal.said.connect(self.messages.show_message)
+        self.wavecal.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
         self.jobs.finished.connect(self._on_job_finished)
@@ -311,7 +329,8 @@ class MainWindow(QtWidgets.QMainWindow):
                 "photons": photons,
                 "counts": facts is not None and self.image.kind == RAW_COUNTS,
                 "pixel": photons and self.session.pixel is not None,
-                "calibrated": photons and facts is not None and facts.wavelength_calibrated,
+                "calibrated": photons and facts is not None and facts.is_attached,
+                "tried": photons and self.calibrating.tried is not None,
                 "region": facts is not None and bool(self.regions.regions),
                 "undo": self.regions.can_undo,
             },
@@ -400,6 +419,7 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         self._closing = True
         self.plot_windows.close_all()
+        self.wavecal.close()
         self.panels.close_all()
         lanes = (self.jobs, self.chores, self.reads)
         for lane in lanes:

@@ -97,15 +97,20 @@ class OpeningController(QtCore.QObject):
             self.open_paths(list(paths), Path(chosen))
 
     @Slot(object)
-    def open_paths(self, paths: list[Path], beammap: Path | None = None) -> Job | None:
-        """Open a file, or consecutive .bin files as one observation; a folder is shown in the list."""
+    def open_paths(
+        self, paths: list[Path], beammap: Path | None = None, trial: Path | None = None
+    ) -> Job | None:
+        """Open a file, or consecutive .bin files as one observation; a folder is shown in the list.
+
+        `trial` is a wavelength solution to read the photons with.
+        """
         paths = sorted(paths, key=lambda path: path.name)
         if len(paths) == 1 and paths[0].is_dir():
             self.folderChosen.emit(paths[0])
             return None
         title = f"open {paths[0]}"
         self._job = self._lane.submit(
-            title, self._files.open, tuple(paths), beammap, key="open", newest=True
+            title, self._files.open, tuple(paths), beammap, trial, key="open", newest=True
         )
         self._patience.start()
         self.started.emit()
@@ -132,7 +137,7 @@ class OpeningController(QtCore.QObject):
         if self._job is None or failure.job.id != self._job.id:
             return
         self._job = None
-        paths, used = failure.job.args
+        paths, used, _ = failure.job.args
         if isinstance(failure.error, BeammapNeededError) and used is None:
             known = Path(self._settings.beammap) if self._settings.beammap else None
             if known is not None and known.is_file():

@@ -221,8 +221,9 @@ class Settings:
     shortcuts : dict
         Name of an action -> its keys, for those that the person has changed; several are separated
         by '; ', '' is none.
-    photon_folder, export_folder, bin_folder, beammap : str
-        What was used last: folders of photon files, exports, .bin files; beam map. '' at first.
+    photon_folder, export_folder, bin_folder, beammap, solution_folder : str
+        What was used last: folders of photon files, exports, .bin files; beam map; folder of wavelength solutions.
+        '' at first.
     geometry, splitter, window_state : QByteArray
         Places of the main window's parts, as Qt saves them; empty if never saved.
     show_files_panel : bool
@@ -242,6 +243,7 @@ class Settings:
     export_folder = _Preference("folders/export", "", _text)
     bin_folder = _Preference("convert/bin_folder", "", _text)
     beammap = _Preference("convert/beammap", "", _text)
+    solution_folder = _Preference("folders/solutions", "", _text)
     geometry = _Preference("window/geometry", _EMPTY, _bytes)
     splitter = _Preference("window/splitter", _EMPTY, _bytes)
     window_state = _Preference("window/state", _EMPTY, _bytes)

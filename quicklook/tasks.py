@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 _GOOD = 1 << FLAG_NAMES.index("beammap.good")
+_WAVECAL = sum(1 << k for k, name in enumerate(FLAG_NAMES) if name.startswith("wavecal."))
+_WAVECAL_BAD = 1 << FLAG_NAMES.index("wavecal.bad")
+_WAVECAL_DETAILS = _WAVECAL & ~_WAVECAL_BAD
+"""How a pixel was calibrated, or why not: the status line says it; in the flag image it would be a dozen colours."""
 _MAX_CATEGORIES = 16
 
 
@@ -104,11 +108,18 @@ class FileFacts:
     calibrations: tuple[CalibrationState, ...] = ()
     beammap: Path | None = None
     """The beam map that raw files were opened with, if it was chosen by hand."""
+    trial: Path | None = None
+    """The wavelength solution that is tried out, which is not attached."""
 
     @property
     def has_photons(self) -> bool:
         """Whether there are times and phases, or only one picture of counts."""
         return self.kind != "frame"
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a wavelength solution is attached, not only tried out."""
+        return self.wavelength_calibrated and self.trial is None
 
     @property
     def quantity(self) -> str:
@@ -161,17 +172,25 @@ class OpenFiles:
         load_kernels()
 
     def open(
-        self, paths: tuple[Path, ...], beammap: Path | None = None, *, progress: Progress = silent
+        self,
+        paths: tuple[Path, ...],
+        beammap: Path | None = None,
+        trial: Path | None = None,
+        *,
+        progress: Progress = silent,
     ) -> FileFacts:
         """Open a file, or consecutive .bin files, and return its facts.
 
-        The handle opened before stays until `close_others`.
+        With `trial`, a wavelength solution, photons are read as if it were attached. The handle opened before stays
+        until `close_others`.
         """
         progress(0, 1, "opening")
         handle = self._opener(paths, beammap, progress)
         try:
+            if trial is not None:
+                handle.try_wavecal(trial)
             self._last_token += 1
-            facts = _facts(self._last_token, paths, beammap, handle)
+            facts = _facts(self._last_token, paths, beammap, trial, handle)
         except BaseException:
             handle.close()
             raise
@@ -224,7 +243,9 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
     span = request.start_s, request.stop_s
     band = _band(handle, request.low, request.high)
     image = handle.count_image(*span, progress=progress, **band)
-    good = (handle.flags & ~np.uint32(_GOOD)) == 0
+    # what is wrong with a pixel's wavelengths does not matter to counts of all of them
+    harmless = _WAVECAL_DETAILS if band else _WAVECAL
+    good = (handle.flags & ~np.uint32(_GOOD | harmless)) == 0
     typical = good & ~outshining(image, good)
     return CountsResult(request, image, good, typical, float(handle.open_time(*span)))
 
@@ -243,7 +264,9 @@ def _read_pixels(handle: Any, request: PixelRequest, progress: Progress) -> Any:
     return handle.spectrum(pixels, **window)
 
 
-def _facts(token: int, paths: tuple[Path, ...], beammap: Path | None, handle: Any) -> FileFacts:
+def _facts(
+    token: int, paths: tuple[Path, ...], beammap: Path | None, trial: Path | None, handle: Any
+) -> FileFacts:
     return FileFacts(
         token=token,
         path=paths[0],
@@ -261,12 +284,13 @@ def _facts(token: int, paths: tuple[Path, ...], beammap: Path | None, handle: An
         open_s=float(handle.open_time()),
         kind=handle.kind,
         file_id=str(handle.file_id),
-        calibrations=_calibrations(handle),
+        calibrations=_calibrations(handle, trial),
         beammap=beammap,
+        trial=trial,
     )
 
 
-def _calibrations(handle: Any) -> tuple[CalibrationState, ...]:
+def _calibrations(handle: Any, trial: Path | None) -> tuple[CalibrationState, ...]:
     """Say of every calibration whether it was done."""
     located = int(np.count_nonzero(handle.flags & np.uint32(_GOOD)))
     total = handle.flags.size
@@ -289,6 +313,12 @@ def _calibrations(handle: Any) -> tuple[CalibrationState, ...]:
             f"(id {wavecal.solution_id[:8]}, lasers at {lines} nm). Calibrate > Undo takes it back."
         )
         wavelength = CalibrationState("Wavelength", "done", f"{count / total:.0%} done", text)
+        if trial is not None:
+            text = (
+                f"Trying {trial.name} ({count:,} of {total:,} pixels, lasers at {lines} nm): it is not attached, and "
+                "nothing has changed. Calibrate > Compare shows the file with and without it."
+            )
+            wavelength = CalibrationState("Wavelength", "partial", "on trial", text)
     else:
         text = "No wavelength solution is attached: energies are phases in degrees."
         wavelength = CalibrationState("Wavelength", "none", "not done", text)
@@ -298,14 +328,17 @@ def _calibrations(handle: Any) -> tuple[CalibrationState, ...]:
 
 
 def flag_image(flags: npt.NDArray[np.uint32]) -> FlagImage:
-    """Group the pixels by their exact set of flags: an index for the picture, names for the legend.
+    """Group the pixels by their set of flags: an index for the picture, names for the legend.
+
+    Of the flags of a wavelength calibration only the verdict counts.
 
     Parameters
     ----------
     flags : ndarray of uint32, shape (ncols, nrows)
         Bits of `pipeline_core.flags`.
     """
-    values, inverse, counts = np.unique(flags, return_inverse=True, return_counts=True)
+    told = flags & ~np.uint32(_WAVECAL_DETAILS)
+    values, inverse, counts = np.unique(told, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(order.size, np.intp)
     rank[order] = np.arange(order.size)

@@ -89,13 +89,16 @@ class ArrayMap:
 
 @dataclass(frozen=True, eq=False)
 class CentreHistogram:
-    """How many calibrated pixels have their lines at which phase: `edges` in degrees, `counts` (n_line, n_bin)."""
+    """How many calibrated pixels have their lines at which phase: `edges` in degrees, `counts` (n_line, n_bin).
+
+    `rank`: places of the lines between 0 (the shortest wavelength) and 1, for colours.
+    """
 
     wavelengths_nm: tuple[float, ...]
     edges: FloatArray
     counts: npt.NDArray[np.int64]
     medians: FloatArray
-    colour_scale: FloatArray
+    rank: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ class PixelPage:
     curve_kind : str
     flags : tuple of str
         Names of the calibration's flags that are set.
-    wavelengths_nm, colour_scale : of the lines
+    wavelengths_nm, rank : of the lines; their places between 0 (the shortest) and 1, for colours
     span_deg : (float, float)
         Phases between which histograms have something to show.
     lines : tuple of LineFacts
@@ -130,7 +133,7 @@ class PixelPage:
     curve_kind: str
     flags: tuple[str, ...]
     wavelengths_nm: tuple[float, ...]
-    colour_scale: FloatArray
+    rank: FloatArray
     span_deg: tuple[float, float]
     lines: tuple[LineFacts, ...]
     curve: CurveFacts
@@ -229,8 +232,12 @@ def centre_histogram(solution: Solution) -> CentreHistogram:
         edges=edges,
         counts=np.array([np.histogram(column, edges)[0] for column in columns]),
         medians=np.array([np.median(c) if c.size else np.nan for c in columns]),
-        colour_scale=facts.colour_scale,
+        rank=_ranks(facts),
     )
+
+
+def _ranks(facts: Facts) -> FloatArray:
+    return np.linspace(0.0, 1.0, facts.wavelengths.size)
 
 
 def pixel_page(solution: Solution, pixel: tuple[int, int]) -> PixelPage:
@@ -254,7 +261,7 @@ def pixel_page(solution: Solution, pixel: tuple[int, int]) -> PixelPage:
         curve_kind=CURVE_KINDS[solution.curves.kind[p]].replace("_", " "),
         flags=flag_names(int(solution.flags[pixel]) & _WAVECAL),
         wavelengths_nm=tuple(facts.wavelengths.tolist()),
-        colour_scale=facts.colour_scale,
+        rank=_ranks(facts),
         span_deg=facts.histogram_limits(p),
         lines=tuple(line_facts(facts, p, j) for j in range(facts.wavelengths.size)),
         curve=curve_facts(facts, p),

@@ -33,12 +33,13 @@ BoolArray = npt.NDArray[np.bool_]
 
 _OK, _FEW = STATUS.index("ok"), STATUS.index("few_photons")
 _SECOND_CHANCE = tuple(STATUS.index(name) for name in ("no_line", "bad_fit", "not_converged"))
+_PLAUSIBLE_R = (1.0, 50.0)
 _AGREES = 5.0
 """Sigma between a line found in the second pass and its prediction."""
 
 
 RWatch = Callable[[int, FloatArray], None]
-"""Called with the number of a block's first pixel and a first guess of R of its lines, (n, n_line)."""
+"""Called with the number of a block's first pixel and a first guess of R of its pixels, (n,); NaN: no line."""
 
 
 def run(
@@ -163,10 +164,16 @@ def line_fits(
 
 
 def _guessed_r(watch: RWatch) -> Watch:
-    """Return what turns centres and sigmas into a first guess of R."""
+    """Return what turns centres and sigmas into a first guess of R: the median of a pixel's lines."""
 
     def tell(first: int, centre_deg: FloatArray, sigma_deg: FloatArray) -> None:
-        watch(first, np.abs(centre_deg) / (FWHM_PER_SIGMA * sigma_deg))
+        r = np.abs(centre_deg) / (FWHM_PER_SIGMA * sigma_deg)
+        with np.errstate(invalid="ignore"):
+            r = np.where((r > _PLAUSIBLE_R[0]) & (r < _PLAUSIBLE_R[1]), r, np.nan)
+        guess = np.full(len(r), np.nan)
+        some = np.isfinite(r).any(1)
+        guess[some] = np.nanmedian(r[some], 1)
+        watch(first, guess)
 
     return tell
 

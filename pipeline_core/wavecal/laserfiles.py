@@ -71,12 +71,12 @@ def look_at_laser_file(path: Path | str) -> LaserFile:
         n_photons, camera = file.n_photons, file.camera
     finally:
         file.close()
-    target, data_dir = _header(path)
+    target, data_dirs = _header(path)
     nm, told_by = math.nan, ""
     for text, teller in (
         (target, "the header"),
         (path.stem, "the file's name"),
-        (_logged(start, (path.parent, data_dir)), "the night's log"),
+        (_logged(start, (path.parent, *data_dirs)), "the night's log"),
         (path.absolute().parent.name, "the folder's name"),
     ):
         if _DARK.search(text):
@@ -104,14 +104,14 @@ def guess_wavelength(text: str) -> float:
     return math.nan
 
 
-def _header(path: Path) -> tuple[str, Path | None]:
-    """Return target and folder of the raw files as the header names them."""
+def _header(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """Return the target, and where the raw files may be: a relative path began at the photon file, or here."""
     try:
         h5 = open_readonly(path)
         try:
             with reading(path):
                 if not has_node(h5, "/header/header"):
-                    return "", None
+                    return "", ()
                 row = read_array(h5, "/header/header")[0]
                 texts = [
                     bytes(row[name]).decode(errors="replace") for name in ("target", "dataDir")
@@ -119,16 +119,16 @@ def _header(path: Path) -> tuple[str, Path | None]:
         finally:
             h5.close()
     except (PipelineError, ValueError, IndexError, KeyError):
-        return "", None  # a header is a hint here, no more
-    return texts[0], Path(texts[1]) if texts[1] else None
+        return "", ()  # a header is a hint here, no more
+    return texts[0], (path.parent / texts[1], Path(texts[1])) if texts[1] else ()
 
 
-def _logged(start: int, folders: Iterable[Path | None]) -> str:
+def _logged(start: int, folders: Iterable[Path]) -> str:
     """Return what a night's log says of the observation that starts then: ``laser 808 nm``, ``dark``; or ''."""
     for folder in folders:
-        log = None if folder is None else folder / _NIGHT_LOG
+        log = folder / _NIGHT_LOG
         try:
-            if log is None or not log.is_file() or log.stat().st_size > _LONGEST_LOG:
+            if not log.is_file() or log.stat().st_size > _LONGEST_LOG:
                 continue
             for row in json.loads(log.read_text(encoding="utf-8"))["observations"]:
                 if row["start"] == start:

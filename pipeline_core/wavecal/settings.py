@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from pipeline_core.atomic import write_aside
 from pipeline_core.beammap import Beammap
 from pipeline_core.errors import ConfigError, InputFormatError, PipelineError
 from pipeline_core.photon_file import PhotonFile
@@ -206,6 +207,25 @@ class WavecalSettings:
     def to_json(self) -> str:
         """Return the settings as JSON; `from_mapping` of it gives them back."""
         return json.dumps(dataclasses.asdict(self), default=str)
+
+    def save_yaml(self, path: Path | str) -> Path:
+        """Write the settings as a file that `from_yaml` reads; an existing one is replaced.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        path = Path(path).expanduser()
+        values = json.loads(self.to_json())
+        for laser in values["lasers"]:
+            if laser["background"] is None:
+                del laser["background"]
+        kept = {name: value for name, value in values.items() if value is not None}
+        text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+        with write_aside(path, replace=True) as part:
+            part.write_text(text, encoding="utf-8")
+        return path
 
     def check_inputs(self) -> Inputs:
         """Open every input file, before any work starts.

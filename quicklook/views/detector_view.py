@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from quicklook import theme
-from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot, pg
+from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot, pg
 from quicklook.views.axes import WholeNumberAxis, calm_axis
 from quicklook.views.orientation import Orientation
 from quicklook.views.pixel_marker import PixelMarker
@@ -25,6 +25,13 @@ __all__ = ["AXIS_HEIGHT", "AXIS_WIDTH", "DetectorView"]
 AXIS_WIDTH, AXIS_HEIGHT = 46, 34
 """Room for numbers and labels [screen pixels], with text of the usual size."""
 _ZOOM = 1.25
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, 1),
+    Qt.Key.Key_Down: (0, -1),
+}
+"""Steps to the right and upwards on the screen."""
 
 
 class _MouseBox(pg.ViewBox):
@@ -237,6 +244,26 @@ class DetectorView(pg.GraphicsLayoutWidget):
 
     def _on_zoom(self, *_: object) -> None:
         self.zoomed = True
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    def stepped(
+        self, pixel: tuple[int, int] | None, event: QtGui.QKeyEvent
+    ) -> tuple[int, int] | None:
+        """Return where an arrow key moves a pixel, as the picture lies on the screen (with Shift by 10).
+
+        Without a pixel: the middle of the array. None for other keys, or without an array.
+        """
+        step = _ARROWS.get(Qt.Key(event.key()))
+        if step is None or self.shape is None:
+            return None
+        if pixel is None:
+            return self.shape[0] // 2, self.shape[1] // 2
+        size = 10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1
+        dx, dy = self.orientation.towards(*step)
+        x = min(max(pixel[0] + size * dx, 0), self.shape[0] - 1)
+        y = min(max(pixel[1] + size * dy, 0), self.shape[1] - 1)
+        return x, y
 
     # --- mouse -----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline_core import display
 from quicklook import theme
 from quicklook.display_settings import MANUAL, DisplaySettings
-from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
+from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.region_list import RegionList
 from quicklook.requests import CountsRequest, CountsResult
 from quicklook.session import Session
@@ -50,13 +50,6 @@ _WELCOME = (
 _COUNTS_ONLY = "Acts on Raw Counts: choose them and press Plot Image"
 _LONGEST_TITLE = "Beam Flag Image"
 _VIEW_SETTLE_MS = 150
-_ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, 1),
-    Qt.Key.Key_Down: (0, -1),
-}
-"""Steps to the right and upwards on the screen."""
 
 
 class ImagePane(Pane):
@@ -364,18 +357,13 @@ class ImagePane(Pane):
 
     def keyPressEvent(self, event: QtGui.QKeyEvent | None) -> None:
         """Move the active pixel with the arrow keys, as the picture lies on the screen."""
-        step = _ARROWS.get(Qt.Key(event.key())) if event is not None else None
-        facts = self.session.file
-        if event is None or step is None or facts is None:
+        pixel = None
+        if event is not None and self.session.file is not None:
+            pixel = self.view.stepped(self.session.pixel, event)
+        if event is None or pixel is None:
             super().keyPressEvent(event)
             return
-        size = 10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1
-        x, y = self.session.pixel or (facts.shape[0] // 2, facts.shape[1] // 2)
-        if self.session.pixel is not None:
-            dx, dy = self.view.orientation.towards(*step)
-            x = min(max(x + size * dx, 0), facts.shape[0] - 1)
-            y = min(max(y + size * dy, 0), facts.shape[1] - 1)
-        self.pixelSelected.emit((x, y))
+        self.pixelSelected.emit(pixel)
         event.accept()
 
     def focusNextPrevChild(self, next: bool) -> bool:  # noqa: N802

@@ -22,8 +22,9 @@ class FlagLegend(QtWidgets.QScrollArea):
 
     hiddenChanged = Signal()  # noqa: N815
 
-    def __init__(self) -> None:
+    def __init__(self, heading: str = "Pixels by flag") -> None:
         super().__init__()
+        self._heading = heading
         self.hidden: set[str] = set()
         self.boxes: dict[str, QtWidgets.QCheckBox] = {}
         self.setWidgetResizable(True)
@@ -41,7 +42,7 @@ class FlagLegend(QtWidgets.QScrollArea):
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
-        heading = QtWidgets.QLabel("Pixels by flag", objectName="caption")
+        heading = QtWidgets.QLabel(self._heading, objectName="caption")
         grid.addWidget(heading, 0, 0, 1, 3)
         for row, (colour, name, count, sentence) in enumerate(self.entries, 1):
             swatch = QtWidgets.QLabel()

@@ -77,6 +77,17 @@ def test_the_nights_log_tells_a_laser_that_the_name_does_not(path, tmp_path):
     assert math.isnan(look_at_laser_file(copy).wavelength_nm)
 
 
+def test_the_nights_log_is_found_beside_the_raw_files_that_the_header_names(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    made, _ = make_observation(raw, np.full((3, 2), 50.0))
+    copy = tmp_path / "away.h5"
+    copy.write_bytes(made.read_bytes())
+    rows = [{"start": START, "kind": "laser", "wavelength_nm": 1120.0}]
+    (raw / "night.json").write_text(json.dumps({"observations": rows}))
+    assert look_at_laser_file(copy).wavelength_nm == 1120.0
+
+
 def test_the_folders_name_tells_a_laser_last_of_all(path, tmp_path):
     folder = tmp_path / "808nm"
     folder.mkdir()

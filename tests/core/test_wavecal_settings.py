@@ -131,3 +131,16 @@ def test_inputs_that_do_not_belong_together(files, tmp_path):
         settings = WavecalSettings((Laser(808, files["a"]), Laser(920, files[name])))
         with pytest.raises(ConfigError, match=words):
             settings.check_inputs()
+
+
+def test_saved_settings_are_read_back(tmp_path):
+    settings = WavecalSettings(
+        (Laser(920, tmp_path / "b.h5", tmp_path / "dark.h5"), Laser(808.5, tmp_path / "a.h5")),
+        dt_us=250,
+        curve_models=("arctan",),
+        prior=False,
+        out=tmp_path / "s.h5",
+    )
+    saved = settings.save_yaml(tmp_path / "settings.yml")
+    assert WavecalSettings.from_yaml(saved) == settings
+    assert "!" not in saved.read_text()

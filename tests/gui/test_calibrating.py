@@ -45,6 +45,7 @@ def apply(qtbot, window, monkeypatch, solution):
     )
     with qtbot.waitSignal(window.fileOpened, timeout=30_000):
         window.actions_by_name["apply_wavecal"].trigger()
+        window.calibrating.dialog.other.click()
 
 
 def test_applied_seen_and_taken_back(qtbot, real, path, monkeypatch):
@@ -82,6 +83,7 @@ def test_a_second_solution_needs_a_word(qtbot, real, path, monkeypatch):
         QtWidgets.QFileDialog, "getOpenFileName", staticmethod(lambda *_: (str(second), ""))
     )
     real.actions_by_name["apply_wavecal"].trigger()
+    real.calibrating.dialog.other.click()
     qtbot.waitUntil(lambda: real.messages.kind == "warning")
     assert "first.h5" in state_of(real).sentence
     with qtbot.waitSignal(real.fileOpened, timeout=30_000):
@@ -95,6 +97,7 @@ def test_what_is_no_solution_is_refused_by_name(qtbot, real, path, monkeypatch):
         QtWidgets.QFileDialog, "getOpenFileName", staticmethod(lambda *_: (str(path), ""))
     )
     real.actions_by_name["apply_wavecal"].trigger()
+    real.calibrating.dialog.other.click()
     qtbot.waitUntil(lambda: real.messages.kind == "error" and bool(real.messages.text))
     assert path.name in real.messages.text
     assert state_of(real).state == "none"

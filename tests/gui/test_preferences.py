@@ -67,6 +67,7 @@ def test_every_preference_survives(settings, tmp_path):
         "export_folder": "/out, put",
         "bin_folder": "/raw",
         "beammap": "/maps/d.bmap",
+        "solution_folder": "/solutions",
         "geometry": QtCore.QByteArray(b"\x00a\xff"),
         "splitter": QtCore.QByteArray(b"b"),
         "window_state": QtCore.QByteArray(b"c"),

@@ -1,0 +1,237 @@
+"""The array in a wavelength solution: R, centers, widths, reasons or flags of every pixel; clicks choose one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline_core import colours, display
+from quicklook import palette, theme
+from quicklook.qt import QtGui, QtWidgets, Signal, Slot
+from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
+from quicklook.widgets.beside_image import BesideImage
+from quicklook.widgets.colour_bar import ColourBar
+from quicklook.widgets.elided_label import ElidedLabel
+from quicklook.widgets.flag_legend import FlagLegend
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from pipeline_core.wavecal.browse import ArrayMap
+    from quicklook.wavecal_tasks import RBlock
+
+__all__ = ["SolutionMap"]
+
+_GOOD = "calibrated"
+_GROWING = "Median R, a first guess [E / FWHM]"
+
+
+class SolutionMap(QtWidgets.QFrame):
+    """A map with its legend or colour bar, and the choice of what it shows.
+
+    Signals
+    -------
+    mapWanted
+        Name of the map that was chosen.
+    pixelSelected
+        (x, y).
+    """
+
+    mapWanted = Signal(str)  # noqa: N815
+    pixelSelected = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__(objectName="card")
+        self.shown: ArrayMap | None = None
+        self.values: npt.NDArray[np.floating] | None = None
+        self.pixel: tuple[int, int] | None = None
+        self._levels: tuple[float, float] | None = None
+        self.choice = QtWidgets.QComboBox()
+        self.choice.setAccessibleName("What the map shows")
+        self.choice.setMinimumContentsLength(20)
+        self.under_mouse = ElidedLabel(objectName="paneDetail")
+        self.view = DetectorView()
+        self.legend = FlagLegend("Pixels")
+        self.bar = ColourBar(AXIS_HEIGHT)
+        self._side = QtWidgets.QStackedWidget()
+        self._side.addWidget(self.legend)
+        self._side.addWidget(self.bar)
+        self._frame = BesideImage(self.view, self._side, margins=(AXIS_WIDTH, AXIS_HEIGHT))
+        header = QtWidgets.QHBoxLayout()
+        header.addWidget(QtWidgets.QLabel("Map", objectName="paneTitle"))
+        header.addWidget(self.choice)
+        header.addWidget(self.under_mouse, 1)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(10, 8, 10, 8)
+        layout.addLayout(header)
+        layout.addWidget(self._frame, 1)
+        self._frame.placed.connect(self._on_placed)
+        self.choice.activated.connect(self._on_choice)
+        self.view.pixelClicked.connect(self._on_click)
+        self.view.hovered.connect(self._on_hover)
+        self.legend.hiddenChanged.connect(self.redraw)
+        self.bar.levelsWanted.connect(self._set_levels)
+        self.bar.automaticWanted.connect(self._automatic)
+        theme.notifier.changed.connect(self.redraw)
+
+    # --- what is shown ---------------------------------------------------------------------------
+
+    def offer(self, maps: tuple[tuple[str, str], ...]) -> None:
+        """Offer these maps (name, label); the chosen one stays if it is among them."""
+        chosen = self.choice.currentData()
+        self.choice.clear()
+        for name, label in maps:
+            self.choice.addItem(label, name)
+        self.choice.setCurrentIndex(max(self.choice.findData(chosen), 0))
+        self.choice.setEnabled(True)
+
+    @property
+    def wanted(self) -> str:
+        """Name of the chosen map; '' while none is offered."""
+        return str(self.choice.currentData() or "")
+
+    def show_map(self, found: ArrayMap) -> None:
+        """Draw a map."""
+        if self.shown is None or self.shown.name != found.name:
+            self._levels = None
+        self.shown = found
+        self._set_values(found.values)
+
+    def start_growing(self, shape: tuple[int, int]) -> None:
+        """Show an empty map of R that is going to fill."""
+        self.shown = None
+        self._levels = None
+        self.choice.clear()
+        self.choice.addItem("Median R, a first guess", "")
+        self.choice.setEnabled(False)
+        self._set_values(np.full(shape, np.nan, np.float32))
+
+    def add_block(self, block: RBlock) -> None:
+        """Fill in some pixels of the growing map."""
+        if self.values is None or self.shown is not None or self.values.shape != block.shape:
+            self.start_growing(block.shape)
+        assert self.values is not None
+        self.values.reshape(-1)[block.first : block.first + block.r.size] = block.r
+
+    def _set_values(self, values: npt.NDArray[np.floating]) -> None:
+        self.values = values
+        shape = (values.shape[0], values.shape[1])
+        if self.view.shape != shape:
+            self.view.set_shape(shape)
+            self._frame.set_aspect(shape[0] / shape[1])
+        self.redraw()
+
+    @Slot()
+    def redraw(self) -> None:
+        """Draw with the present limits and theme."""
+        if self.values is None:
+            return
+        if self.shown is not None and self.shown.categories:
+            self._draw_categories(self.shown)
+        else:
+            self._draw_numbers()
+
+    def _draw_numbers(self) -> None:
+        assert self.values is not None
+        everything = np.ones(self.values.shape, bool)
+        levels = self._levels or display.limits(self.values, everything, "percentile")
+        scale = display.make_scale(levels, "linear", self.values, everything)
+        look = theme.current()
+        table = colours.picture_table(
+            look.image_map, missing=look.missing, flagged=look.missing, saturated=look.marker
+        )
+        self.view.set_picture(display.indices(self.values, scale), table)
+        self.bar.set_colours(table[: display.N_COLOURS])
+        self.bar.set_scale(scale)
+        label = _GROWING
+        if self.shown is not None:
+            label = f"{self.shown.label} [{self.shown.unit}]"
+        self.bar.set_label(label)
+        self._side.setCurrentWidget(self.bar)
+
+    def _draw_categories(self, found: ArrayMap) -> None:
+        hexes = [
+            palette.flag_colour(_named(name), k) for k, (name, _) in enumerate(found.categories)
+        ]
+        self.legend.set_entries(
+            [
+                (colour, name, n, f"{n:,} pixels")
+                for colour, (name, n) in zip(hexes, found.categories, strict=True)
+            ]
+        )
+        ground = theme.current().paper
+        table = np.zeros((256, 3), np.uint8)
+        for k, (colour, (name, _)) in enumerate(zip(hexes, found.categories, strict=True)):
+            shown = ground if name in self.legend.hidden else colour
+            table[k] = QtGui.QColor(shown).getRgb()[:3]
+        self.view.set_picture(found.values.astype(np.uint8), table)
+        self._side.setCurrentWidget(self.legend)
+
+    # --- limits ----------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _set_levels(self, levels: tuple[float, float]) -> None:
+        self._levels = levels
+        self.redraw()
+
+    @Slot()
+    def _automatic(self) -> None:
+        self._levels = None
+        self.redraw()
+
+    # --- mouse and keys --------------------------------------------------------------------------
+
+    def set_pixel(self, pixel: tuple[int, int] | None) -> None:
+        """Mark a pixel."""
+        self.pixel = pixel
+        self.view.marker.set_pixel(pixel)
+        if pixel is not None:
+            self.view.centre_on(pixel)
+
+    def text_at(self, pixel: tuple[int, int]) -> str:
+        """Return what the map says of a pixel."""
+        assert self.values is not None
+        where = f"({pixel[0]}, {pixel[1]})"
+        value = float(self.values[pixel])
+        if self.shown is not None and self.shown.categories:
+            return f"{where}  {self.shown.categories[int(value)][0]}"
+        if np.isnan(value):
+            return f"{where}  no value"
+        unit = self.shown.unit if self.shown is not None and self.shown.unit == "deg" else ""
+        return f"{where}  {value:.2f} {unit}"
+
+    @Slot()
+    def _on_placed(self) -> None:
+        if not self.view.zoomed:
+            self.view.fit()
+
+    @Slot(int)
+    def _on_choice(self, _index: int) -> None:
+        if self.wanted:
+            self.mapWanted.emit(self.wanted)
+
+    @Slot(object, bool)
+    def _on_click(self, pixel: tuple[int, int], _adding: bool) -> None:
+        self.pixelSelected.emit(pixel)
+
+    @Slot(object)
+    def _on_hover(self, pixel: tuple[int, int] | None) -> None:
+        text = ""
+        if pixel is not None and self.values is not None:
+            text = self.text_at(pixel)
+        self.under_mouse.setText(text)
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent | None) -> None:
+        """Move the chosen pixel with the arrow keys."""
+        pixel = None if event is None else self.view.stepped(self.pixel, event)
+        if event is None or pixel is None:
+            super().keyPressEvent(event)
+            return
+        self.pixelSelected.emit(pixel)
+        event.accept()
+
+
+def _named(category: str) -> str:
+    """Return under which name a category's colour is known."""
+    return "good" if category in (_GOOD, "no flag") else category
