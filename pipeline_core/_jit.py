@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,10 @@ import numba
 __all__ = ["inline", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_MAKES_KERNELS = re.compile(rb"^from pipeline_core\._jit import", re.MULTILINE)
+_IMPORTED = re.compile(rb"^from pipeline_core\.([\w.]+) import", re.MULTILINE)
+_IMPORTED_MODULES = re.compile(rb"^from pipeline_core import ([\w, ]+)$", re.MULTILINE)
 
 
 def _ensure_cache_folder() -> None:
@@ -47,20 +52,45 @@ def _ensure_cache_folder() -> None:
 def _drop_stale_kernels(package: Path) -> None:
     """Remove cached kernels of a checkout whose sources have changed.
 
-    Numba compiles a kernel anew when its own file changes, but not when a file does whose helpers it has inlined: after
-    an update of a checkout, old bits would be read with new names.
+    Numba compiles a kernel anew when its own file changes, but not when a file does whose helpers or constants it has
+    taken in: after an update of a checkout, old bits would be read with new names.
     """
     sources = sorted(package.rglob("*.py"))
     facts = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sources]
     stamp = hashlib.sha256(repr(facts).encode()).hexdigest()
     note = package / "__pycache__" / "kernels.stamp"
     with suppress(OSError):  # a package that cannot be written to is replaced as a whole
-        if note.exists() and note.read_text() == stamp:
+        known = note.read_text().split() if note.exists() else []
+        if known[:1] == [stamp]:
             return
-        for cached in package.rglob("__pycache__/*.nb[ic]"):
-            cached.unlink(missing_ok=True)
+        content = _kernel_content(package, sources)
+        if known[1:] != [content]:
+            for cached in package.rglob("__pycache__/*.nb[ic]"):
+                cached.unlink(missing_ok=True)
         note.parent.mkdir(exist_ok=True)
-        note.write_text(stamp)
+        note.write_text(f"{stamp} {content}")
+
+
+def _kernel_content(package: Path, sources: list[Path]) -> str:
+    """Return a hash of the files with kernels, and of all whose constants and helpers may have come into them."""
+    texts = {path: path.read_bytes() for path in sources}
+    waiting = [path for path, text in texts.items() if _MAKES_KERNELS.search(text)]
+    used: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in used:
+            continue
+        used.add(path)
+        modules = [name.replace(b".", b"/") for name in _IMPORTED.findall(texts[path])]
+        for names in _IMPORTED_MODULES.findall(texts[path]):
+            modules += [name.strip() for name in names.split(b",")]
+        for module in modules:
+            stem = package / os.fsdecode(module)
+            waiting += {stem.with_suffix(".py"), stem / "__init__.py"} & texts.keys()
+    digest = hashlib.sha256()
+    for path in sorted(used):
+        digest.update(path.name.encode() + texts[path])
+    return digest.hexdigest()
 
 
 _ensure_cache_folder()

@@ -35,19 +35,35 @@ def test_a_choice_of_the_user_stays(cache_dir, monkeypatch):
     assert numba.config.CACHE_DIR == "/somewhere"
 
 
-def test_cached_kernels_go_when_any_source_changes(tmp_path):
+@pytest.fixture
+def package(tmp_path):
+    """Kernels that take a constant from a file, which has it from another; and a file that nobody of them imports."""
     (tmp_path / "sub" / "__pycache__").mkdir(parents=True)
-    source = tmp_path / "sub" / "a.py"
-    source.write_text("x = 1")
-    _jit._drop_stale_kernels(tmp_path)
-    cached = [tmp_path / "sub" / "__pycache__" / name for name in ("k.nbi", "k.1.nbc")]
+    for name, text in {
+        "kernels.py": "from pipeline_core._jit import kernel\nfrom pipeline_core.sub.a import A\n",
+        "sub/a.py": "from pipeline_core import b\nA = b.B\n",
+        "b.py": "B = 1\n",
+        "other.py": "C = 1\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changed", "dropped"),
+    [("kernels.py", True), ("sub/a.py", True), ("b.py", True), ("other.py", False), ("", False)],
+)
+def test_cached_kernels_go_when_a_source_changes_that_can_matter_to_them(package, changed, dropped):
+    _jit._drop_stale_kernels(package)
+    cached = [package / "sub" / "__pycache__" / name for name in ("k.nbi", "k.1.nbc")]
     for path in cached:
         path.touch()
-    _jit._drop_stale_kernels(tmp_path)
-    assert all(path.exists() for path in cached)
-    source.write_text("x = 22")
-    _jit._drop_stale_kernels(tmp_path)
-    assert not any(path.exists() for path in cached)
+    if changed:
+        path = package / changed
+        path.write_text(path.read_text() + "D = 22\n")
+    for _ in range(2):
+        _jit._drop_stale_kernels(package)
+        assert [path.exists() for path in cached] == [not dropped, not dropped]
 
 
 def test_kernels_do_not_hold_the_interpreter():
