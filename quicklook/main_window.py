@@ -24,6 +24,7 @@ from quicklook.region_control import RegionControl
 from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
+from quicklook.solution_viewer import SolutionViewer
 from quicklook.tasks import FileFacts, OpenFiles
 from quicklook.views.image_pane import RAW_COUNTS, ImagePane
 from quicklook.views.pixel_card import PixelCard
@@ -156,13 +157,21 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.viewer = SolutionViewer(
+            self.session,
+            self.calibrating,
+            self.reads,
+            self.chores,
+            self.actions_by_name,
+            self,
+        )
         self.wavecal = WavecalController(
             self.session,
             self.calibrating,
+            self.viewer,
             self.files,
             self.jobs,
             self.reads,
-            self.chores,
             self.settings,
             self.actions_by_name,
             self,
@@ -232,8 +241,9 @@ class MainWindow(QtWidgets.QMainWindow):
         self.exporting.bugFound.connect(self.report_bug)
         self.calibrating.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
-        self.wavecal.bugFound.connect(self.report_bug)
-        self.wavecal.said.connect(self.messages.show_message)
+        for controller in (self.wavecal, self.viewer):
+            controller.bugFound.connect(self.report_bug)
+            controller.said.connect(self.messages.show_message)
         self.wavecal.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
@@ -420,6 +430,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._closing = True
         self.plot_windows.close_all()
         self.wavecal.close()
+        self.viewer.close()
         self.panels.close_all()
         lanes = (self.jobs, self.chores, self.reads)
         for lane in lanes:

@@ -1,6 +1,6 @@
-"""Wavelength calibrations as the window sees them: dialog, check, job, the map that fills, and the look at the result.
+"""Wavelength calibrations as the window sees them: dialog, check, job, the map that fills.
 
-Created by the main window, which shows what the signals say.
+Created by the main window, which shows what the signals say. The result is `SolutionViewer`'s business.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.settings import Settings
+from quicklook.solution_viewer import SolutionViewer
 from quicklook.tasks import OpenFiles
-from quicklook.views.wavecal_window import WavecalWindow
-from quicklook.wavecal_tasks import OpenSolution, RBlock, WavecalForm
+from quicklook.wavecal_tasks import RBlock, WavecalForm
 from quicklook.widgets.solution_table import age_text
 
 __all__ = ["WavecalController", "calibrate_in_child"]
@@ -29,10 +29,6 @@ __all__ = ["WavecalController", "calibrate_in_child"]
 _RUN = "wavecal"
 _LOOK, _CHECK, _NEAR = "wavecal files", "wavecal check", "wavecal nearest"
 _READ, _WRITE = "wavecal settings", "wavecal settings written"
-_OPEN, _MAP, _PAGE, _REFIT, _SAVE, _PAGES = (
-    f"solution {name}" for name in ("open", "map", "page", "refit", "save", "pages")
-)
-_SOLUTIONS = "Solutions (*.h5);;All files (*)"
 
 
 class _Messenger(QtCore.QObject):
@@ -60,12 +56,14 @@ def calibrate_in_child(form: WavecalForm, messenger: _Messenger, *, progress: Pr
 
 
 class WavecalController(QtCore.QObject):
-    """Opens dialog and windows, runs calibrations, and lets solutions be looked at.
+    """Opens the dialog and runs calibrations.
 
     Parameters
     ----------
-    jobs, reads, chores : JobRunner
-        Lanes: for the calibration; for everything that opens HDF5 files; for refits.
+    viewer : SolutionViewer
+        Its window shows the run, and then the result.
+    jobs, reads : JobRunner
+        Lanes: for the calibration; for everything that opens HDF5 files.
 
     Signals
     -------
@@ -85,10 +83,10 @@ class WavecalController(QtCore.QObject):
         self,
         session: Session,
         calibrating: CalibrationControl,
+        viewer: SolutionViewer,
         files: OpenFiles,
         jobs: JobRunner,
         reads: JobRunner,
-        chores: JobRunner,
         settings: Settings,
         actions: Mapping[str, QtWidgets.QAction],
         parent: QtWidgets.QWidget,
@@ -96,25 +94,21 @@ class WavecalController(QtCore.QObject):
         super().__init__(parent)
         self._session = session
         self._calibrating = calibrating
+        self._viewer = viewer
         self._files = files
         self._jobs = jobs
         self._reads = reads
-        self._chores = chores
         self._settings = settings
         self._parent = parent
         self._job: Job | None = None
-        self._before_refits: list[OpenSolution] = []
         self._messenger = _Messenger(self)
         self._messenger.news.connect(self._on_news)
         self.dialog: WavecalDialog | None = None
-        self.window: WavecalWindow | None = None
         actions["wavecal"].triggered.connect(self.open_dialog)
-        actions["look_wavecal"].triggered.connect(self.choose_solution)
-        calibrating.lookRequested.connect(self.look_at)
-        session.fileChanged.connect(self._on_file)
+        viewer.cancelRequested.connect(self.cancel)
         jobs.progressed.connect(self._on_progress)
         jobs.cancelled.connect(self._on_cancelled)
-        for lane in (jobs, reads, chores):
+        for lane in (jobs, reads):
             lane.succeeded.connect(self._on_success)
             lane.failed.connect(self._on_failure)
 
@@ -134,7 +128,9 @@ class WavecalController(QtCore.QObject):
             dialog.solutionsRequested.connect(self._show_existing)
             dialog.finished.connect(self._on_dialog_finished)
             self._look_for_nearest()
-        _bring(self.dialog)
+        self.dialog.show()
+        self.dialog.raise_()
+        self.dialog.activateWindow()
 
     def _look_for_nearest(self) -> None:
         facts = self._session.file
@@ -182,10 +178,7 @@ class WavecalController(QtCore.QObject):
             f"Calibrating {name}", calibrate_in_child, form, self._messenger, key=_RUN
         )
         self.submitted.emit(self._job)
-        self._before_refits = []
-        window = self._window()
-        window.show_running(name)
-        _bring(window)
+        self._viewer.show_running(name)
         return self._job
 
     @Slot()
@@ -196,136 +189,22 @@ class WavecalController(QtCore.QObject):
 
     @Slot(object)
     def _on_progress(self, report: JobProgress) -> None:
-        if report.job is self._job and self.window is not None:
-            self.window.show_progress(report.done, report.total, report.stage)
+        if report.job is self._job and self._viewer.run_window is not None:
+            self._viewer.run_window.show_progress(report.done, report.total, report.stage)
 
     @Slot(object)
     def _on_news(self, block: RBlock) -> None:
-        if self._job is not None and self.window is not None:
-            self.window.add_block(block)
+        if self._job is not None and self._viewer.run_window is not None:
+            self._viewer.run_window.add_block(block)
 
     @Slot(object)
     def _on_cancelled(self, job: Job) -> None:
         if job is self._job:
             self._job = None
             name = Path(job.args[0].out).name
-            self._stopped("info", f"The calibration was cancelled; {name} was not written.")
-
-    def _stopped(self, kind: str, text: str) -> None:
-        self.said.emit(kind, text)
-        if self.window is not None and self.window.opened is None:
-            self.window.show_stopped(kind, text)
-
-    # --- looking at a solution -------------------------------------------------------------------
-
-    @Slot()
-    def choose_solution(self) -> None:
-        """Let the person choose a solution to look at."""
-        folders = self._calibrating.folders()
-        chosen, _ = QtWidgets.QFileDialog.getOpenFileName(
-            self._parent,
-            "Look at a wavelength solution",
-            str(folders[0]) if folders else "",
-            _SOLUTIONS,
-        )
-        if chosen:
-            self.look_at(Path(chosen))
-
-    @Slot(object)
-    def look_at(self, path: Path) -> None:
-        """Read a solution and show it."""
-        self._read(_OPEN, wavecal_tasks.open_solution, path, newest=True)
-
-    def _window(self) -> WavecalWindow:
-        """Return the window, made when first wanted."""
-        if self.window is None:
-            window = self.window = WavecalWindow()
-            window.cancelRequested.connect(self.cancel)
-            window.mapWanted.connect(partial(self._of_solution, _MAP, wavecal_tasks.map_of))
-            window.pageWanted.connect(partial(self._of_solution, _PAGE, wavecal_tasks.page_of))
-            window.refitWanted.connect(self._refit)
-            window.takeBackWanted.connect(self._take_back)
-            window.saveWanted.connect(self._save)
-            window.pagesWanted.connect(self._write_pages)
-            window.applyWanted.connect(partial(self._use, self._calibrating.attach))
-            window.tryWanted.connect(partial(self._use, self._calibrating.try_out))
-            self._on_file()
-        return self.window
-
-    def _show(self, opened: OpenSolution) -> None:
-        window = self._window()
-        window.show_solution(opened, can_take_back=bool(self._before_refits))
-        if not window.isVisible():
-            _bring(window)
-
-    def _of_solution(self, key: str, function: Any, *args: Any) -> None:
-        """Have something of the solution on the screen computed; only the newest answer counts."""
-        if self.window is not None and self.window.opened is not None:
-            self._read(key, function, self.window.opened, *args, newest=True)
-
-    @Slot(object, object, object)
-    def _refit(
-        self, pixel: tuple[int, int], lines: tuple[str, ...], curves: tuple[str, ...]
-    ) -> None:
-        if self.window is not None and self.window.opened is not None:
-            # not in the lane of the reads: half a second for a large array
-            self._chores.submit(
-                "fit a pixel again",
-                wavecal_tasks.refit,
-                self.window.opened,
-                pixel,
-                lines,
-                curves,
-                key=_REFIT,
+            self._viewer.show_stopped(
+                "info", f"The calibration was cancelled; {name} was not written."
             )
-
-    @Slot()
-    def _take_back(self) -> None:
-        if self._before_refits:
-            self._show(self._before_refits.pop())
-
-    @Slot()
-    def _save(self) -> None:
-        opened = None if self.window is None else self.window.opened
-        if opened is None:
-            return
-        proposed = opened.path.with_name(f"{opened.path.stem}_edited.h5")
-        chosen, _ = QtWidgets.QFileDialog.getSaveFileName(
-            self.window, "Save the solution as", str(proposed), _SOLUTIONS
-        )
-        if chosen:
-            self._read(_SAVE, wavecal_tasks.save_solution, opened, Path(chosen), True)
-
-    @Slot()
-    def _write_pages(self) -> None:
-        opened = None if self.window is None else self.window.opened
-        if opened is None:
-            return
-        chosen = QtWidgets.QFileDialog.getExistingDirectory(
-            self.window, "Folder for the eight pages", str(opened.path.parent)
-        )
-        if chosen:
-            self._chores.submit(
-                "write pages", wavecal_tasks.write_pages, opened, Path(chosen), key=_PAGES
-            )
-
-    def _use(self, what: Any) -> None:
-        """Attach or try the solution on the screen, which must be in a file."""
-        opened = None if self.window is None else self.window.opened
-        if self.window is None or opened is None:
-            return
-        if opened.changed:
-            text = "Save the solution first: it was changed by hand since it was read."
-            self.window.messages.show_message("warning", text, ("Save as…", self._save))
-            return
-        what(opened.path)
-
-    @Slot()
-    def _on_file(self) -> None:
-        if self.window is not None:
-            facts = self._session.file
-            why_not = "" if facts is not None and facts.kind == "photons" else "Open a photon file"
-            self.window.set_open_file("" if facts is None else facts.path.name, why_not)
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -335,14 +214,9 @@ class WavecalController(QtCore.QObject):
         if job is self._job:
             self._job = None
             self.said.emit("success", f"Calibrated: {result.name} was written.")
-            self.look_at(result)
+            self._viewer.look_at(result)
         elif self.dialog is not None and job.key in (_LOOK, _CHECK, _READ, _WRITE, _NEAR):
             self._tell_dialog(self.dialog, job.key, result)
-        elif job.key == _OPEN:
-            self._before_refits = []
-            self._show(result)
-        elif self.window is not None and job.key in (_MAP, _PAGE, _REFIT, _SAVE, _PAGES):
-            self._tell_window(self.window, job, result)
 
     def _tell_dialog(self, dialog: WavecalDialog, key: str, result: Any) -> None:
         if key == _LOOK:
@@ -363,26 +237,6 @@ class WavecalController(QtCore.QObject):
                     f"median R {fits[0].median_r:.2f}."
                 )
 
-    def _tell_window(self, window: WavecalWindow, job: Job, result: Any) -> None:
-        if job.key == _PAGES:
-            window.messages.show_message(
-                "success", f"{len(result)} pages are in {result[0].parent}."
-            )
-            return
-        if window.opened is None or job.args[0] is not window.opened:
-            return  # of a solution that is no longer on the screen
-        if job.key == _MAP:
-            window.show_map(result)
-        elif job.key == _PAGE:
-            window.show_page(result)
-        elif job.key == _REFIT:
-            self._before_refits.append(window.opened)
-            self._show(result)
-        elif job.key == _SAVE:
-            self._before_refits = []
-            self._show(result)
-            window.messages.show_message("success", f"Written: {result.path}.")
-
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
         job = failure.job
@@ -390,29 +244,16 @@ class WavecalController(QtCore.QObject):
         if job is self._job:
             self._job = None
             name = Path(job.args[0].out).name
-            self._stopped("error", f"{name} was not written. {text}")
+            self._viewer.show_stopped("error", f"{name} was not written. {text}")
         elif job.key in (_LOOK, _CHECK, _READ, _WRITE):
             if self.dialog is not None:
                 self.dialog.show_failure(text)
-        elif job.key == _OPEN:
-            self.said.emit("error", text)
-        elif job.key in (_MAP, _PAGE, _REFIT, _SAVE, _PAGES):
-            if self.window is not None:
-                self.window.messages.show_message("error", text)
-                self.window.refit.setEnabled(True)
         else:
             return
         if not failure.expected:
             self.bugFound.emit(failure)
 
     def close(self) -> None:
-        """Close dialog and window."""
-        for widget in (self.dialog, self.window):
-            if widget is not None:
-                widget.close()
-
-
-def _bring(widget: QtWidgets.QWidget) -> None:
-    widget.show()
-    widget.raise_()
-    widget.activateWindow()
+        """Close the dialog."""
+        if self.dialog is not None:
+            self.dialog.close()

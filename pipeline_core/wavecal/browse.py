@@ -189,7 +189,8 @@ def array_map(solution: Solution, name: str) -> ArrayMap:
     if name == "flags":
         bits = (solution.flags.ravel() & np.uint32(_WAVECAL)).tolist()
         words = {
-            b: " + ".join(n.removeprefix("wavecal.") for n in flag_names(b)) for b in set(bits)
+            b: " + ".join(n.removeprefix("wavecal.").replace("_", " ") for n in flag_names(b))
+            for b in set(bits)
         }
         return _categories(solution, name, label, [words[b] or "no flag" for b in bits])
     if name == "curve":

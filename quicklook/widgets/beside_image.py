@@ -7,7 +7,7 @@ from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
 
 __all__ = ["BesideImage"]
 
-_SIDE_WIDTH = 206
+_SIDE_WIDTH = 222
 _TOP_RIGHT = 6
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,6 +10,8 @@ from quicklook import theme
 from quicklook.qt import Qt, QtWidgets, Signal
 
 __all__ = ["FlagLegend"]
+
+_LONGEST_LINE = 16
 
 
 class FlagLegend(QtWidgets.QScrollArea):
@@ -38,12 +41,14 @@ class FlagLegend(QtWidgets.QScrollArea):
         self.hidden &= {name for _, name, _, _ in self.entries}
         content = QtWidgets.QWidget(objectName="paper")
         grid = QtWidgets.QGridLayout(content)
-        grid.setContentsMargins(10, 6, 4, 6)
-        grid.setHorizontalSpacing(8)
+        grid.setContentsMargins(6, 6, 2, 6)
+        grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
         heading = QtWidgets.QLabel(self._heading, objectName="caption")
         grid.addWidget(heading, 0, 0, 1, 3)
+        heading.ensurePolished()
+        line = heading.fontMetrics().lineSpacing()
         for row, (colour, name, count, sentence) in enumerate(self.entries, 1):
             swatch = QtWidgets.QLabel()
             swatch.setFixedSize(14, 14)
@@ -51,7 +56,10 @@ class FlagLegend(QtWidgets.QScrollArea):
             swatch.setStyleSheet(
                 f"background: {colour}; border: 1px solid {edge}; border-radius: 3px"
             )
-            label = QtWidgets.QCheckBox(name.replace("beammap.", "").replace(" + ", "\n+ "))
+            text = _in_lines(name)
+            label = QtWidgets.QCheckBox(text)
+            # Qt makes room for one line, and the style sheet has the last word on widgets
+            grid.setRowMinimumHeight(row, line * (text.count("\n") + 1) + 8)
             label.setChecked(name not in self.hidden)
             label.toggled.connect(partial(self._on_toggled, name))
             label.setAccessibleName(f"Show pixels: {name}, {count}")
@@ -70,3 +78,11 @@ class FlagLegend(QtWidgets.QScrollArea):
         else:
             self.hidden.add(name)
         self.hiddenChanged.emit()
+
+
+def _in_lines(name: str) -> str:
+    """Return a name in lines that fit beside their numbers."""
+    parts = name.replace("beammap.", "").replace(" + ", "\n+ ").split("\n")
+    return "\n".join(
+        "\n".join(textwrap.wrap(part, _LONGEST_LINE, break_long_words=False)) for part in parts
+    )

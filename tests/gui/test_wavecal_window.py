@@ -77,16 +77,16 @@ def rest(qtbot, window):
 
 def calibrate(qtbot, window, form):
     window.wavecal.start(form)
-    qtbot.waitUntil(lambda: window.wavecal.window.opened is not None, timeout=200_000)
+    qtbot.waitUntil(lambda: window.viewer.window.opened is not None, timeout=200_000)
     rest(qtbot, window)
-    return window.wavecal.window
+    return window.viewer.window
 
 
 def look_at(qtbot, window, path):
-    window.wavecal.look_at(path)
-    qtbot.waitUntil(lambda: window.wavecal.window is not None, timeout=30_000)
+    window.viewer.look_at(path)
+    qtbot.waitUntil(lambda: window.viewer.window is not None, timeout=30_000)
     rest(qtbot, window)
-    return window.wavecal.window
+    return window.viewer.window
 
 
 def click(qtbot, view, x, y):
@@ -95,12 +95,12 @@ def click(qtbot, view, x, y):
 
 
 def pick(qtbot, window, pixel):
-    click(qtbot, window.wavecal.window.map.view, *pixel)
+    click(qtbot, window.viewer.window.map.view, *pixel)
     qtbot.waitUntil(
-        lambda: window.wavecal.window.page is not None and window.wavecal.window.page.pixel == pixel
+        lambda: window.viewer.window.page is not None and window.viewer.window.page.pixel == pixel
     )
     rest(qtbot, window)
-    return window.wavecal.window.page
+    return window.viewer.window.page
 
 
 def a_good_pixel(solution):
@@ -211,7 +211,7 @@ def test_the_map_fills_and_the_solution_is_that_of_the_command_line(
     dialog.set_form(form_of(files, tmp_path / "s.h5"))
     rest(qtbot, real)
     dialog.start.click()
-    window = real.wavecal.window
+    window = real.viewer.window
     assert window.isVisible()
     assert "Calibrating: s.h5" in window.headline.text()
     qtbot.waitUntil(lambda: bool(blocks), timeout=100_000)
@@ -238,7 +238,7 @@ def test_cancelled_it_leaves_nothing_behind(qtbot, real, files, tmp_path):
     out = tmp_path / "new" / "s.h5"
     out.parent.mkdir()
     real.wavecal.start(form_of(files, out))
-    window = real.wavecal.window
+    window = real.viewer.window
     qtbot.waitUntil(lambda: window.progress.value() > 0, timeout=100_000)
     window.cancel.click()
     qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=10_000)
@@ -262,7 +262,7 @@ def test_a_file_that_breaks_meanwhile_is_named_and_the_window_lives_on(
     qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=100_000)
     qtbot.wait(20)
     assert "laser_980.h5" in real.messages.text
-    assert "laser_980.h5" in real.wavecal.window.messages.text
+    assert "laser_980.h5" in real.viewer.window.messages.text
     assert not (tmp_path / "s.h5").exists()
     open_path(qtbot, real, files["sky"])
 
@@ -387,10 +387,10 @@ def test_pages_are_written_where_one_wants_them(qtbot, real, files, tmp_path, mo
 
 
 def test_what_is_no_solution_cannot_be_looked_at(qtbot, real, files):
-    real.wavecal.look_at(files["sky"])
+    real.viewer.look_at(files["sky"])
     rest(qtbot, real)
     assert "not a wavelength solution" in real.messages.text
-    assert real.wavecal.window is None
+    assert real.viewer.window is None
 
 
 # ---- from the result to the open file
