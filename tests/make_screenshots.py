@@ -43,6 +43,28 @@ def make_night(folder: Path) -> Path:
     return path
 
 
+def make_solution(folder: Path) -> Path:
+    """Five lasers on an array of 40 x 62 pixels, calibrated."""
+    from pipeline_core.convert import ConvertSettings, convert
+    from pipeline_core.simulate import SimulationSettings, simulate
+    from pipeline_core.wavecal.compute import run
+    from pipeline_core.wavecal.settings import Laser, WavecalSettings
+
+    shape = (40, 62)
+    night = simulate(
+        SimulationSettings(kind="night", seconds=6, rate_cps=200, seed=4, shape=shape),
+        folder / "lasers",
+    )
+    lasers = []
+    for one in night.observations:
+        if one.wavelength_nm is not None:
+            path = folder / f"{one.name}.h5"
+            beammap = night.beammap_path
+            convert(ConvertSettings(night.folder, one.start, one.seconds, beammap, path, shape))
+            lasers.append(Laser(one.wavelength_nm, path))
+    return run(WavecalSettings(tuple(lasers))).save(folder / "wavecal_1602050400.h5")
+
+
 def wait(condition, seconds=60.0):
     """Serve the event loop until something is true."""
     end = time.monotonic() + seconds
@@ -60,10 +82,10 @@ def settle(window, seconds=0.6):
     wait(lambda: time.monotonic() > end)
 
 
-def take(window, path: Path) -> None:
+def take(widget, path: Path, window=None) -> None:
     """Save a picture, well compressed."""
-    settle(window)
-    image = window.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
+    settle(window or widget)
+    image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not image.save(str(path), "PNG", _SMALLEST):
         raise OSError(path)
@@ -100,6 +122,18 @@ def walk(window, path: Path) -> None:
     theme.use("light")
 
 
+def look_at_solution(window, path: Path) -> None:
+    """The result of a wavelength calibration, with the lines of a pixel."""
+    window.viewer.look_at(path)
+    wait(lambda: window.viewer.window is not None and window.viewer.window.opened is not None)
+    settle(window)
+    viewer = window.viewer.window
+    viewer.map.pixelSelected.emit((17, 40))
+    wait(lambda: viewer.page is not None)
+    settle(window)
+    take(viewer, GUIDE / "wavecal.png", window)
+
+
 def main() -> int:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -110,11 +144,14 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(folder.glob("[0-9]*.h5"))
         path = found[0] if found else make_night(folder)
+        solutions = sorted(folder.glob("wavecal_*.h5"))
+        solution = solutions[0] if solutions else make_solution(folder)
         with app.running(["quicklook"]):
             window = MainWindow(Settings.fresh())
             window.resize(*SIZE)
             window.show()
             walk(window, path)
+            look_at_solution(window, solution)
             window.stop_and_close()
             wait(lambda: not window.isVisible())
     return 0
