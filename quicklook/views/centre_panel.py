@@ -23,13 +23,20 @@ class CentrePanel(QtWidgets.QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.shown: CentreHistogram | None = None
+        self._items: list[object] = []
+        self._built = False
+        self._layout = QtWidgets.QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+
+    def build(self) -> None:
+        """Make the plot, if that was not done: it takes too long to be done with everything else in one go."""
+        if self._built:
+            return
+        self._built = True
         self.plot = CalmPlot()
         self.plot.setLabel("bottom", "Line center [deg]")
         self._legend = self.plot.addLegend(offset=(-8, 4))
-        self._items: list[object] = []
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot)
+        self._layout.addWidget(self.plot)
         theme.notifier.changed.connect(self.restyle)
 
     @Slot()
@@ -40,6 +47,7 @@ class CentrePanel(QtWidgets.QWidget):
 
     def show_histogram(self, found: CentreHistogram) -> None:
         """Draw the histograms of all lines."""
+        self.build()
         self.shown = found
         for item in self._items:
             self.plot.removeItem(item)

@@ -26,6 +26,16 @@ class CurvePanel(QtWidgets.QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.page: PixelPage | None = None
+        self._built = False
+        self._layout = QtWidgets.QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(0)
+
+    def build(self) -> None:
+        """Make the plots, if that was not done: it takes too long to be done with everything else in one go."""
+        if self._built:
+            return
+        self._built = True
         self.above, self.below = CalmPlot(), CalmPlot()
         self.above.setLabel("left", "Energy [eV]")
         self.below.setLabel("left", "Off [%]")
@@ -34,21 +44,15 @@ class CurvePanel(QtWidgets.QWidget):
         self.inside, self.outside = pg.PlotCurveItem(), pg.PlotCurveItem(connect="finite")
         self.zero = pg.InfiniteLine(angle=0)
         self.points = {plot: pg.ScatterPlotItem(size=9) for plot in (self.above, self.below)}
-        self.errors = {
-            self.above: pg.ErrorBarItem(beam=0),
-            self.below: pg.ErrorBarItem(beam=0),
-        }
+        self.errors = {plot: pg.ErrorBarItem(beam=0) for plot in (self.above, self.below)}
         for item in (self.outside, self.inside):
             self.above.addItem(item)
         self.below.addItem(self.zero)
         for plot in (self.above, self.below):
             plot.addItem(self.errors[plot])
             plot.addItem(self.points[plot])
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.above, 3)
-        layout.addWidget(self.below, 1)
+        self._layout.addWidget(self.above, 3)
+        self._layout.addWidget(self.below, 1)
         theme.notifier.changed.connect(self.restyle)
 
     @Slot()
@@ -59,6 +63,7 @@ class CurvePanel(QtWidgets.QWidget):
 
     def show_page(self, page: PixelPage) -> None:
         """Draw the curve of a pixel; a pixel that is not calibrated has its curve in dashes."""
+        self.build()
         self.page = page
         look, curve = theme.current(), page.curve
         style = Qt.PenStyle.SolidLine if page.calibrated else Qt.PenStyle.DashLine

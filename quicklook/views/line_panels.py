@@ -30,6 +30,7 @@ class LinePanels(QtWidgets.QScrollArea):
         super().__init__()
         self.setWidgetResizable(True)
         self.panels: list[_Panel] = []
+        self._wanted = 0
         self.page: PixelPage | None = None
         content = QtWidgets.QWidget(objectName="paper")
         self._grid = QtWidgets.QGridLayout()
@@ -49,23 +50,35 @@ class LinePanels(QtWidgets.QScrollArea):
     def show_page(self, page: PixelPage) -> None:
         """Draw the lines of a pixel."""
         self.page = page
-        self._make_panels(len(page.lines))
+        self.make_room(len(page.lines))
+        while self.build_next():
+            pass
         for panel, nm, line in zip(self.panels, page.wavelengths_nm, page.lines, strict=True):
             panel.show_line(nm, line, page.span_deg)
 
-    def _make_panels(self, number: int) -> None:
-        if len(self.panels) == number:
+    def make_room(self, number: int) -> None:
+        """Be about to show this many lines; the panels are made by `build_next`."""
+        if self._wanted == number:
             return
+        self._wanted = number
         for panel in self.panels:
             self._grid.removeWidget(panel)
             panel.setParent(None)
             panel.deleteLater()
-        self.panels = [_Panel() for _ in range(number)]
-        columns = min(number, _MOST_COLUMNS) if number != 4 else 2
-        for k, panel in enumerate(self.panels):
-            self._grid.addWidget(panel, k // columns, k % columns)
-            self._grid.setColumnStretch(k % columns, 1)
-            panel.plot.setLabel("bottom", "Phase [deg]" if k + columns >= number else "")
+        self.panels = []
+
+    def build_next(self) -> bool:
+        """Make one more panel, which takes 10 ms; return whether there was one to be made."""
+        k = len(self.panels)
+        if k >= self._wanted:
+            return False
+        columns = min(self._wanted, _MOST_COLUMNS) if self._wanted != 4 else 2
+        panel = _Panel()
+        panel.plot.setLabel("bottom", "Phase [deg]" if k + columns >= self._wanted else "")
+        self._grid.addWidget(panel, k // columns, k % columns)
+        self._grid.setColumnStretch(k % columns, 1)
+        self.panels.append(panel)
+        return True
 
     @Slot()
     def restyle(self) -> None:

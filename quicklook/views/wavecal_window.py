@@ -81,6 +81,18 @@ class WavecalWindow(QtWidgets.QWidget):
         self._redraw.timeout.connect(self.map.redraw)
         self._clock = QtCore.QTimer(self, interval=500)
         self._clock.timeout.connect(self._show_time)
+        self._builder = QtCore.QTimer(self, interval=0)
+        self._builder.timeout.connect(self._build_next)
+        self._to_build = [self.curve.build, self.centres.build]
+        self._builder.start()
+
+    @Slot()
+    def _build_next(self) -> None:
+        """Make one of the plots that are not needed yet: all in one go would hold up everybody for 100 ms."""
+        if self._to_build:
+            self._to_build.pop()()
+        elif not self.histograms.build_next():
+            self._builder.stop()
 
     # --- building --------------------------------------------------------------------------------
 
@@ -278,6 +290,8 @@ class WavecalWindow(QtWidgets.QWidget):
         self.take_back.setEnabled(can_take_back)
         self.refit.setEnabled(True)
         self.centres.show_histogram(opened.centres)
+        self.histograms.make_room(len(facts.wavelengths_nm))
+        self._builder.start()
         self.map.offer(opened.maps)
         self.mapWanted.emit(self.map.wanted)
         if self.map.pixel is not None and _inside(self.map.pixel, facts.shape):

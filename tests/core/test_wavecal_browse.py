@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from pipeline_core.wavecal.browse import (
     solution_facts,
 )
 from pipeline_core.wavecal.curves import CURVE_KINDS
+from pipeline_core.wavecal.linefit import STATUS
 from pipeline_core.wavecal.models import MODEL_NAMES
 from pipeline_core.wavecal.plots import centerhist
+from pipeline_core.wavecal.reasons import main_causes, pareto_of
 from pipeline_core.wavecal.refit import refit_pixel
 from pipeline_core.wavecal.settings import Laser, WavecalSettings
 from pipeline_core.wavecal.solution import Solution, load_solution
@@ -220,3 +223,31 @@ def test_what_cannot_be_fitted_again_is_refused_with_the_reason(solution):
         refit_pixel(dataclasses.replace(solution, settings="{}"), (0, 0))
     with pytest.raises(ConfigError, match="spline"):
         refit_pixel(solution, (0, 0), curve_models=("spline",))
+
+
+def test_the_main_cause_is_what_is_wrong_with_most_of_the_lines():
+    ok, few, no_line, doubled = (
+        STATUS.index(s) for s in ("ok", "few_photons", "no_line", "doubled")
+    )
+    status = np.array(
+        [
+            [no_line, no_line, few, ok],
+            [few, no_line, ok, ok],  # of equal ones the first of STATUS
+            [ok, ok, doubled, ok],  # fine lines that do not lie on the curve
+            [no_line, no_line, no_line, no_line],  # not bad: no cause
+            [doubled, doubled, ok, ok],  # the curve itself is wrong
+        ]
+    )
+    used = (status == ok) & (np.arange(5) != 2)[:, None]
+    bad = np.full(5, BAD, np.uint32)
+    bad[3] = 0
+    bad[4] |= np.uint32(PixelFlag["wavecal_not_monotonic"])
+    causes = main_causes(bad, SimpleNamespace(status=status), SimpleNamespace(used=used))
+    assert causes.tolist() == [
+        "no line found",
+        "too few photons",
+        "a line contradicts the others",
+        "",
+        "larger energies do not give larger pulses",
+    ]
+    assert dict(pareto_of(np.array(["a", "", "b", "a"]))) == {"a": 2, "b": 1}
