@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.attached import Attached
 from pipeline_core.beammap import Beammap
 from pipeline_core.binning import first_at_or_after
+from pipeline_core.cubereads import CubeReads
 from pipeline_core.curve_cache import CurveCache
 from pipeline_core.errors import ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us
@@ -51,7 +51,7 @@ __all__ = ["ObsFile"]
 _MODES = {"read": False, "r": False, "write": True, "w": True, "a": True}
 
 
-class ObsFile(Attached):
+class ObsFile(CubeReads):
     """One photon file and its sidecar.
 
     Parameters
@@ -208,7 +208,8 @@ class ObsFile(Attached):
         structured ndarray
             ``time`` (uint32, us), ``phase`` (float32, deg), ``wavelength`` (float32, nm, NaN where the pixel is not
             calibrated), ``weight`` (float32); ``baseline`` (float32, deg) where it was kept; ``extrapolated`` (bool)
-            with a calibration: outside the pixel's valid range; with a sequence of pixels also ``x``, ``y`` (uint16).
+            with a calibration: outside the pixel's valid range; ``outside_flat`` (bool) with a flat field: beyond the
+            wavelengths for which the pixel has weights, so that the weight is the one at the edge; with a sequence of pixels also ``x``, ``y`` (uint16).
             In order of time within a pixel.
         """
         window = self._window(start, stop)
@@ -216,6 +217,8 @@ class ObsFile(Attached):
         dtype = self._file.photon_dtype
         if self._calibrated is not None:
             dtype = [*dtype, ("extrapolated", "?")]
+        if self._flat is not None:
+            dtype = [*dtype, ("outside_flat", "?")]
         if is_one_pixel(pixel):
             one = checked_pixel(cast(Pixel, pixel), self.shape)
             return self._photons_of(one, window, band, dtype)
@@ -517,6 +520,9 @@ class ObsFile(Attached):
         if self.wavecal is not None:
             photons["wavelength"] = self.wavecal.wavelengths(pixel, phases)
             photons["extrapolated"] = self.wavecal.outside(pixel, phases)
+        if self._flat is not None:
+            photons["weight"] = self._flat.weights_of(pixel, photons["wavelength"])
+            photons["outside_flat"] = self._flat.outside(pixel, photons["wavelength"])
         if self._file.has_baseline:
             photons["baseline"] = self._file.baselines(pixel)[rows][chosen]
         return photons
