@@ -203,10 +203,11 @@ class Attached:
                 self._check_shape(wavecal.kind.shape)
                 self._calibrated = CalibratedPhotons(wavecal, self._file, self._pixels)
         flat = self._sidecar.flatcal
-        mine = wavecal is not None and flat is not None
-        if mine and not flat.forced and flat.wavecal_id not in ("", wavecal.solution_id):
-            flat = None  # another one is being tried out
-        self._flat = flat if mine else None
+        if flat is not None and not flat.forced:
+            known = "" if wavecal is None else wavecal.solution_id
+            if flat.wavecal_id not in ("", known):
+                flat = None  # another one is being tried out
+        self._flat = None if wavecal is None else flat
         self.flags = self._file.flags
         if wavecal is not None:
             self.flags = wavecal.combined_flags(self.flags)

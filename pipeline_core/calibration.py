@@ -180,7 +180,8 @@ class WavelengthCalibration:
         parts = [slice(0, half), slice(half, None)]
 
         def fill(part: slice) -> None:
-            _edge_phases(*(array[part] for array in flat), edges, extrapolated, phases[part])
+            curves = (flat[0][part], flat[1][part], flat[2][part])
+            _edge_phases(*curves, edges, extrapolated, phases[part])
 
         with ThreadPoolExecutor(len(parts)) as pool:
             list(pool.map(fill, parts))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,11 +12,12 @@ import numpy.typing as npt
 from pipeline_core.attached import Attached
 from pipeline_core.binning import equal_energy_edges
 from pipeline_core.cubes import NO_INTERVALS, Counts, count_cube, weigh_cube
-from pipeline_core.errors import ConfigError
+from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us
-from pipeline_core.lightcurves import bin_edges_us
+from pipeline_core.histograms import Spectrum
+from pipeline_core.lightcurves import LightCurve, bin_edges_us
 from pipeline_core.progress import Progress, silent
-from pipeline_core.selection import Band, band_of, window_us
+from pipeline_core.selection import Band, Pixel, band_of, inside, window_us
 
 if TYPE_CHECKING:
     from pipeline_core.calibration import WavelengthCalibration
@@ -199,6 +201,61 @@ class CubeReads(Attached):
 
     # --- helpers ------------------------------------------------------------------------------
 
+    def _weighted_pixels(self, pixels: tuple[Pixel, ...]) -> tuple[Pixel, ...]:
+        """Return those of some pixels that have weights.
+
+        Raises
+        ------
+        CalibrationError
+            If there is no flat field, or none of them has weights.
+        """
+        weighted = self._weights().weighted
+        chosen = tuple(pixel for pixel in pixels if weighted[pixel])
+        if not chosen:
+            raise CalibrationError(
+                f"{self.path}: none of the chosen pixels has flat-field weights. Choose others, or ask for plain "
+                "counts."
+            )
+        return chosen
+
+    def _weighed_photons(
+        self, pixels: tuple[Pixel, ...], band: Band, progress: Progress
+    ) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32], npt.NDArray[np.float64]]]:
+        """Yield times, wavelengths and weights of the photons of each pixel that are in a band."""
+        flat, calibrated = self._weights(), self._calibrated_photons()
+        in_order = self._pixels.in_order(pixels)
+        for pixel, (times, phases) in zip(
+            in_order, self._pixels.each(pixels, progress), strict=True
+        ):
+            chosen = inside(phases, band.phases)
+            if band.wavelengths is not None:
+                found = calibrated.wavelengths(pixel, extrapolated=band.extrapolated)
+                chosen &= inside(found, band.wavelengths)
+            wavelengths = calibrated.wavelengths(pixel, extrapolated=True)[chosen]
+            weights = flat.weights_of(pixel, wavelengths).astype(np.float64)
+            yield times[chosen], wavelengths, weights
+
+    def _weigh_curve(self, curve: LightCurve, band: Band, progress: Progress) -> LightCurve:
+        """Return a light curve of pixels that have weights with sums of weights in its bins."""
+        edges = np.rint(curve.edges_s * 1e6).astype(np.int64)
+        sums, variances = np.zeros(curve.counts.size), np.zeros(curve.counts.size)
+        for times, _, weights in self._weighed_photons(curve.pixels, band, progress):
+            _add_weights(times.astype(np.int64), weights, edges, sums, variances)
+        return replace(curve, sums=sums, variances=variances)
+
+    def _weigh_spectrum(
+        self, spectrum: Spectrum, window: tuple[int, int], band: Band, progress: Progress
+    ) -> Spectrum:
+        """Return a spectrum in wavelengths, of pixels that have weights, with sums of weights in its bins."""
+        sums, variances = np.zeros(spectrum.counts.size), np.zeros(spectrum.counts.size)
+        every = (-np.inf, np.inf)
+        inner = Band(band.phases, band.wavelengths or every, band.extrapolated)
+        for times, wavelengths, weights in self._weighed_photons(spectrum.pixels, inner, progress):
+            rows = (times >= window[0]) & (times < window[1])
+            values = wavelengths[rows].astype(np.float64)
+            _add_weights(values, weights[rows], spectrum.edges, sums, variances)
+        return replace(spectrum, sums=sums, variances=variances)
+
     def _thresholds(self, band: Band) -> FloatArray:
         """Return each pixel's limits of phase, shape (n_pixel, 2)."""
         n_pixel = self._file.order.size
@@ -240,6 +297,20 @@ class CubeReads(Attached):
         open_us = live_time_us(times, blind_intervals(self._file.gaps_us))
         alive = np.maximum(open_us - recorded * self.dead_time_us, 0.0) / 1e6
         return alive.reshape(*self._file.shape, -1)
+
+
+def _add_weights(
+    values: npt.NDArray[np.generic],
+    weights: FloatArray,
+    edges: npt.NDArray[np.generic],
+    sums: FloatArray,
+    variances: FloatArray,
+) -> None:
+    """Add weights, and their squares, to the half-open bins in which the values lie."""
+    at = np.searchsorted(edges, values, side="right") - 1
+    good = (at >= 0) & (at < sums.size)
+    sums += np.bincount(at[good], weights[good], minlength=sums.size)
+    variances += np.bincount(at[good], weights[good] ** 2, minlength=sums.size)
 
 
 def _spectral_edges(edges_nm: npt.ArrayLike | None, bin_ev: float) -> FloatArray:

@@ -213,8 +213,8 @@ def count_cube(
         border = np.zeros((2, n_time, n_band), np.uint32)
         border_recorded = np.zeros((2, n_time), np.uint32)
         owners = np.empty(2, np.int64)
-        cuts = (edges_us, excluded_us, thresholds)
-        found = (counts, recorded, border, border_recorded, owners)
+        cuts: Any = (edges_us, excluded_us, thresholds)
+        found: Any = (counts, recorded, border, border_recorded, owners)
         _count_chunk(*chunk, room.columns, room.cells, *cuts, *found)
         with adding:
             for side in (0, 1):
@@ -333,7 +333,7 @@ def weigh_cube(
     order = file.order
     sums = np.zeros((n_pixel, n_time, n_band))
     squares = np.zeros_like(sums)
-    by_pixel = (
+    by_pixel: Any = (
         np.ascontiguousarray(thresholds_deg[order]),
         wavecal.kind.reshape(-1)[order],
         wavecal.coefficients.reshape(-1, 3)[order],
@@ -349,7 +349,8 @@ def weigh_cube(
         border = np.zeros((2, 2, n_time, n_band))
         owners = np.empty(2, np.int64)
         where = (room.columns, room.cells, edges_us)
-        _weigh_chunk(*chunk, *where, *by_pixel, sums, squares, border, owners)
+        found: Any = (*by_pixel, sums, squares, border, owners)
+        _weigh_chunk(*chunk, *where, *found)
         pieces[chunk.first] = [
             (int(owners[side]), border[side].copy()) for side in (0, 1) if owners[side] >= 0
         ]

@@ -7,8 +7,9 @@ arrays are [x, y], shape (ncols, nrows). No flag excludes anything unless asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -209,7 +210,8 @@ class ObsFile(CubeReads):
             ``time`` (uint32, us), ``phase`` (float32, deg), ``wavelength`` (float32, nm, NaN where the pixel is not
             calibrated), ``weight`` (float32); ``baseline`` (float32, deg) where it was kept; ``extrapolated`` (bool)
             with a calibration: outside the pixel's valid range; ``outside_flat`` (bool) with a flat field: beyond the
-            wavelengths for which the pixel has weights, so that the weight is the one at the edge; with a sequence of pixels also ``x``, ``y`` (uint16).
+            wavelengths for which the pixel has weights, so that the weight is the one at the edge; with a sequence of
+            pixels also ``x``, ``y`` (uint16).
             In order of time within a pixel.
         """
         window = self._window(start, stop)
@@ -243,8 +245,9 @@ class ObsFile(CubeReads):
         min_wavelength: float | None = None,
         max_wavelength: float | None = None,
         extrapolated: bool = False,
-    ) -> npt.NDArray[np.int64]:
-        """Count the photons of every pixel: raw counts, exact.
+        weighted: bool = False,
+    ) -> npt.NDArray[Any]:
+        """Count the photons of every pixel: raw counts, exact; or add up their flat-field weights.
 
         After `survey`, time ranges on its grid are answered at once.
 
@@ -256,11 +259,25 @@ class ObsFile(CubeReads):
             Flag bits; pixels with any of them count 0. Nothing by default.
         progress : Progress
             Called while the file is read; may cancel.
+        weighted : bool
+            Whether photons count with their weights: `weighted_image`, which has variances too.
 
         Returns
         -------
-        ndarray of int64, shape (ncols, nrows)
+        ndarray of int64 (float64 if weighted), shape (ncols, nrows)
         """
+        if weighted:
+            if min_phase is not None or max_phase is not None:
+                raise ConfigError("Weighted images are limited by wavelengths, not by phases.")
+            return self.weighted_image(
+                start,
+                stop,
+                exclude,
+                progress,
+                min_wavelength=min_wavelength,
+                max_wavelength=max_wavelength,
+                extrapolated=extrapolated,
+            ).image
         window = self._window(start, stop)
         band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         image = None
@@ -299,6 +316,7 @@ class ObsFile(CubeReads):
         min_wavelength: float | None = None,
         max_wavelength: float | None = None,
         extrapolated: bool = False,
+        weighted: bool = False,
         progress: Progress = silent,
     ) -> LightCurve:
         """Bin the photons of one pixel, or of several together, in time; see `LightCurve`.
@@ -311,17 +329,23 @@ class ObsFile(CubeReads):
             Width of a bin in s; rounded to us. The last bin ends at `stop` and may be shorter.
         start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
             See the class. Photons of any phase make the pixel blind for the dead time.
+        weighted : bool
+            Whether to add up the photons' weights as well; pixels without weights are left out.
         progress : Progress
             Called while pixels are read; may cancel.
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
         band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        if weighted:
+            pixels = self._weighted_pixels(pixels)
         gaps = blind_intervals(self.gaps_us)
         if band.wavelengths is None:
-            return self._curves.curve(pixels, window, bin_s, band.phases, gaps, progress)
-        curves = self._calibrated_photons().curves(extrapolated)
-        return curves.curve(pixels, window, bin_s, band.wavelengths, gaps, progress)
+            curve = self._curves.curve(pixels, window, bin_s, band.phases, gaps, progress)
+        else:
+            curves = self._calibrated_photons().curves(extrapolated)
+            curve = curves.curve(pixels, window, bin_s, band.wavelengths, gaps, progress)
+        return self._weigh_curve(curve, band, progress) if weighted else curve
 
     def intensity_histogram(
         self,
@@ -368,6 +392,7 @@ class ObsFile(CubeReads):
         min_wavelength: float | None = None,
         max_wavelength: float | None = None,
         extrapolated: bool = False,
+        weighted: bool = False,
         progress: Progress = silent,
     ) -> Spectrum:
         """Return the spectrum in wavelengths; in phases if none of the pixels is calibrated, or phases are limited.
@@ -384,26 +409,37 @@ class ObsFile(CubeReads):
             Width of a bin of wavelengths, which have equal widths in energy: eV.
         extrapolated : bool
             Whether to count photons outside their pixel's valid range, over more bins than that range.
+        weighted : bool
+            Whether to add up the photons' weights as well; pixels without weights are left out. Not of phases.
         progress : Progress
             Called while pixels are read; may cancel.
         """
         pixels = different_pixels(pixel, self.shape)
         band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         wavecal = self.wavecal
+        if weighted:
+            if band.phases != (-np.inf, np.inf):
+                raise ConfigError("Weighted spectra are limited by wavelengths, not by phases.")
+            pixels = self._weighted_pixels(pixels)
         if band.wavelengths is None and (
             wavecal is None or band.chooses or not any(wavecal.calibrated[one] for one in pixels)
         ):
             where = pixels, start, stop, bin_deg
             low, high = min_phase, max_phase
             return self.phase_histogram(*where, min_phase=low, max_phase=high, progress=progress)
-        return self._calibrated_photons().spectrum(
+        window = self._window(start, stop)
+        spectrum = self._calibrated_photons().spectrum(
             pixels,
-            self._window(start, stop),
+            window,
             band.wavelengths,
             bin_ev=bin_ev,
             extrapolated=extrapolated,
             progress=progress,
         )
+        if not weighted:
+            return spectrum
+        inner = replace(band, extrapolated=extrapolated)
+        return self._weigh_spectrum(spectrum, window, inner, progress)
 
     def phase_histogram(
         self,

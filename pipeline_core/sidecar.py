@@ -208,8 +208,7 @@ class Sidecar:
             rows[place] = dataclasses.replace(rows[place], undone=True)
         wavecals = tuple(one for one in self.wavecals if one[0] not in places)
         flatcals = tuple(one for one in self.flatcals if one[0] not in places)
-        changed = {"wavecals": wavecals, "flatcals": flatcals}
-        return dataclasses.replace(self, history=tuple(rows), **changed)
+        return dataclasses.replace(self, history=tuple(rows), wavecals=wavecals, flatcals=flatcals)
 
 
 def _depends(flatcal: FlatCalibration, what: str) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline_core._jit import kernel
 
-__all__ = ["FAILED", "FITTED", "NOTHING", "fit_pixels", "tridiagonal_solve"]
+__all__ = ["FAILED", "FITTED", "NOTHING", "fit_pixels", "sensitive_spans", "tridiagonal_solve"]
 
 NOTHING, FITTED, FAILED = 0, 1, 2
 """What became of a pixel: no usable photons; a fit; a fit that did not converge."""
@@ -83,6 +83,15 @@ def _sensitive_span(
             else:
                 high -= 1
     return low, high
+
+
+@kernel
+def sensitive_spans(
+    n: FloatArray, e: FloatArray, d: FloatArray, least_share: float, spans: IntArray
+) -> None:
+    """Write for each pixel the bins in which it sees light: see `_sensitive_span`."""
+    for p in range(n.shape[0]):
+        spans[p, 0], spans[p, 1] = _sensitive_span(n[p], e[p], d[p], least_share)
 
 
 @kernel
@@ -249,7 +258,7 @@ def _bias(
         j = 0
         share = 0.0
         if knots.size > 1:
-            j = min(max(np.searchsorted(knots, b, side="right") - 1, 0), knots.size - 2)
+            j = min(max(int(np.searchsorted(knots, b, side="right")) - 1, 0), knots.size - 2)
             share = (b - knots[j]) / (knots[j + 1] - knots[j])
         eta = theta[j] if knots.size == 1 else (1.0 - share) * theta[j] + share * theta[j + 1]
         mean = e[b] * math.exp(eta)
@@ -333,18 +342,10 @@ def fit_pixels(
         count = min(max(int(counts / per_knot), 1), high - low)
         start = math.log(counts / expected)
         where = (n[p], inside, d[p], dv[p])
+        spare = (eta, minus, variances[p])
         while count > 0:
-            if _fit_with(
-                *where,
-                low,
-                high,
-                start,
-                knots[p, :count],
-                information[p, :, :count],
-                eta,
-                minus,
-                variances[p],
-            ):
+            here, about = knots[p, :count], information[p, :, :count]
+            if _fit_with(*where, low, high, start, here, about, *spare):
                 state[p] = FITTED
                 n_knots[p] = count
                 break

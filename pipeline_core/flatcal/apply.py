@@ -19,7 +19,12 @@ import tables
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap
 from pipeline_core.calibration import WavelengthCalibration
-from pipeline_core.errors import CalibrationError, InputFormatError, SchemaVersionError
+from pipeline_core.errors import (
+    CalibrationError,
+    InputFormatError,
+    PipelineError,
+    SchemaVersionError,
+)
 from pipeline_core.flags import PixelFlag
 from pipeline_core.flatfield import FLATCAL_FLAGS, FlatCalibration
 from pipeline_core.hdf5 import attribute, open_readonly, reading
@@ -30,6 +35,7 @@ __all__ = [
     "SOLUTION_GROUP",
     "chunk_path",
     "flat_for",
+    "is_flat_solution",
     "load_weights",
     "opened_solution",
     "solution_paths",
@@ -133,6 +139,21 @@ def solution_paths(path: Path) -> tuple[Path, ...]:
     return tuple(file for _, file in sorted(found))
 
 
+def is_flat_solution(path: Path) -> bool:
+    """Tell whether a file is a flat-field solution."""
+    try:
+        h5 = open_readonly(path)
+    except PipelineError:
+        return False
+    try:
+        with reading(path):
+            return attribute(h5.root, "format") == schema.FLATCAL_FORMAT
+    except PipelineError:
+        return False
+    finally:
+        h5.close()
+
+
 @contextlib.contextmanager
 def opened_solution(path: Path) -> Iterator[tables.File]:
     """Open a solution file for reading, inside `hdf5.reading`.
@@ -230,8 +251,8 @@ def flat_for(
         forced=forced,
         edges_nm=first.edges_nm,
         energies_ev=first.energies_ev,
-        weights=weights.reshape(*shape, -1),
-        errors=errors.reshape(*shape, -1),
+        weights=weights.reshape(*shape, -1).astype(np.float32),
+        errors=errors.reshape(*shape, -1).astype(np.float32),
         covered=covered.reshape(*shape, 2),
         flags=flags.astype(np.uint32),
     )
@@ -264,8 +285,8 @@ def _check(
         )
     if first.baseline != baseline:
         raise CalibrationError(
-            f"{source} was made from phases with baseline '{first.baseline}', those of {target} have '{baseline}': they "
-            "differ. Convert the raw files with the same choice."
+            f"{source} was made from phases with baseline '{first.baseline}', those of {target} have '{baseline}': "
+            "they differ. Convert the raw files with the same choice."
         )
     if wavecal is None:
         raise CalibrationError(
@@ -279,7 +300,8 @@ def _check(
     if not force:
         raise CalibrationError(
             f"{source} was made with wavelength solution {first.wavecal_id} ({first.wavecal_source}); {target} has "
-            f"{wavecal.solution_id} ({wavecal.source}). Apply the same one, make the flat field anew, or ask to force it."
+            f"{wavecal.solution_id} ({wavecal.source}). Apply the same one, make the flat field anew, or ask to "
+            "force it."
         )
     return True
 
@@ -327,4 +349,5 @@ def _beyond(wavecal: WavelengthCalibration, edges_nm: FloatArray) -> npt.NDArray
     with np.errstate(invalid="ignore"):
         below = wavecal.calibrated & (valid[..., 0] < limits[..., 0])
         above = wavecal.calibrated & (valid[..., 1] > limits[..., 1])
-    return np.where(below, _BELOW, 0) | np.where(above, _ABOVE, 0)
+    flags = np.where(below, _BELOW, np.uint32(0)) | np.where(above, _ABOVE, np.uint32(0))
+    return flags.astype(np.uint32)

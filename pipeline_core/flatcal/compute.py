@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.errors import CalibrationError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.flatcal.binflags import MASKED, bin_bit
@@ -38,10 +39,11 @@ _INF = np.uint32(PixelFlag["flatcal_inf_weight"])
 
 @dataclass(frozen=True, eq=False)
 class FlatResult:
-    """The combined solution, which is what one normally applies, and one of each chunk that was kept."""
+    """The combined solution, which is what one normally applies, one of each chunk that was kept, and the wavecal."""
 
     combined: FlatSolution
     chunks: tuple[FlatSolution, ...]
+    wavecal: WavelengthCalibration | None = None
 
 
 def run(settings: FlatcalSettings, progress: Progress = silent) -> FlatResult:
@@ -115,7 +117,7 @@ def solve(
         progress(700 + int(300 * (k / numbers.size)), 1000, "weights of chunks")
         chunks.append(about.chunk(int(k), combined.solution_id))
     progress(1000, 1000, "weights of chunks")
-    return FlatResult(combined, tuple(chunks))
+    return FlatResult(combined, tuple(chunks), inputs.wavecal)
 
 
 class _About:
@@ -176,18 +178,16 @@ class _About:
     ) -> npt.NDArray[np.uint8]:
         spectra = self._spectra
         flags = np.zeros(weights.shape, np.uint8)
-        none = ~np.isfinite(weights)
+        none = np.logical_not(np.isfinite(weights))
         empty = self._reference.rates_cps[spectra.kept].sum(axis=0) <= 0
         flags[~spectra.calibrated] |= bin_bit("not_calibrated")
         flags[:, empty] |= bin_bit("no_reference")
         known = flags != 0
         flags[none & ~known & (counts == 0)] |= bin_bit("no_counts")
         if fitted:
-            whole = none.all(axis=1)[:, None] & ~known & (counts > 0)
-            flags[whole] |= bin_bit("fit_failed")
-            flags[none & ~known & ~none.all(axis=1)[:, None] & (counts > 0)] |= bin_bit(
-                "insensitive"
-            )
+            whole = np.all(none, axis=1, keepdims=True)
+            flags[none & ~known & (counts > 0) & whole] |= bin_bit("fit_failed")
+            flags[none & ~known & (counts > 0) & ~whole] |= bin_bit("insensitive")
         else:
             flags[none & ~known & (counts > 0)] |= bin_bit("fit_failed")
         flags[~spectra.inside & spectra.calibrated[:, None]] |= bin_bit("outside_wavecal")

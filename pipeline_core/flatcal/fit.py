@@ -20,11 +20,12 @@ from __future__ import annotations
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.flatcal._fitkernels import FAILED, FITTED, fit_pixels
+from pipeline_core.flatcal._fitkernels import FAILED, FITTED, fit_pixels, sensitive_spans
 from pipeline_core.flatcal.spectra import FlatSpectra
 from pipeline_core.photon_reader import SCAN_THREADS
 from pipeline_core.progress import Progress, silent
@@ -51,6 +52,9 @@ _LEAST_COUNTS = 50.0
 
 _LEAST_SHARE = 0.1
 """Ends of the range in which a pixel sees less than this share of its mean response have no weight."""
+
+_LEAST_WHOLE = 0.2
+"""Share of the reference's pixels that must see the whole range, if only these are to make it."""
 
 _PIXELS_A_STEP = 512
 _DRAWS = 200_000
@@ -141,25 +145,47 @@ def make_reference(spectra: FlatSpectra, candidates: BoolArray) -> Reference:
         noise = 1.0 / np.sqrt(np.maximum(band[:, kept].sum(1), 1.0))
         with np.errstate(invalid="ignore"):
             pixels &= np.abs(level - middle) <= _ODD_SIGMA * np.maximum(spread, noise)
-    n_chunk, n_bin = spectra.n_chunk, spectra.counts.shape[2]
-    rates = np.zeros((n_chunk, n_bin))
-    variances = np.zeros((n_chunk, n_bin))
+    rates, variance = _mean_rates(spectra, pixels)
+    # pixels that are blind to a part of the range would lower the mean there
+    whole = pixels & _see_all(spectra, rates)
+    if np.count_nonzero(whole) >= _LEAST_WHOLE * np.count_nonzero(pixels):
+        pixels = whole
+        rates, variance = _mean_rates(spectra, pixels)
+    return Reference(pixels, rates, variance)
+
+
+def _mean_rates(spectra: FlatSpectra, pixels: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean rates (n_chunk, n_bin) of some pixels, and the relative variance of their sum over kept chunks."""
     number = max(int(pixels.sum()), 1)
-    for k in range(n_chunk):
-        alive = np.where(pixels[:, None], spectra.live_s[:, k], np.inf)
-        alive = np.where(alive > 0, alive, np.inf)
-        counts = spectra.counts[:, k]
-        rates[k] = np.einsum("pb,pb->b", counts, np.broadcast_to(1 / alive, counts.shape)) / number
-        variances[k] = (
-            np.einsum("pb,pb->b", counts, np.broadcast_to(1 / alive**2, counts.shape)) / number**2
-        )
-    if spectra.dark is not None:
-        rates -= spectra.dark[pixels].mean(axis=0) if pixels.any() else 0.0
+    shape = (spectra.n_chunk, spectra.counts.shape[2])
+    rates, variances = np.zeros(shape), np.zeros(shape)
+    for k in range(spectra.n_chunk):
+        alive = spectra.live_s[pixels, k]
+        counts = spectra.counts[pixels, k]
+        rates[k] = (counts / alive).sum(axis=0) / number
+        variances[k] = (counts / alive**2).sum(axis=0) / number**2
+    if spectra.dark is not None and pixels.any():
+        rates -= np.broadcast_to(spectra.dark, (pixels.size, shape[1]))[pixels].mean(axis=0)
     rates = np.maximum(rates, 0.0)
-    total = rates[kept].sum(axis=0)
+    total = rates[spectra.kept].sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(total > 0, variances[kept].sum(axis=0) / total**2, 0.0)
-    return Reference(pixels, rates, relative)
+        relative = np.where(total > 0, variances[spectra.kept].sum(axis=0) / total**2, 0.0)
+    return rates, relative
+
+
+def _see_all(spectra: FlatSpectra, rates_cps: FloatArray) -> BoolArray:
+    """Return which pixels see light in all of the range that the array sees."""
+    everything = Reference(np.ones(0, bool), rates_cps, np.zeros(0))
+    n_pixel = spectra.calibrated.size
+    kept = np.broadcast_to(spectra.kept, (n_pixel, spectra.n_chunk))
+    n, e, d, _ = _summed(spectra, everything, kept, slice(None))
+    spans = np.zeros((n_pixel, 2), np.int64)
+    sensitive_spans(n, e, d, _LEAST_SHARE, spans)
+    seen = np.flatnonzero(rates_cps[spectra.kept].sum(axis=0) > 0)
+    if not seen.size:
+        return np.zeros(n_pixel, bool)
+    found: BoolArray = (spans[:, 0] <= seen[0]) & (spans[:, 1] > seen[-1])
+    return found
 
 
 def kept_chunks(spectra: FlatSpectra, reference: Reference, trim_fraction: float) -> BoolArray:
@@ -277,7 +303,7 @@ class _Room:
         self.state = np.zeros(n_pixel, np.uint8)
         self.counts = np.zeros((n_pixel, n_bin))
 
-    def rows(self, step: slice) -> tuple[npt.NDArray[np.generic], ...]:
+    def rows(self, step: slice) -> Any:
         """Return the part of some pixels, as `fit_pixels` takes it."""
         return (
             self.weights[step],

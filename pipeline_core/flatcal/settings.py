@@ -85,7 +85,7 @@ class FlatcalSettings:
     dark : Path or None
         Photon file without light, for `flats`.
     wavecal : Path or None
-        Wavelength solution for files that have none attached: used in memory. Where one is attached, it must be the same.
+        Wavelength solution for files that have none attached: used in memory.
     int_time_s, exp_time_s : float
         Length of a chunk, and how much of each file is used, from its start.
     dead_time_us : float or None
@@ -207,7 +207,8 @@ class FlatcalSettings:
         ordered = _is_number(start) and _is_number(stop) and low <= start < stop <= high
         if not ordered:
             yield (
-                f"wvl_start_nm = {start!r} and wvl_stop_nm = {stop!r} must be ascending numbers from {low:g} to {high:g}"
+                f"wvl_start_nm = {start!r} and wvl_stop_nm = {stop!r} must be ascending numbers from {low:g} to "
+                f"{high:g}"
             )
         elif _is_number(self.energy_bin_ev) and self.energy_bin_ev > 0:
             number = (HC_EV_NM / start - HC_EV_NM / stop) / self.energy_bin_ev

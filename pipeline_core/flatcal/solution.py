@@ -140,7 +140,7 @@ class FlatSolution:
             ("information", np.float64, (*shape, 2, n_knot)),
             ("common", np.float64, shape),
         ):
-            array = np.array(getattr(self, name), dtype)
+            array: npt.NDArray[Any] = np.array(getattr(self, name), dtype)
             if len(shape) != 2 or array.shape != wanted:
                 raise ConfigError(
                     f"Flat-field solution: {name} has shape {array.shape}, not {wanted}."
@@ -174,13 +174,13 @@ class FlatSolution:
     @property
     def masked(self) -> npt.NDArray[np.bool_]:
         """Where there is no weight; shape (ncols, nrows, n_bin)."""
-        masked: npt.NDArray[np.bool_] = (self.bin_flags & MASKED) != 0
+        masked: npt.NDArray[np.bool_] = np.isin(self.bin_flags & np.uint8(MASKED), 0, invert=True)
         return masked
 
     @property
     def weighted(self) -> npt.NDArray[np.bool_]:
         """Which pixels have a weight in any bin; shape (ncols, nrows)."""
-        found: npt.NDArray[np.bool_] = np.isfinite(self.weights).any(axis=2)
+        found: npt.NDArray[np.bool_] = np.logical_or.reduce(np.isfinite(self.weights), axis=2)
         return found
 
     def covariance(self, pixel: tuple[int, int]) -> FloatArray:

@@ -227,8 +227,8 @@ def _warnings(settings: FlatcalSettings, opened: list[tuple[FlatInput, ObsFile]]
     for facts, obs in opened:
         if not facts.role.startswith("dark") and obs.exposure_s < settings.exp_time_s:
             yield (
-                f"{facts.path.name} is {obs.exposure_s:g} s long: less than the {settings.exp_time_s:g} s that are asked "
-                "for; all of it is used."
+                f"{facts.path.name} is {obs.exposure_s:g} s long: less than the {settings.exp_time_s:g} s that are "
+                "asked for; all of it is used."
             )
 
 
