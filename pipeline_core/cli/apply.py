@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline_core.flatcal.apply import is_flat_solution
+from pipeline_core.flatcal.apply import means_flat
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
 
@@ -41,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Attach it to one after the other; those before an error stay done."""
-    # a path that is no file may be the base name of a flat field's chunks
-    is_flat = not args.solution.exists() or is_flat_solution(args.solution)
+    is_flat = means_flat(args.solution)
     done = {}
     for k, path in enumerate(args.observations):
         progress(k, len(args.observations), f"applying to {path.name}")

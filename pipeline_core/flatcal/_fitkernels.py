@@ -339,7 +339,8 @@ def fit_pixels(
         if not counts >= least_counts:
             continue
         state[p] = FAILED
-        count = min(max(int(counts / per_knot), 1), high - low)
+        # two at least: pixels differ by a tilt more than by anything else
+        count = min(max(int(counts / per_knot), 2), high - low)
         start = math.log(counts / expected)
         where = (n[p], inside, d[p], dv[p])
         spare = (eta, minus, variances[p])

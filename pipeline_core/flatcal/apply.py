@@ -37,6 +37,7 @@ __all__ = [
     "flat_for",
     "is_flat_solution",
     "load_weights",
+    "means_flat",
     "opened_solution",
     "solution_paths",
 ]
@@ -152,6 +153,14 @@ def is_flat_solution(path: Path) -> bool:
         return False
     finally:
         h5.close()
+
+
+def means_flat(path: Path) -> bool:
+    """Tell whether a path is a flat-field solution, or the base name of some."""
+    try:
+        return all(is_flat_solution(one) for one in solution_paths(path.expanduser()))
+    except InputFormatError:
+        return False
 
 
 @contextlib.contextmanager

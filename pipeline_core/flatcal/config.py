@@ -401,6 +401,7 @@ _WORDS = {
     "wvl_stop_nm": "[Instrument] wvlStop",
     "rate_cutoff_cps": "[Calibration] countRateCutoff",
     "trim_fraction": "[Calibration] fractionOfChunksToTrim",
+    "time_mask": "[Calibration] timeMaskFileName",
     "counts_a_knot": "[Calibration] countsPerKnot",
     "line_half_width": "[Calibration] lineHalfWidth",
 }

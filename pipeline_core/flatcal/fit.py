@@ -7,8 +7,8 @@ Pure: arrays in, arrays out. Which reference and which smoothing were chosen, an
   small counts is a whole number (at 14 counts a bin, off by up to 2 %). Hot, cold and odd pixels are kept out of the
   mean by a cut on their response.
 - The combined weights come from summed counts, by a Poisson likelihood in which the logarithm of a pixel's response is
-  a broken line in energy with a knot for about 1000 counts. The predecessor's inverse-variance mean of ratios of chunks
-  weighs each ratio with its own noise: at 14 counts a bin its weights are about 10 % too large.
+  a broken line in energy with a knot for about 1000 counts, two at least. The predecessor's inverse-variance mean of
+  ratios of chunks weighs each ratio with its own noise: at 14 counts a bin its weights are about 10 % off.
 - A single chunk's ratio has its counts plus one below: the mean of 1 / (n + 1) is 1 / mu but for exp(-mu), while that
   of 1 / n is larger by 1 / mu. Plain means of chunk solutions are therefore right.
 
@@ -47,8 +47,8 @@ BoolArray = npt.NDArray[np.bool_]
 _ODD_SIGMA = 5.0
 """Pixels whose response is further than this from the median (robust, in logarithms) do not make the reference."""
 
-_LEAST_COUNTS = 50.0
-"""Fewer counts give no weight: its error would be above 14 %."""
+_LEAST_COUNTS = 100.0
+"""Fewer counts give no weight: its error would be above 20 % at the ends of the range."""
 
 _LEAST_SHARE = 0.1
 """Ends of the range in which a pixel sees less than this share of its mean response have no weight."""
@@ -253,7 +253,7 @@ def combined_weights(
     most = 1
     if smooth:
         largest = float(spectra.counts.sum(axis=(1, 2), dtype=np.int64).max(initial=0))
-        most = min(max(int(largest / counts_a_knot), 1), n_bin)
+        most = min(max(int(largest / counts_a_knot), 2), n_bin)
     out = _Room(n_pixel, n_bin, most)
     steps = [slice(k, k + _PIXELS_A_STEP) for k in range(0, n_pixel, _PIXELS_A_STEP)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError
@@ -12,7 +13,15 @@ from pipeline_core.flatcal.settings import FlatcalSettings
 from pipeline_core.flatcal.solution import FlatSolution
 from pipeline_core.progress import Progress, part_of, silent
 
-__all__ = ["PLOTS", "check_outputs", "page_paths", "save_result", "solution_path", "write_pages"]
+__all__ = [
+    "PLOTS",
+    "check_outputs",
+    "page_paths",
+    "save_result",
+    "solution_path",
+    "summary_names",
+    "write_pages",
+]
 
 PLOTS = ("none", "summary", "all")
 """No pages; those by wavelength of the combined solution; everything, with the books of all pixels."""
@@ -132,5 +141,19 @@ def write_pages(
         ]
         if plots == "all":
             written.append(write_pixel_book(solution, pages["pixels"], result.wavecal, None, share))
+    written += [_summary(result.combined, base.with_name(name)) for name in summary_names(base)]
     progress(1, 1, "pages")
     return written
+
+
+def summary_names(base: Path) -> list[str]:
+    """Return the name of the summary page; none where matplotlib is missing."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return []
+    return [f"{base.name.removesuffix('.h5')}__summary.pdf"]
+
+
+def _summary(solution: FlatSolution, path: Path) -> Path:
+    from pipeline_core.flatcal.plots import write_summary
+
+    return write_summary(solution, path)

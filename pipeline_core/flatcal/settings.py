@@ -190,6 +190,8 @@ class FlatcalSettings:
         twice = sorted({str(p) for p in self.flats if self.flats.count(p) > 1})
         if twice:
             yield f"{', '.join(twice)} is given twice"
+        if self.time_mask is not None and len(self.flats) != 1:
+            yield "a time_mask belongs to a single photon file of a white flat"
         low, high = _WAVELENGTHS_NM
         for laser in self.lasers:
             if not low <= laser.wavelength_nm <= high:

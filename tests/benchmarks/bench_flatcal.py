@@ -1,12 +1,13 @@
 """Flat field of 10 000 pixels, 8 x 10^7 photons, 94 bins, 6 chunks: seconds a stage, pages, application, memory.
 
-Run as ``python tests/benchmarks/bench_flatcal.py [FOLDER]``; photon files are simulated into FOLDER once. Goals: 5 s from
-photon files to all solutions, 1.5 GB; book of all pixels 5 minutes, pages by wavelength 10 s; apply 1 s.
+Run as ``python tests/benchmarks/bench_flatcal.py [FOLDER]``; photon files are simulated into FOLDER once. Goals: 5 s
+from photon files to all solutions, 1.5 GB; book of all pixels 5 minutes, pages by wavelength 10 s; apply 1 s.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import resource
 import sys
 import tempfile
@@ -115,7 +116,7 @@ def run_once(flat: str, out: str, pages: str) -> None:
         lap("pages by wavelength, of one solution")
         write_pixel_book(result.combined, folder / "book.pdf", result.wavecal)
         lap("book of all pixels, of one solution")
-    for (_, begun), (name, ended) in zip(ticks, ticks[1:], strict=False):
+    for (_, begun), (name, ended) in itertools.pairwise(ticks):
         print(f"{name}\t{ended - begun}")
     print(f"all stages\t{ticks[3][1] - ticks[0][1]}")
     print(f"memory\t{memory}")
