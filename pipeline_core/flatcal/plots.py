@@ -87,11 +87,13 @@ def _mean(values: FloatArray) -> FloatArray:
 
 
 def _limits(values: FloatArray) -> tuple[float, float]:
+    """Return the range of most values: cold pixels would leave no colours for the others."""
     known = values[np.isfinite(values)]
     if not known.size:
         return 0.0, 1.0
-    low, high = np.percentile(known, [1, 99])
-    return float(low), float(high if high > low else low + 1)
+    low, middle, high = np.percentile(known, [16, 50, 84])
+    width = 3 * float(high - low) / 2 or 1.0
+    return max(float(middle) - width, 0.0), float(middle) + width
 
 
 def _draw_map(
