@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import kernel
+from pipeline_core._jit import inline, kernel
+from pipeline_core.binning import first_at_or_after
 from pipeline_core.calibration import WavelengthCalibration, rounded_nm
 from pipeline_core.chunkcodec import CHUNK_ROWS
 from pipeline_core.errors import ConfigError
@@ -29,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 NO_INTERVALS: IntArray = np.empty((0, 2), np.int64)
-_CELLS = 256
+_CELLS = 1025
 _LARGEST = 1_500_000_000
 """Bytes of a result."""
 
@@ -59,9 +60,9 @@ class WeightedCounts:
 
 @kernel
 def _fill_cells(thresholds: FloatArray, cells: npt.NDArray[np.int32]) -> None:
-    """Remember in which band each of many equal steps of phase begins."""
+    """Remember in which band each of many equal steps of phase begins; one cell more, for what is rounded up."""
     last = thresholds.size - 1
-    step = (thresholds[last] - thresholds[0]) / cells.size
+    step = (thresholds[last] - thresholds[0]) / (cells.size - 1)
     k = 0
     for c in range(cells.size):
         at = thresholds[0] + c * step
@@ -70,22 +71,41 @@ def _fill_cells(thresholds: FloatArray, cells: npt.NDArray[np.int32]) -> None:
         cells[c] = k
 
 
-@kernel
-def _band_of(
-    phase: float, thresholds: FloatArray, per_deg: float, cells: npt.NDArray[np.int32]
-) -> int:
-    """Return the band of a phase, or -1; `cells` as `_fill_cells` makes them, unless there is but one band."""
-    last = thresholds.size - 1
-    if not (phase >= thresholds[0] and phase < thresholds[last]):
-        return -1
-    if last == 1:
-        return 0
-    k = cells[min(int((phase - thresholds[0]) * per_deg), cells.size - 1)]
-    while phase < thresholds[k]:
-        k -= 1
+@inline
+def _band_of(phase, thresholds, per_deg, cells):  # type: ignore[no-untyped-def]
+    """Return the band of a phase that lies in one of several; `cells` as `_fill_cells` makes them."""
+    k = cells[int((phase - thresholds[0]) * per_deg)]
+    # mostly there is at most one edge in a cell: no branch that cannot be foreseen
+    k += int(phase >= thresholds[k + 1])
     while phase >= thresholds[k + 1]:
         k += 1
+    while phase < thresholds[k]:
+        k -= 1
     return k
+
+
+@kernel
+def _count_rows(
+    phases: npt.NDArray[np.float32],
+    thresholds: FloatArray,
+    per_deg: float,
+    cells: npt.NDArray[np.int32],
+    counts: npt.NDArray[np.uint32],
+) -> None:
+    """Count photons in bands, whatever their times."""
+    last = thresholds.size - 1
+    low, high = thresholds[0], thresholds[last]
+    if last == 1:
+        inside = 0
+        for value in phases:
+            phase = np.float64(value)
+            inside += int((phase >= low) & (phase < high))
+        counts[0] += np.uint32(inside)
+        return
+    for value in phases:
+        phase = np.float64(value)
+        if phase >= low and phase < high:
+            counts[_band_of(phase, thresholds, per_deg, cells)] += np.uint32(1)
 
 
 @kernel
@@ -104,24 +124,26 @@ def _count_pixel(
     per_deg = 0.0
     if some and last > 1:
         _fill_cells(thresholds, cells)
-        per_deg = cells.size / (thresholds[last] - thresholds[0])
-    t, m = 0, 0
-    for i in range(times.size):
-        time = np.int64(times[i])
-        if time < edges_us[0]:
-            continue
-        if time >= edges_us[-1]:
+        per_deg = (cells.size - 1) / (thresholds[last] - thresholds[0])
+    begin = first_at_or_after(times, edges_us[0])
+    m = 0
+    for t in range(edges_us.size - 1):
+        if begin == times.size:
             break
-        while time >= edges_us[t + 1]:
-            t += 1
-        recorded[t] += np.uint32(1)
-        while m < excluded_us.shape[0] and time >= excluded_us[m, 1]:
-            m += 1
-        if not some or (m < excluded_us.shape[0] and time >= excluded_us[m, 0]):
-            continue
-        k = _band_of(np.float64(phases[i]), thresholds, per_deg, cells)
-        if k >= 0:
-            counts[t, k] += np.uint32(1)
+        end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
+        recorded[t] += np.uint32(end - begin)
+        while some and begin < end:
+            # up to the next excluded interval, and on behind it
+            while m < excluded_us.shape[0] and excluded_us[m, 1] <= np.int64(times[begin]):
+                m += 1
+            stop = end
+            if m < excluded_us.shape[0]:
+                stop = begin + first_at_or_after(times[begin:end], excluded_us[m, 0])
+            _count_rows(phases[begin:stop], thresholds, per_deg, cells, counts[t])
+            begin = stop
+            if stop < end:
+                begin = stop + first_at_or_after(times[stop:end], excluded_us[m, 1])
+        begin = end
 
 
 @kernel
@@ -242,28 +264,27 @@ def _weigh_pixel(
     squares: FloatArray,
 ) -> None:
     last = thresholds.size - 1
-    if not thresholds[0] < thresholds[last] or kind == 0 or not np.isfinite(weights[0]):
+    low, high = thresholds[0], thresholds[last]
+    if not low < high or kind == 0 or not np.isfinite(weights[0]):
         return
     per_deg = 0.0
     if last > 1:
         _fill_cells(thresholds, cells)
-        per_deg = cells.size / (thresholds[last] - thresholds[0])
-    t = 0
-    for i in range(times.size):
-        time = np.int64(times[i])
-        if time < edges_us[0]:
-            continue
-        if time >= edges_us[-1]:
+        per_deg = (cells.size - 1) / (high - low)
+    begin = first_at_or_after(times, edges_us[0])
+    for t in range(edges_us.size - 1):
+        if begin == times.size:
             break
-        while time >= edges_us[t + 1]:
-            t += 1
-        phase = np.float64(phases[i])
-        k = _band_of(phase, thresholds, per_deg, cells)
-        if k >= 0:
-            nm = rounded_nm(kind, coefficients, valid_deg, phase)
-            weight = np.float64(weight_at(nm, energies_ev, weights))
-            sums[t, k] += weight
-            squares[t, k] += weight * weight
+        end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
+        for value in phases[begin:end]:
+            phase = np.float64(value)
+            if phase >= low and phase < high:
+                k = 0 if last == 1 else _band_of(phase, thresholds, per_deg, cells)
+                nm = rounded_nm(kind, coefficients, valid_deg, phase)
+                weight = np.float64(weight_at(nm, energies_ev, weights))
+                sums[t, k] += weight
+                squares[t, k] += weight * weight
+        begin = end
 
 
 @kernel

@@ -255,19 +255,18 @@ def load_spectra(
     wanted = _wanted(settings)
     done = [0]
 
-    def read(role: str, path: Path, edges: FloatArray | None, chunked: bool) -> _Spectra:
+    def read(role: str, path: Path, thresholds: FloatArray, chunked: bool) -> _Spectra:
         part = part_of(progress, done[0] / len(wanted), (done[0] + 1) / len(wanted))
         done[0] += 1
         with ObsFile(path) as obs:
-            if obs.wavecal is None and settings.wavecal is not None:
-                obs.try_wavecal(settings.wavecal)
-            return _read(obs, settings, role, edges, chunked, part)
+            return _read(obs, settings, role, thresholds, chunked, part)
 
     if settings.is_laser:
         return _laser_spectra(settings, inputs, read)
-    edges = settings.edges_nm
-    parts = [read("flat", path, edges, True) for path in settings.flats]
-    dark = read("dark", settings.dark, edges, False) if settings.dark else None
+    # all files have the same resonators and the same solution
+    thresholds = _thresholds(inputs, settings.edges_nm)
+    parts = [read("flat", path, thresholds, True) for path in settings.flats]
+    dark = read("dark", settings.dark, thresholds, False) if settings.dark else None
     counts = parts[0].counts if len(parts) == 1 else np.concatenate([p.counts for p in parts], 1)
     return _spectra(
         settings,
@@ -277,7 +276,15 @@ def load_spectra(
         np.concatenate([p.open_s for p in parts]),
         np.concatenate([p.median_cps for p in parts]),
         None if dark is None else _dark(dark.counts[:, 0], dark.live_s[:, :1]),
+        thresholds,
     )
+
+
+def _thresholds(inputs: Inputs, edges_nm: FloatArray) -> FloatArray:
+    """Return each pixel's phases at the edges of bins; without wavelengths, a single bin of all negative phases."""
+    if inputs.wavecal is None:
+        return np.tile([-np.inf, 0.0], (inputs.beammap.res_id.size, 1))
+    return inputs.wavecal.edge_phases(edges_nm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,11 +301,11 @@ def _read(
     obs: ObsFile,
     settings: FlatcalSettings,
     role: str,
-    edges_nm: FloatArray | None,
+    thresholds: FloatArray,
     chunked: bool,
     progress: Progress,
 ) -> _Spectra:
-    """Count the photons of one file; without `edges_nm`, all of negative phase."""
+    """Count the photons of one file."""
     length_us = round(obs.exposure_s * 1e6)
     width_us = length_us
     if chunked:
@@ -308,11 +315,6 @@ def _read(
     excluded = NO_INTERVALS
     if settings.time_mask is not None and not role.startswith("dark"):
         excluded = read_time_mask(settings.time_mask)
-    if edges_nm is None:
-        thresholds = np.tile([-np.inf, 0.0], (obs.flags.size, 1))
-    else:
-        assert obs.wavecal is not None
-        thresholds = obs.wavecal.edge_phases(edges_nm)
     found = obs.binned_counts(times, thresholds, excluded, progress, f"{role}: {obs.path.name}")
     blind = blind_intervals(np.concatenate([obs.gaps_us, excluded]))
     open_us = live_time_us(times, blind)
@@ -351,14 +353,12 @@ def _laser_spectra(settings: FlatcalSettings, inputs: Inputs, read: Any) -> Flat
     darks: list[tuple[FloatArray, FloatArray]] = []
     for laser in settings.lasers:
         nm, half = laser.wavelength_nm, settings.line_half_width
-        edges = None
-        if inputs.wavecal is not None:
-            edges = np.array([nm * (1 - half), nm * (1 + half)])
-        lines.append(read(f"laser {nm:g} nm", laser.path, edges, True))
+        around = _thresholds(inputs, np.array([nm * (1 - half), nm * (1 + half)]))
+        lines.append(read(f"laser {nm:g} nm", laser.path, around, True))
         if laser.dark is None:
             darks.append((np.zeros((1, 1)), np.zeros((1, 1))))
         else:
-            dark = read(f"dark of {nm:g} nm", laser.dark, edges, False)
+            dark = read(f"dark of {nm:g} nm", laser.dark, around, False)
             darks.append(_dark(dark.counts[:, 0], dark.live_s[:, :1]))
     n = min(part.counts.shape[1] for part in lines)  # chunks that all lines have
     shape = (lines[0].counts.shape[0], 1)
@@ -377,6 +377,7 @@ def _laser_spectra(settings: FlatcalSettings, inputs: Inputs, read: Any) -> Flat
         np.mean([part.open_s[:n] for part in lines], axis=0),
         np.where(np.isnan(medians).all(0), np.nan, np.nan_to_num(medians).max(0)),
         dark_pair,
+        None,
     )
 
 
@@ -388,17 +389,19 @@ def _spectra(
     open_s: FloatArray,
     median_cps: FloatArray,
     dark: tuple[FloatArray, FloatArray] | None,
+    thresholds: FloatArray | None,
 ) -> FlatSpectra:
+    """Put together what the files gave; `thresholds` of bins, of which it matters whether they are valid."""
     n_pixel, n_chunk, n_bin = counts.shape
-    edges, energies = settings.edges_nm, settings.energies_ev
     calibrated = np.ones(n_pixel, bool)
     inside = np.ones((n_pixel, n_bin), bool)
     if inputs.wavecal is not None:
         calibrated = inputs.wavecal.calibrated.ravel()
-        inside = _inside(inputs.wavecal, edges)
+        if thresholds is not None:
+            inside = _inside(inputs.wavecal, thresholds)
     found = FlatSpectra(
-        edges_nm=edges,
-        energies_ev=energies,
+        edges_nm=settings.edges_nm,
+        energies_ev=settings.energies_ev,
         counts=counts,
         live_s=live_s,
         open_s=open_s,
@@ -412,9 +415,8 @@ def _spectra(
     return found.cut(settings.rate_cutoff_cps)
 
 
-def _inside(wavecal: WavelengthCalibration, edges_nm: FloatArray) -> npt.NDArray[np.bool_]:
-    """Return which bins lie wholly in each pixel's valid range."""
-    free = wavecal.edge_phases(edges_nm)
+def _inside(wavecal: WavelengthCalibration, free: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which bins lie wholly in each pixel's valid range; `free`: phases at their edges."""
     low, high = wavecal.valid_phase_deg.reshape(-1, 2).T
     with np.errstate(invalid="ignore"):
         inside: npt.NDArray[np.bool_] = (free[:, :-1] >= low[:, None]) & (
