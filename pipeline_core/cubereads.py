@@ -13,7 +13,7 @@ from pipeline_core.attached import Attached
 from pipeline_core.binning import equal_energy_edges
 from pipeline_core.cubes import NO_INTERVALS, Counts, count_cube, weigh_cube
 from pipeline_core.errors import CalibrationError, ConfigError
-from pipeline_core.exposure import blind_intervals, live_time_us
+from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
 from pipeline_core.histograms import Spectrum
 from pipeline_core.lightcurves import LightCurve, bin_edges_us
 from pipeline_core.progress import Progress, silent
@@ -295,7 +295,7 @@ class CubeReads(Attached):
     def _live_s(self, times: IntArray, recorded: npt.NDArray[np.uint32]) -> FloatArray:
         """Return each pixel's time alive in each bin of time: without gaps, and without dead time after photons."""
         open_us = live_time_us(times, blind_intervals(self._file.gaps_us))
-        alive = np.maximum(open_us - recorded * self.dead_time_us, 0.0) / 1e6
+        alive = live_times_s(open_us, recorded, self.dead_time_us)
         return alive.reshape(*self._file.shape, -1)
 
 

@@ -19,7 +19,7 @@ from pipeline_core.binning import first_at_or_after
 from pipeline_core.cubereads import CubeReads
 from pipeline_core.curve_cache import CurveCache
 from pipeline_core.errors import ConfigError
-from pipeline_core.exposure import blind_intervals, live_time_us
+from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
 from pipeline_core.histograms import (
     IntensityHistogram,
     Spectrum,
@@ -509,11 +509,10 @@ class ObsFile(CubeReads):
             times, _ = self._pixels.get(checked_pixel(pixel, self.shape))
             blind = blind_intervals(self.gaps_us, times, dead_time_us)
             return float(live_time_us(edges, blind)[0] / 1e6)
-        open_s = self.open_time(start, stop)
+        open_us = np.full(self.shape, 1e6 * self.open_time(start, stop))
         if not dead_time_us:
-            return np.full(self.shape, open_s)
-        dead_s = np.multiply(self.count_image(start, stop), dead_time_us / 1e6, dtype=np.float64)
-        return np.maximum(open_s - dead_s, 0.0)
+            return open_us / 1e6
+        return live_times_s(open_us, self.count_image(start, stop), dead_time_us)
 
     def open_time(self, start: float | None = None, stop: float | None = None) -> float:
         """Return how many seconds of a time range there are data for (dead time counts as data)."""

@@ -137,7 +137,7 @@ def make_reference(spectra: FlatSpectra, candidates: BoolArray) -> Reference:
         if spectra.dark is not None:
             response = response - spectra.dark.sum(axis=1)
         level = np.log(response)
-    able = candidates & spectra.calibrated & (live > 0).all(axis=1) & (response > 0)
+    able = candidates & spectra.calibrated & (live[:, kept] > 0).all(axis=1) & (response > 0)
     pixels = able.copy()
     if able.any():
         middle = np.median(level[able])
@@ -159,7 +159,7 @@ def _mean_rates(spectra: FlatSpectra, pixels: BoolArray) -> tuple[FloatArray, Fl
     number = max(int(pixels.sum()), 1)
     shape = (spectra.n_chunk, spectra.counts.shape[2])
     rates, variances = np.zeros(shape), np.zeros(shape)
-    for k in range(spectra.n_chunk):
+    for k in np.flatnonzero(spectra.kept):
         alive = spectra.live_s[pixels, k]
         counts = spectra.counts[pixels, k]
         rates[k] = (counts / alive).sum(axis=0) / number

@@ -19,7 +19,7 @@ from pipeline_core.beammap import Beammap
 from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.cubes import NO_INTERVALS
 from pipeline_core.errors import ConfigError, PipelineError
-from pipeline_core.exposure import blind_intervals, live_time_us
+from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
 from pipeline_core.flatcal.settings import FlatcalSettings, FlatInput
 from pipeline_core.flatcal.timemask import read_time_mask
 from pipeline_core.matching import camera_and_shape
@@ -95,9 +95,9 @@ class FlatSpectra:
             return np.where(live > 0, self.counts[:, chunk] / live, np.nan)
 
     def cut(self, rate_cutoff_cps: float) -> FlatSpectra:
-        """Return the same with only those chunks kept whose median pixel does not count more than this."""
+        """Return the same with only those chunks kept that have time, and whose median pixel does not count more."""
         with np.errstate(invalid="ignore"):
-            kept = ~(self.median_cps > rate_cutoff_cps)
+            kept = ~(self.median_cps > rate_cutoff_cps) & (self.open_s > 0)
         return replace(self, kept=kept)
 
 
@@ -323,8 +323,8 @@ def _read(
     unmasked_us = live_time_us(times, blind_intervals(obs.gaps_us))
     with np.errstate(divide="ignore", invalid="ignore"):
         # photons in masked intervals make blind there only: the same share of time alive, inside and outside
-        share = 1.0 - found.recorded * (obs.dead_time_us / np.maximum(unmasked_us, 1.0))
-        live_s = np.maximum(share, 0.0) * open_us / 1e6
+        share = open_us / np.maximum(unmasked_us, 1.0)
+        live_s = live_times_s(unmasked_us, found.recorded, obs.dead_time_us) * share
         rates = found.counts.sum(axis=2) / live_s
     return _Spectra(found.counts, live_s, open_us / 1e6, _medians(rates))
 

@@ -58,27 +58,6 @@ def test_spectra_are_the_photons(tmp_path):
     np.testing.assert_allclose(spectra.median_cps, medians)
 
 
-def test_dead_time_is_recovered(tmp_path):
-    """Pixels of 1000 to 5000 counts/s that are blind for 10 us after each photon: true rates within 0.2 %."""
-    rng = np.random.default_rng(1)
-    n_pixel, true = 2000, np.linspace(1000, 5000, 2000)
-    measured = np.empty(n_pixel)
-    for p in range(n_pixel):
-        n = rng.poisson(true[p] * 20)
-        times = np.sort(rng.uniform(0, 20, n))
-        kept, last = 0, -1.0
-        gaps = np.diff(times, prepend=-1.0)
-        if (gaps < 1e-5).sum() == 0:
-            kept = n
-        else:
-            for time in times.tolist():
-                if time - last >= 1e-5:
-                    kept += 1
-                    last = time
-        measured[p] = kept / (20 - kept * 1e-5)
-    assert abs((measured / true).mean() - 1) < 2e-3
-
-
 def test_several_files_follow_each_other(tmp_path):
     first, second = night(tmp_path), night(tmp_path, "more", seed=4)
     wanted = settings(first, second, exp_time_s=1.0)
@@ -123,6 +102,17 @@ def test_time_masks(tmp_path):
     free = load_spectra(settings(path), check_inputs(settings(path)))
     rate, other = (s.counts.sum((1, 2)) / s.live_s.sum((1, 2)) for s in (spectra, free))
     np.testing.assert_allclose(rate[1], other[1], rtol=0.1)
+
+
+def test_a_chunk_without_time_is_left_out(tmp_path):
+    path = night(tmp_path)
+    mask = time_mask(tmp_path / "m.h5", [(1, 500_000, 1_000_000)])
+    wanted = settings(path, time_mask=mask)
+    spectra = load_spectra(wanted, check_inputs(wanted))
+    assert spectra.kept.tolist() == [True, False, True, True]
+    result = run(wanted)
+    assert [chunk.index for chunk in result.chunks] == [1, 3, 4]
+    assert result.combined.weighted.sum() == 9
 
 
 def test_time_masks_that_are_none(tmp_path):
