@@ -14,12 +14,15 @@ import numpy.typing as npt
 from pipeline_core.calibrated import CalibratedPhotons
 from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.errors import CalibrationError, ConfigError
+from pipeline_core.flatcal.apply import flat_for, load_weights, solution_paths
+from pipeline_core.flatfield import FlatCalibration
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.sidecar import Action, Sidecar, load_sidecar, save_sidecar, sidecar_path
 from pipeline_core.wavecal.apply import calibration_for, load_curves
 
 if TYPE_CHECKING:
+    from pipeline_core.flatcal.solution import FlatSolution
     from pipeline_core.wavecal.solution import Solution
 
 __all__ = ["Attached"]
@@ -38,6 +41,7 @@ class Attached:
     _sidecar: Sidecar
     _sidecar_path: Path
     _calibrated: CalibratedPhotons | None
+    _flat: FlatCalibration | None = None
 
     @property
     def history(self) -> tuple[Action, ...]:
@@ -63,6 +67,16 @@ class Attached:
     def is_wavelength_calibrated(self) -> bool:
         """Whether photons have wavelengths, as far as their pixels are calibrated."""
         return self._calibrated is not None
+
+    @property
+    def flatcal(self) -> FlatCalibration | None:
+        """The flat field in use: the one attached, unless a wavelength calibration that it is not of is tried out."""
+        return self._flat
+
+    @property
+    def is_flat_calibrated(self) -> bool:
+        """Whether photons have weights, as far as their pixels have."""
+        return self._flat is not None
 
     def annotate(self: Self, text: str) -> Self:
         """Attach a note; returns the observation. Needs ``mode="write"``."""
@@ -98,17 +112,70 @@ class Attached:
         self._use(self._sidecar.wavecal)
         return self
 
-    def undo(self: Self, kind: str | None = None) -> Self:
-        """Take back the newest action; or the newest annotation; or, with ``'wavecal'``, any wavelength calibration.
+    def apply_flatcal(
+        self: Self,
+        solution: Path | str | FlatSolution,
+        verbose: bool = False,
+        replace: bool = False,
+        force: bool = False,
+    ) -> Self:
+        """Attach a flat field; returns the observation. Needs ``mode="write"``.
 
-        Returns the observation. Taking back the newest action brings back what it had replaced.
+        The sidecar keeps a copy of what is needed; weights are computed when photons are read. The same solution once
+        more changes nothing.
+
+        Parameters
+        ----------
+        solution : path or FlatSolution
+            A solution file; or a base name, which means all ``<base><number>.h5``, averaged.
+        verbose : bool
+            Whether to write the book of applied weights beside the solution: ``<base>FlatCalSolnPlotsPerPixel.pdf``.
+        replace : bool
+            Whether it may take the place of another one; `undo` then brings that one back.
+        force : bool
+            Whether it may be attached over another wavelength calibration than the one it was made with. Recorded.
 
         Raises
         ------
         CalibrationError
-            If there is nothing to take back.
+            If it was made for another camera, other resonators, another treatment of baselines, or with another
+            wavelength calibration; there is none; or another flat field is attached already.
+        InputFormatError
+            If a file is no flat-field solution.
+        OutputError, SidecarConflictError
+            If the sidecar or the book cannot be written, or another program is writing the sidecar.
         """
-        self._save(self._sidecar.undone(kind))
+        self._check_writable()
+        flat = self._flat_calibration(solution, force)
+        changed = self._sidecar.with_flatcal(flat, replace=replace)
+        if changed is not self._sidecar:
+            self._save(changed)
+        self._use(self._sidecar.wavecal)
+        if verbose and isinstance(solution, (str, Path)):
+            from pipeline_core.flatcal.book import (
+                write_applied_book,  # here: reading needs none of it
+            )
+
+            write_applied_book(Path(solution).expanduser(), flat)
+        return self
+
+    def undo(self: Self, kind: str | None = None, *, cascade: bool = False) -> Self:
+        """Take back the newest action; or the newest annotation; or with ``'wavecal'``, ``'flatcal'`` all of its kind.
+
+        Returns the observation. Taking back the newest action brings back what it had replaced.
+
+        Parameters
+        ----------
+        kind : str, optional
+        cascade : bool
+            Whether undoing a wavelength calibration also undoes the flat field that depends on it.
+
+        Raises
+        ------
+        CalibrationError
+            If there is nothing to take back, or a flat field depends on the wavelength calibration.
+        """
+        self._save(self._sidecar.undone(kind, cascade=cascade))
         self._use(self._sidecar.wavecal)
         return self
 
@@ -129,20 +196,30 @@ class Attached:
         self._use(self._sidecar.wavecal)
 
     def _use(self, wavecal: WavelengthCalibration | None) -> None:
-        """Read photons with this calibration from now on."""
-        if wavecal is self.wavecal:
-            return
-        if wavecal is None:
+        """Read photons with this calibration from now on, and with the flat field, if that belongs to it."""
+        if wavecal is not self.wavecal:
             self._calibrated = None
-            self.flags = self._file.flags
-            return
-        if wavecal.kind.shape != self._file.shape:
+            if wavecal is not None:
+                self._check_shape(wavecal.kind.shape)
+                self._calibrated = CalibratedPhotons(wavecal, self._file, self._pixels)
+        flat = self._sidecar.flatcal
+        if flat is not None and not flat.forced:
+            known = "" if wavecal is None else wavecal.solution_id
+            if flat.wavecal_id not in ("", known):
+                flat = None  # another one is being tried out
+        self._flat = None if wavecal is None else flat
+        self.flags = self._file.flags
+        if wavecal is not None:
+            self.flags = wavecal.combined_flags(self.flags)
+        if self._flat is not None:
+            self._check_shape(self._flat.flags.shape)
+            self.flags = self._flat.combined_flags(self.flags)
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if shape != self._file.shape:
             raise CalibrationError(
-                f"{self._sidecar_path} holds a calibration of {wavecal.kind.shape} pixels, not {self._file.shape}. "
-                "Move it away."
+                f"{self._sidecar_path} holds a calibration of {shape} pixels, not {self._file.shape}. Move it away."
             )
-        self._calibrated = CalibratedPhotons(wavecal, self._file, self._pixels)
-        self.flags = wavecal.combined_flags(self._file.flags)
 
     def _calibration(self, solution: Path | str | Solution) -> WavelengthCalibration:
         """Return what a solution says about this observation."""
@@ -155,6 +232,27 @@ class Attached:
         return calibration_for(
             found, file.camera, file.baseline, file.beammap, source, str(self.path)
         )
+
+    def _flat_calibration(
+        self, solution: Path | str | FlatSolution, force: bool
+    ) -> FlatCalibration:
+        """Return what a flat field says about this observation."""
+        if isinstance(solution, (str, Path)):
+            path = Path(solution).expanduser()
+            source = str(path)
+            found = [load_weights(one) for one in solution_paths(path)]
+        else:
+            source, found = f"flat field {solution.solution_id}", [solution]
+        file = self._file
+        where = (file.beammap, file.camera, file.baseline, source, str(self.path))
+        return flat_for(found, self._sidecar.wavecal, *where, force=force)
+
+    def _weights(self) -> FlatCalibration:
+        if self._flat is None:
+            raise CalibrationError(
+                f"{self.path} has no flat field, so photons have no weights. Apply one first, or ask for plain counts."
+            )
+        return self._flat
 
     def _calibrated_photons(self) -> CalibratedPhotons:
         if self._calibrated is None:

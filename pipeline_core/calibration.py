@@ -6,6 +6,7 @@ limits: whoever selects rows of a photon list by hand finds the same photons as 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAGS
 from pipeline_core.wavecal._curvekernels import energy_at, phase_at
 
-__all__ = ["HC_EV_NM", "WAVECAL_FLAGS", "WavelengthCalibration"]
+__all__ = ["HC_EV_NM", "WAVECAL_FLAGS", "WavelengthCalibration", "rounded_nm"]
 
 WAVECAL_FLAGS = sum(1 << flag.bit for flag in FLAGS if flag.name.startswith("wavecal."))
 """Bits that a wavelength calibration sets or clears."""
@@ -152,6 +153,40 @@ class WavelengthCalibration:
         _phase_limits(*curves, *wavelengths_nm, extrapolated, limits.reshape(-1, 2))
         return limits
 
+    def edge_phases(self, edges_nm: FloatArray, *, extrapolated: bool = True) -> FloatArray:
+        """Return the phases at which wavelength bins begin and end in each pixel.
+
+        Parameters
+        ----------
+        edges_nm : ndarray of float64, shape (n + 1,)
+            Ascending edges of half-open bins.
+        extrapolated : bool
+            Whether photons outside a pixel's valid range are in a bin as well.
+
+        Returns
+        -------
+        ndarray of float64, shape (ncols * nrows, n + 1)
+            Ascending; a photon with ``phases[k] <= phase < phases[k + 1]`` is in bin k, exactly. All infinite where
+            the pixel is not calibrated.
+        """
+        flat = (
+            self.kind.reshape(-1),
+            self.coefficients.reshape(-1, 3),
+            self.valid_phase_deg.reshape(-1, 2),
+        )
+        edges = np.ascontiguousarray(edges_nm, np.float64)
+        phases = np.empty((flat[0].size, edges.size))
+        half = flat[0].size // 2
+        parts = [slice(0, half), slice(half, None)]
+
+        def fill(part: slice) -> None:
+            curves = (flat[0][part], flat[1][part], flat[2][part])
+            _edge_phases(*curves, edges, extrapolated, phases[part])
+
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(fill, parts))
+        return phases
+
     def valid_wavelengths(self, pixel: tuple[int, int]) -> tuple[float, float]:
         """Return the wavelengths (nm) at the ends of a pixel's valid range; NaN where it is not calibrated."""
         ends = self.valid_phase_deg[pixel].astype(np.float32)
@@ -160,9 +195,10 @@ class WavelengthCalibration:
 
 
 @kernel
-def _rounded_nm(
+def rounded_nm(
     kind: int, coefficients: FloatArray, valid_deg: FloatArray, phase_deg: float
 ) -> np.float32:
+    """Return the wavelength (nm) of a photon, rounded as photons have it."""
     a, b, c = coefficients[0], coefficients[1], coefficients[2]
     energy = energy_at(kind, a, b, c, valid_deg[0], valid_deg[1], phase_deg)
     return np.float32(HC_EV_NM / energy)
@@ -180,7 +216,7 @@ def _wavelengths(
     for i in range(phases_deg.size):
         phase = np.float64(phases_deg[i])
         if kind > 0 and phase >= limits_deg[0] and phase < limits_deg[1]:
-            out[i] = _rounded_nm(kind, coefficients, valid_deg, phase)
+            out[i] = rounded_nm(kind, coefficients, valid_deg, phase)
         else:
             out[i] = np.nan
 
@@ -196,21 +232,40 @@ def _first_phase(
     if wavelength_nm > 0.0 and wavelength_nm < np.inf:
         guess = phase_at(kind, a, b, c, valid_deg[0], valid_deg[1], HC_EV_NM / wavelength_nm)
     low, high = float(np.float32(guess - _NEAR_DEG)), float(np.float32(guess + _NEAR_DEG))
-    below = np.float64(_rounded_nm(*curve, low)) < wavelength_nm
-    if not (below and np.float64(_rounded_nm(*curve, high)) >= wavelength_nm):
+    below = np.float64(rounded_nm(*curve, low)) < wavelength_nm
+    if not (below and np.float64(rounded_nm(*curve, high)) >= wavelength_nm):
         low, high = -_FURTHEST_DEG, _FURTHEST_DEG
-    if np.float64(_rounded_nm(*curve, low)) >= wavelength_nm:
+    if np.float64(rounded_nm(*curve, low)) >= wavelength_nm:
         return -np.inf
-    if not np.float64(_rounded_nm(*curve, high)) >= wavelength_nm:
+    if not np.float64(rounded_nm(*curve, high)) >= wavelength_nm:
         return np.inf
     while True:
         middle = float(np.float32((low + high) / 2))
         if middle <= low or middle >= high:
             return high
-        if np.float64(_rounded_nm(*curve, middle)) >= wavelength_nm:
+        if np.float64(rounded_nm(*curve, middle)) >= wavelength_nm:
             high = middle
         else:
             low = middle
+
+
+@kernel
+def _edge_phases(
+    kinds: npt.NDArray[np.uint8],
+    coefficients: FloatArray,
+    valid_deg: FloatArray,
+    edges_nm: FloatArray,
+    extrapolated: bool,
+    phases: FloatArray,
+) -> None:
+    for p in range(kinds.size):
+        phases[p] = np.inf
+        if kinds[p] > 0:
+            for k in range(edges_nm.size):
+                phase = _first_phase(kinds[p], coefficients[p], valid_deg[p], edges_nm[k])
+                if not extrapolated:
+                    phase = min(max(phase, valid_deg[p, 0]), valid_deg[p, 1])
+                phases[p, k] = phase
 
 
 @kernel

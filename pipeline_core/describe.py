@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,6 +137,8 @@ def _summary(obs: ObsFile | Frame) -> list[HeaderRow]:
     }
     if not isinstance(obs, Frame) and obs.wavecal is not None:
         facts["wavelength calibration"] = (_wavecal(obs), "")
+    if not isinstance(obs, Frame) and obs.flatcal is not None:
+        facts["flat field"] = (_flatcal(obs), "")
     if isinstance(obs, RawObservation):
         facts["raw files"] = (", ".join(path.name for path in obs.paths), "")
     return [HeaderRow("observation", key, value, unit) for key, (value, unit) in facts.items()]
@@ -234,7 +237,8 @@ def describe_file(
             f"{path} cannot be read: {error.strerror}. Check the path."
         ) from error
     if head == _HDF5_MAGIC:
-        return _describe_solution(path) if _is_solution(path) else _describe_photons(path)
+        describe = _SOLUTIONS.get(_format(path))
+        return describe(path) if describe is not None else _describe_photons(path)
     if path.suffix.lower() == ".bin":
         return _describe_raw(path)
     if path.suffix.lower() == ".img":
@@ -256,11 +260,11 @@ def _utc(unix: float) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _is_solution(path: Path) -> bool:
+def _format(path: Path) -> object:
     h5 = open_readonly(path)
     try:
         with reading(path):
-            return attribute(h5.root, "format") == schema.WAVECAL_FORMAT
+            return attribute(h5.root, "format")
     finally:
         h5.close()
 
@@ -271,6 +275,19 @@ def _describe_solution(path: Path) -> dict[str, object]:
     from pipeline_core.wavecal.solution import load_solution
 
     return describe_solution(load_solution(path), path)
+
+
+def _describe_flat(path: Path) -> dict[str, object]:
+    from pipeline_core.flatcal.describe import describe_solution
+    from pipeline_core.flatcal.solution import load_solution
+
+    return describe_solution(load_solution(path), path)
+
+
+_SOLUTIONS: dict[object, Callable[[Path], dict[str, object]]] = {
+    schema.WAVECAL_FORMAT: _describe_solution,
+    schema.FLATCAL_FORMAT: _describe_flat,
+}
 
 
 def _describe_photons(path: Path) -> dict[str, object]:
@@ -304,7 +321,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "packets lost by board": {b: n for b, n in obs.lost_packets.items() if n},
             "gaps (s)": [f"{a / 1e6:.3f} to {b / 1e6:.3f}" for a, b in obs.gaps_us.tolist()],
             "wavelength calibration": _wavecal(obs),
-            "flat field": "none",
+            "flat field": _flatcal(obs),
             "sidecar": str(obs.sidecar) if obs.sidecar.exists() else "none",
             "history": [
                 f"{_utc(a.time)} {a.action}: {a.detail}{' (undone)' if a.undone else ''}"
@@ -324,6 +341,19 @@ def _wavecal(obs: ObsFile) -> str:
     return (
         f"solution {wavecal.solution_id} ({Path(wavecal.source).name}; {lines} nm): {number} of "
         f"{wavecal.kind.size} pixels"
+    )
+
+
+def _flatcal(obs: ObsFile) -> str:
+    """Say which flat field is in use, and for how many pixels."""
+    flat = obs.flatcal
+    if flat is None:
+        return "none: photons count as one"
+    forced = f"; forced, made with wavelength solution {flat.wavecal_id}" if flat.forced else ""
+    low, high = flat.edges_nm[[0, -1]]
+    return (
+        f"solution {flat.solution_id} ({Path(flat.source).name}; {low:g} to {high:g} nm): "
+        f"{int(np.count_nonzero(flat.weighted))} of {flat.flags.size} pixels{forced}"
     )
 
 

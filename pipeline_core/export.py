@@ -67,6 +67,7 @@ def export_image(
     mask: npt.NDArray[np.bool_] | None = None,
     display: Mapping[str, object] | None = None,
     unit: str = "count",
+    variance: npt.NDArray[np.float64] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> None:
@@ -92,6 +93,8 @@ def export_image(
         How it was shown: any of low, high, stretch, colour_map, inverted. For people only.
     unit : str
         Of the image.
+    variance : ndarray of float64, same shape, optional
+        Of a weighted image: sums of squared weights.
     overwrite : bool
         Whether an existing file may be replaced. Files of data never are.
     progress : Progress
@@ -107,10 +110,13 @@ def export_image(
     images: dict[str, tuple[str, npt.NDArray[np.generic]]] = {"image": (unit, image)}
     if path.suffix.lower() == ".csv" and unit == "count":
         images = {"counts": (unit, image)}
+    if variance is not None:
+        images = {"weighted": (unit, image), "variance": (unit, variance)}
     images["flags"] = ("", obs.flags)
     if mask is not None:
         images["mask"] = ("", mask)
     settings = window_settings(obs, start, stop, band) | ({"exclude": exclude} if exclude else {})
+    settings |= {"weighted": True} if variance is not None else {}
     facts = {
         **facts_of(obs, start, stop, band, settings),
         "EXFLAGS": (exclude, "flag bits of pixels that were set to 0"),
@@ -152,7 +158,7 @@ def export_light_curve(
     `label` is what people call its pixel or region. Other parameters and errors as for `export_image`;
     FITS holds a table.
     """
-    columns = {
+    columns: dict[str, tuple[str, npt.NDArray[np.generic]]] = {
         "start": ("s", curve.edges_s[:-1]),
         "stop": ("s", curve.edges_s[1:]),
         "counts": ("count", curve.counts),
@@ -161,8 +167,11 @@ def export_light_curve(
         "rate": ("count/s", curve.rate_cps),
         "rate_error": ("count/s", curve.rate_error_cps),
     }
+    if curve.sums is not None and curve.variances is not None:
+        columns |= {"weighted": ("count", curve.sums), "variance": ("count", curve.variances)}
     span = float(curve.edges_s[0]), float(curve.edges_s[-1])
     settings = window_settings(obs, *span, band) | {"bin_s": curve.bin_s}
+    settings |= {"weighted": True} if curve.sums is not None else {}
     facts = {
         **facts_of(obs, *span, band, settings),
         **pixel_facts(obs, curve.pixels, label),
@@ -231,6 +240,8 @@ def export_spectrum(
         "counts": ("count", spectrum.counts),
         "error": ("count", spectrum.errors),
     }
+    if spectrum.sums is not None:
+        columns["weighted"] = ("count", spectrum.sums)
     if per != "bin":
         density, error = spectrum.density(per)
         columns |= {
@@ -239,6 +250,7 @@ def export_spectrum(
         }
     settings = window_settings(obs, start, stop, band)
     width = float(spectrum.edges[1] - spectrum.edges[0])
+    settings |= {"weighted": True} if spectrum.sums is not None else {}
     if spectrum.quantity == "phase":
         settings["bin_deg"] = width
     facts = {

@@ -7,6 +7,7 @@ Half-open intervals of integer microseconds. A pixel is blind for the dead time 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from pipeline_core._jit import kernel
 from pipeline_core.binning import first_at_or_after
 
-__all__ = ["add_dead_time", "blind_intervals", "live_time_us"]
+__all__ = ["add_dead_time", "blind_intervals", "live_time_us", "live_times_s"]
 
 
 def blind_intervals(
@@ -80,6 +81,31 @@ def live_time_us(
     knots = blind.ravel()
     grown = np.column_stack((np.cumsum(length) - length, np.cumsum(length))).ravel()
     return alive - np.diff(np.interp(edges, knots, grown, left=0.0, right=grown[-1]))
+
+
+def live_times_s(
+    open_us: npt.NDArray[np.float64], recorded: npt.NDArray[Any], dead_time_us: float
+) -> npt.NDArray[np.float64]:
+    """Return how long pixels were alive, from how many photons each recorded.
+
+    Photons are taken to be at least a dead time apart and away from gaps and ends: exact but for these.
+
+    Parameters
+    ----------
+    open_us : ndarray of float64
+        Time with data, without gaps (`live_time_us`); broadcasts against `recorded`.
+    recorded : ndarray of integers
+        Photons of any phase.
+    dead_time_us : float
+        After each photon.
+
+    Returns
+    -------
+    ndarray of float64
+        Seconds, never below 0.
+    """
+    alive_us: npt.NDArray[np.float64] = np.maximum(open_us - recorded * dead_time_us, 0.0)
+    return alive_us / 1e6
 
 
 @kernel

@@ -106,6 +106,8 @@ class Spectrum:
     counts : ndarray of int64, shape (n,)
     mean : float
         Mean phase or wavelength of the photons in `unit`; NaN without photons.
+    sums, variances : ndarray of float64, shape (n,), or None
+        Sums of the photons' weights and of their squares, if weights were asked for.
     """
 
     pixels: tuple[tuple[int, int], ...]
@@ -114,6 +116,13 @@ class Spectrum:
     edges: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
     mean: float
+    sums: npt.NDArray[np.float64] | None = None
+    variances: npt.NDArray[np.float64] | None = None
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """Counts, or sums of weights if these were asked for."""
+        return self.counts.astype(np.float64) if self.sums is None else self.sums
 
     @property
     def pixel(self) -> tuple[int, int]:
@@ -122,8 +131,8 @@ class Spectrum:
 
     @property
     def errors(self) -> npt.NDArray[np.float64]:
-        """Poisson errors, sqrt(counts)."""
-        return np.sqrt(self.counts)
+        """Errors: sqrt(counts), or the root of the summed squares of weights."""
+        return np.sqrt(self.counts if self.variances is None else self.variances)
 
     @property
     def is_calibrated(self) -> bool:
@@ -159,7 +168,7 @@ class Spectrum:
                 width = np.abs(np.diff(_EV_NM / self.edges))
         else:
             width = np.diff(self.edges)
-        return self.counts / width, self.errors / width
+        return self.values / width, self.errors / width
 
 
 def phase_histogram(

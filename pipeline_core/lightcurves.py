@@ -37,6 +37,8 @@ class LightCurve:
         counts / live time is the summed rate (as long as their dead fractions are alike: a few 0.1 % at 300 counts/s).
     open_time_s : ndarray of float64, shape (n,)
         The same without dead time: 0 in a gap.
+    sums, variances : ndarray of float64, shape (n,), or None
+        Sums of the photons' weights and of their squares, if weights were asked for.
     """
 
     pixels: tuple[tuple[int, int], ...]
@@ -45,6 +47,13 @@ class LightCurve:
     counts: npt.NDArray[np.int64]
     live_time_s: npt.NDArray[np.float64]
     open_time_s: npt.NDArray[np.float64]
+    sums: npt.NDArray[np.float64] | None = None
+    variances: npt.NDArray[np.float64] | None = None
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """Counts, or sums of weights if these were asked for."""
+        return self.counts.astype(np.float64) if self.sums is None else self.sums
 
     @property
     def pixel(self) -> tuple[int, int]:
@@ -58,15 +67,15 @@ class LightCurve:
 
     @property
     def mean_rate_cps(self) -> float:
-        """All counts per second alive; NaN without any."""
+        """All counts (or weights) per second alive; NaN without any."""
         alive = float(self.live_time_s.sum())
-        return float(self.counts.sum()) / alive if alive > 0 else math.nan
+        return float(self.values.sum()) / alive if alive > 0 else math.nan
 
     @property
     def mean_rate_error_cps(self) -> float:
-        """Poisson error of `mean_rate_cps`."""
+        """Poisson error of `mean_rate_cps`; of weights, the root of their summed squares."""
         alive = float(self.live_time_s.sum())
-        return math.sqrt(float(self.counts.sum())) / alive if alive > 0 else math.nan
+        return math.sqrt(float(self._variances.sum())) / alive if alive > 0 else math.nan
 
     @property
     def fano(self) -> float:
@@ -78,15 +87,20 @@ class LightCurve:
 
     @property
     def rate_cps(self) -> npt.NDArray[np.float64]:
-        """Counts per second alive; NaN where the pixel was not."""
+        """Counts (or weights) per second alive; NaN where the pixel was not."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.live_time_s > 0, self.counts / self.live_time_s, np.nan)
+            return np.where(self.live_time_s > 0, self.values / self.live_time_s, np.nan)
 
     @property
     def rate_error_cps(self) -> npt.NDArray[np.float64]:
-        """Poisson error of `rate_cps`: sqrt(counts) per second alive."""
+        """Poisson error of `rate_cps`: sqrt(counts) per second alive; of weights, the root of their summed squares."""
+        errors = np.sqrt(self._variances)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.live_time_s > 0, np.sqrt(self.counts) / self.live_time_s, np.nan)
+            return np.where(self.live_time_s > 0, errors / self.live_time_s, np.nan)
+
+    @property
+    def _variances(self) -> npt.NDArray[np.float64]:
+        return self.values if self.variances is None else self.variances
 
 
 def bin_edges_us(start_us: int, stop_us: int, bin_s: float) -> npt.NDArray[np.int64]:

@@ -7,18 +7,19 @@ arrays are [x, y], shape (ncols, nrows). No flag excludes anything unless asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.attached import Attached
 from pipeline_core.beammap import Beammap
 from pipeline_core.binning import first_at_or_after
+from pipeline_core.cubereads import CubeReads
 from pipeline_core.curve_cache import CurveCache
 from pipeline_core.errors import ConfigError
-from pipeline_core.exposure import blind_intervals, live_time_us
+from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
 from pipeline_core.histograms import (
     IntensityHistogram,
     Spectrum,
@@ -51,7 +52,7 @@ __all__ = ["ObsFile"]
 _MODES = {"read": False, "r": False, "write": True, "w": True, "a": True}
 
 
-class ObsFile(Attached):
+class ObsFile(CubeReads):
     """One photon file and its sidecar.
 
     Parameters
@@ -208,7 +209,9 @@ class ObsFile(Attached):
         structured ndarray
             ``time`` (uint32, us), ``phase`` (float32, deg), ``wavelength`` (float32, nm, NaN where the pixel is not
             calibrated), ``weight`` (float32); ``baseline`` (float32, deg) where it was kept; ``extrapolated`` (bool)
-            with a calibration: outside the pixel's valid range; with a sequence of pixels also ``x``, ``y`` (uint16).
+            with a calibration: outside the pixel's valid range; ``outside_flat`` (bool) with a flat field: beyond the
+            wavelengths for which the pixel has weights, so that the weight is the one at the edge; with a sequence of
+            pixels also ``x``, ``y`` (uint16).
             In order of time within a pixel.
         """
         window = self._window(start, stop)
@@ -216,6 +219,8 @@ class ObsFile(Attached):
         dtype = self._file.photon_dtype
         if self._calibrated is not None:
             dtype = [*dtype, ("extrapolated", "?")]
+        if self._flat is not None:
+            dtype = [*dtype, ("outside_flat", "?")]
         if is_one_pixel(pixel):
             one = checked_pixel(cast(Pixel, pixel), self.shape)
             return self._photons_of(one, window, band, dtype)
@@ -240,8 +245,9 @@ class ObsFile(Attached):
         min_wavelength: float | None = None,
         max_wavelength: float | None = None,
         extrapolated: bool = False,
-    ) -> npt.NDArray[np.int64]:
-        """Count the photons of every pixel: raw counts, exact.
+        weighted: bool = False,
+    ) -> npt.NDArray[Any]:
+        """Count the photons of every pixel: raw counts, exact; or add up their flat-field weights.
 
         After `survey`, time ranges on its grid are answered at once.
 
@@ -253,11 +259,25 @@ class ObsFile(Attached):
             Flag bits; pixels with any of them count 0. Nothing by default.
         progress : Progress
             Called while the file is read; may cancel.
+        weighted : bool
+            Whether photons count with their weights: `weighted_image`, which has variances too.
 
         Returns
         -------
-        ndarray of int64, shape (ncols, nrows)
+        ndarray of int64 (float64 if weighted), shape (ncols, nrows)
         """
+        if weighted:
+            if min_phase is not None or max_phase is not None:
+                raise ConfigError("Weighted images are limited by wavelengths, not by phases.")
+            return self.weighted_image(
+                start,
+                stop,
+                exclude,
+                progress,
+                min_wavelength=min_wavelength,
+                max_wavelength=max_wavelength,
+                extrapolated=extrapolated,
+            ).image
         window = self._window(start, stop)
         band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         image = None
@@ -296,6 +316,7 @@ class ObsFile(Attached):
         min_wavelength: float | None = None,
         max_wavelength: float | None = None,
         extrapolated: bool = False,
+        weighted: bool = False,
         progress: Progress = silent,
     ) -> LightCurve:
         """Bin the photons of one pixel, or of several together, in time; see `LightCurve`.
@@ -308,17 +329,23 @@ class ObsFile(Attached):
             Width of a bin in s; rounded to us. The last bin ends at `stop` and may be shorter.
         start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
             See the class. Photons of any phase make the pixel blind for the dead time.
+        weighted : bool
+            Whether to add up the photons' weights as well; pixels without weights are left out.
         progress : Progress
             Called while pixels are read; may cancel.
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
         band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        if weighted:
+            pixels = self._weighted_pixels(pixels)
         gaps = blind_intervals(self.gaps_us)
         if band.wavelengths is None:
-            return self._curves.curve(pixels, window, bin_s, band.phases, gaps, progress)
-        curves = self._calibrated_photons().curves(extrapolated)
-        return curves.curve(pixels, window, bin_s, band.wavelengths, gaps, progress)
+            curve = self._curves.curve(pixels, window, bin_s, band.phases, gaps, progress)
+        else:
+            curves = self._calibrated_photons().curves(extrapolated)
+            curve = curves.curve(pixels, window, bin_s, band.wavelengths, gaps, progress)
+        return self._weigh_curve(curve, band, progress) if weighted else curve
 
     def intensity_histogram(
         self,
@@ -365,6 +392,7 @@ class ObsFile(Attached):
         min_wavelength: float | None = None,
         max_wavelength: float | None = None,
         extrapolated: bool = False,
+        weighted: bool = False,
         progress: Progress = silent,
     ) -> Spectrum:
         """Return the spectrum in wavelengths; in phases if none of the pixels is calibrated, or phases are limited.
@@ -381,26 +409,37 @@ class ObsFile(Attached):
             Width of a bin of wavelengths, which have equal widths in energy: eV.
         extrapolated : bool
             Whether to count photons outside their pixel's valid range, over more bins than that range.
+        weighted : bool
+            Whether to add up the photons' weights as well; pixels without weights are left out. Not of phases.
         progress : Progress
             Called while pixels are read; may cancel.
         """
         pixels = different_pixels(pixel, self.shape)
         band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         wavecal = self.wavecal
+        if weighted:
+            if band.phases != (-np.inf, np.inf):
+                raise ConfigError("Weighted spectra are limited by wavelengths, not by phases.")
+            pixels = self._weighted_pixels(pixels)
         if band.wavelengths is None and (
             wavecal is None or band.chooses or not any(wavecal.calibrated[one] for one in pixels)
         ):
             where = pixels, start, stop, bin_deg
             low, high = min_phase, max_phase
             return self.phase_histogram(*where, min_phase=low, max_phase=high, progress=progress)
-        return self._calibrated_photons().spectrum(
+        window = self._window(start, stop)
+        spectrum = self._calibrated_photons().spectrum(
             pixels,
-            self._window(start, stop),
+            window,
             band.wavelengths,
             bin_ev=bin_ev,
             extrapolated=extrapolated,
             progress=progress,
         )
+        if not weighted:
+            return spectrum
+        inner = replace(band, extrapolated=extrapolated)
+        return self._weigh_spectrum(spectrum, window, inner, progress)
 
     def phase_histogram(
         self,
@@ -470,11 +509,10 @@ class ObsFile(Attached):
             times, _ = self._pixels.get(checked_pixel(pixel, self.shape))
             blind = blind_intervals(self.gaps_us, times, dead_time_us)
             return float(live_time_us(edges, blind)[0] / 1e6)
-        open_s = self.open_time(start, stop)
+        open_us = np.full(self.shape, 1e6 * self.open_time(start, stop))
         if not dead_time_us:
-            return np.full(self.shape, open_s)
-        dead_s = np.multiply(self.count_image(start, stop), dead_time_us / 1e6, dtype=np.float64)
-        return np.maximum(open_s - dead_s, 0.0)
+            return open_us / 1e6
+        return live_times_s(open_us, self.count_image(start, stop), dead_time_us)
 
     def open_time(self, start: float | None = None, stop: float | None = None) -> float:
         """Return how many seconds of a time range there are data for (dead time counts as data)."""
@@ -517,6 +555,9 @@ class ObsFile(Attached):
         if self.wavecal is not None:
             photons["wavelength"] = self.wavecal.wavelengths(pixel, phases)
             photons["extrapolated"] = self.wavecal.outside(pixel, phases)
+        if self._flat is not None:
+            photons["weight"] = self._flat.weights_of(pixel, photons["wavelength"])
+            photons["outside_flat"] = self._flat.outside(pixel, photons["wavelength"])
         if self._file.has_baseline:
             photons["baseline"] = self._file.baselines(pixel)[rows][chosen]
         return photons

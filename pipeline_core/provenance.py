@@ -72,6 +72,7 @@ def facts_of(
         "FILEID": (obs.file_id, "id of the file"),
         "BASELINE": (obs.baseline, "what was done with baselines"),
         "WAVECAL": (_solution(obs), "wavelength solution"),
+        "FLATCAL": (_flat(obs), "flat field; weights only where asked for"),
         "SETTINGS": (json.dumps(dict(settings)), "arguments, JSON"),
     }
 
@@ -130,6 +131,12 @@ def _solution(obs: Observation) -> str:
     if wavecal is None:
         return "applied" if obs.is_wavelength_calibrated else "none"
     return str(wavecal.solution_id)
+
+
+def _flat(obs: Observation) -> str:
+    """Return the id of the flat field in use."""
+    flat = getattr(obs, "flatcal", None)
+    return "none" if flat is None else str(flat.solution_id)
 
 
 def _utc(unix: float) -> str:

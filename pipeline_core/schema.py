@@ -5,8 +5,12 @@ Format "mkid-photons"
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
     version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
+    version 3 (2026-11): flat fields in /slots/flatcal/row_<n>.
 Format "mkid-wavecal", a wavelength solution
     version 1 (2026-11): everything in /solution, see `wavecal.solution.Solution`.
+Format "mkid-flatcal", a flat-field solution
+    version 1 (2026-11): everything in /solution, see `flatcal.solution.FlatSolution`; /flatcal and /header as the
+    predecessor's files of 2018 had them.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ __all__ = [
     "BEAMMAP_MAP",
     "BOARD_DTYPE",
     "FLAG_DTYPE",
+    "FLATCAL_FORMAT",
+    "FLATCAL_VERSION",
     "FORMAT",
     "GAPS",
     "HEADER_STRING",
@@ -29,6 +35,7 @@ __all__ = [
     "MKID",
     "PHOTON_TABLE",
     "PIXEL_DTYPE",
+    "READABLE_FLATCAL_VERSIONS",
     "READABLE_SIDECAR_VERSIONS",
     "READABLE_VERSIONS",
     "READABLE_WAVECAL_VERSIONS",
@@ -48,13 +55,17 @@ VERSION = 1
 READABLE_VERSIONS = (1,)
 
 SIDECAR_FORMAT = "mkid-sidecar"
-SIDECAR_VERSION = 2
+SIDECAR_VERSION = 3
 SIDECAR_ENDING = ".cal.h5"
-READABLE_SIDECAR_VERSIONS = (1, 2)
+READABLE_SIDECAR_VERSIONS = (1, 2, 3)
 
 WAVECAL_FORMAT = "mkid-wavecal"
 WAVECAL_VERSION = 1
 READABLE_WAVECAL_VERSIONS = (1,)
+
+FLATCAL_FORMAT = "mkid-flatcal"
+FLATCAL_VERSION = 1
+READABLE_FLATCAL_VERSIONS = (1,)
 
 BASELINE_MODES = ("ignore", "keep", "subtract-median")
 

@@ -12,9 +12,10 @@ import dataclasses
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import tables
@@ -31,6 +32,7 @@ from pipeline_core.errors import (
     SidecarConflictError,
     SlotOccupiedError,
 )
+from pipeline_core.flatfield import FlatCalibration
 from pipeline_core.hdf5 import (
     attribute,
     child_names,
@@ -47,7 +49,10 @@ _LOCK_WAIT_S = 5.0
 _DETAIL_BYTES = schema.HISTORY_DTYPE["detail"].itemsize
 _DETAIL_CHARACTERS = _DETAIL_BYTES // 4  # of any language
 _WAVECALS = "/slots/wavecal"
+_FLATCALS = "/slots/flatcal"
 _ROW = "row_"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,17 +81,25 @@ class Sidecar:
         Oldest first.
     wavecals : tuple of (int, WavelengthCalibration)
         With their rows of the history. The last one is attached; others come back if it is taken back.
+    flatcals : tuple of (int, FlatCalibration)
+        The same of flat fields.
     """
 
     file_id: str
     revision: int = 0
     history: tuple[Action, ...] = ()
     wavecals: tuple[tuple[int, WavelengthCalibration], ...] = ()
+    flatcals: tuple[tuple[int, FlatCalibration], ...] = ()
 
     @property
     def wavecal(self) -> WavelengthCalibration | None:
         """The wavelength calibration that is attached."""
         return self.wavecals[-1][1] if self.wavecals else None
+
+    @property
+    def flatcal(self) -> FlatCalibration | None:
+        """The flat field that is attached."""
+        return self.flatcals[-1][1] if self.flatcals else None
 
     @property
     def annotations(self) -> tuple[str, ...]:
@@ -122,6 +135,8 @@ class Sidecar:
         before = self.wavecal
         if before is not None and before.solution_id == wavecal.solution_id:
             return self
+        if self.flatcal is not None:
+            raise CalibrationError(_depends(self.flatcal, "be replaced"))
         if before is not None and not replace:
             raise SlotOccupiedError(
                 f"Solution {before.solution_id} ({before.source}) is attached already; {wavecal.source} is solution "
@@ -134,16 +149,51 @@ class Sidecar:
         wavecals = (*self.wavecals, (len(self.history), wavecal))
         return dataclasses.replace(self, history=rows, wavecals=wavecals)
 
-    def undone(self, kind: str | None = None) -> Sidecar:
-        """Return the sidecar without its newest action, its newest annotation, or (``'wavecal'``) any wavecal.
-
-        Taking back the newest action brings back what it had replaced.
+    def with_flatcal(self, flatcal: FlatCalibration, *, replace: bool) -> Sidecar:
+        """Return the sidecar with a flat field attached; the same one again changes nothing.
 
         Raises
         ------
         CalibrationError
-            If there is nothing to take back.
+            If another one is attached and is not to be replaced.
         """
+        before = self.flatcal
+        if before is not None and before.solution_id == flatcal.solution_id:
+            return self
+        if before is not None and not replace:
+            raise CalibrationError(
+                f"Flat field {before.solution_id} ({before.source}) is attached already; {flatcal.source} is "
+                f"{flatcal.solution_id}. Undo the flatcal first, or ask to replace it."
+            )
+        detail = f"{Path(flatcal.source).name} (solution {flatcal.solution_id})"
+        if flatcal.forced:
+            detail += f", forced: it was made with wavelength solution {flatcal.wavecal_id}"
+        if before is not None:
+            detail += f", in place of {Path(before.source).name} (solution {before.solution_id})"
+        rows = (*self.history, _action("apply", "flatcal", detail[:_DETAIL_CHARACTERS]))
+        flatcals = (*self.flatcals, (len(self.history), flatcal))
+        return dataclasses.replace(self, history=rows, flatcals=flatcals)
+
+    def undone(self, kind: str | None = None, *, cascade: bool = False) -> Sidecar:
+        """Return the sidecar without its newest action, its newest annotation, or any ``'wavecal'`` or ``'flatcal'``.
+
+        Taking back the newest action brings back what it had replaced.
+
+        Parameters
+        ----------
+        kind : str, optional
+        cascade : bool
+            Whether a wavelength calibration takes the flat field that depends on it along.
+
+        Raises
+        ------
+        CalibrationError
+            If there is nothing to take back, or a flat field depends on it.
+        """
+        if kind == "wavecal" and self.wavecals and self.flatcal is not None:
+            if not cascade:
+                raise CalibrationError(_depends(self.flatcal, "be taken back"))
+            return self.undone("flatcal").undone("wavecal")
         places = [
             place
             for place, action in enumerate(self.history)
@@ -152,13 +202,21 @@ class Sidecar:
         if not places:
             what = f"no {kind}" if kind else "nothing"
             raise CalibrationError(f"There is {what} to undo: see the history of the observation.")
-        if kind != "wavecal":
+        if kind not in ("wavecal", "flatcal"):
             places = places[-1:]
         rows = list(self.history)
         for place in places:
             rows[place] = dataclasses.replace(rows[place], undone=True)
         wavecals = tuple(one for one in self.wavecals if one[0] not in places)
-        return dataclasses.replace(self, history=tuple(rows), wavecals=wavecals)
+        flatcals = tuple(one for one in self.flatcals if one[0] not in places)
+        return dataclasses.replace(self, history=tuple(rows), wavecals=wavecals, flatcals=flatcals)
+
+
+def _depends(flatcal: FlatCalibration, what: str) -> str:
+    return (
+        f"The wavelength calibration cannot {what}: flat field {flatcal.solution_id} ({flatcal.source}) depends on it. "
+        'Undo the flatcal first, or, to undo both, undo "wavecal" with cascade.'
+    )
 
 
 def _action(action: str, kind: str, detail: str) -> Action:
@@ -213,7 +271,8 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
                 )
             revision = attribute(h5.root, "revision")
             rows = read_array(h5, "/history")
-            wavecals = _read_wavecals(h5)
+            wavecals = _read_slot(h5, _WAVECALS, WavelengthCalibration)
+            flatcals = _read_slot(h5, _FLATCALS, FlatCalibration)
     finally:
         h5.close()
     history = tuple(
@@ -227,7 +286,7 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
         )
         for row in rows
     )
-    return Sidecar(file_id, int(revision or 0), history, wavecals)
+    return Sidecar(file_id, int(revision or 0), history, wavecals, flatcals)
 
 
 def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
@@ -277,13 +336,16 @@ def _write(path: Path, sidecar: Sidecar) -> None:
         h5.create_group(*_WAVECALS.rsplit("/", 1))
         for number, wavecal in sidecar.wavecals:
             write_record(h5, f"{_WAVECALS}/{_ROW}{number}", wavecal)
+        h5.create_group(*_FLATCALS.rsplit("/", 1))
+        for number, flatcal in sidecar.flatcals:
+            write_record(h5, f"{_FLATCALS}/{_ROW}{number}", flatcal)
 
 
-def _read_wavecals(h5: tables.File) -> tuple[tuple[int, WavelengthCalibration], ...]:
-    """Return the wavelength calibrations of a sidecar; the first version had none."""
-    numbers = [name.removeprefix(_ROW) for name in child_names(h5, _WAVECALS)]
+def _read_slot(h5: tables.File, where: str, make: Callable[..., T]) -> tuple[tuple[int, T], ...]:
+    """Return the calibrations in a slot of a sidecar with their rows; earlier versions had fewer slots."""
+    numbers = [name.removeprefix(_ROW) for name in child_names(h5, where)]
     return tuple(
-        (row, read_record(h5, f"{_WAVECALS}/{_ROW}{row}", WavelengthCalibration))
+        (row, read_record(h5, f"{where}/{_ROW}{row}", make))
         for row in sorted(int(number) for number in numbers if number.isdecimal())
     )
 

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DRAWING = {"pipeline_core.wavecal.plots", "pipeline_core.wavecal.plotparts"}
+DRAWING = {
+    "pipeline_core.flatcal.plots",
+    "pipeline_core.wavecal.plots",
+    "pipeline_core.wavecal.plotparts",
+}
 """The only modules that may load matplotlib; nothing loads them but the commands that draw."""
 
 

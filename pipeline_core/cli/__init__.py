@@ -30,6 +30,7 @@ _COMMANDS = (
     "convert",
     "info",
     "wavecal",
+    "flatcal",
     "apply",
     "undo",
     "history",

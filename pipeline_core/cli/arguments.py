@@ -14,6 +14,7 @@ __all__ = [
     "add_pixel",
     "add_time_range",
     "add_wavelengths",
+    "add_weighted",
     "wavelengths_of",
 ]
 
@@ -81,6 +82,15 @@ def add_wavelengths(parser: argparse.ArgumentParser) -> None:
         "--min-wavelength", type=float, metavar="NM", help="needs a wavelength calibration"
     )
     parser.add_argument("--max-wavelength", type=float, metavar="NM", help="not included")
+
+
+def add_weighted(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of weights."""
+    parser.add_argument(
+        "--weighted",
+        action="store_true",
+        help="photons count with their flat-field weights; variances are sums of squared weights",
+    )
 
 
 def wavelengths_of(args: argparse.Namespace) -> tuple[float | None, float | None]:

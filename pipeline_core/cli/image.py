@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import cast
 
+import numpy as np
+
 from pipeline_core.cli.arguments import (
     add_observation,
     add_output,
     add_time_range,
     add_wavelengths,
+    add_weighted,
     wavelengths_of,
 )
 from pipeline_core.export import export_image
@@ -32,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
     add_time_range(parser)
     add_wavelengths(parser)
+    add_weighted(parser)
     parser.add_argument(
         "--exclude-problems",
         action="store_true",
@@ -46,13 +50,28 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         source = cast(ObsFile, obs)  # a frame has all that an export asks for
         low, high = band = wavelengths_of(args)
         window = args.start, args.stop, exclude
-        if band == OPEN:
+        variance = None
+        if args.weighted:
+            if isinstance(obs, Frame):
+                obs.photons()  # says that there are none
+            image, variance = source.weighted_image(
+                *window, progress, min_wavelength=low, max_wavelength=high
+            )
+        elif band == OPEN:
             image = source.count_image(*window, progress)
         else:
             if isinstance(obs, Frame):
                 obs.photons()  # says that there are none
             image = source.count_image(*window, progress, min_wavelength=low, max_wavelength=high)
-        export_image(args.out, source, image, *window, band=band, overwrite=args.overwrite)
+        about = {"band": band, "variance": variance, "overwrite": args.overwrite}
+        export_image(args.out, source, image, *window, **about)
+    if variance is not None:
+        return {
+            "file": str(args.out),
+            "weighted counts": round(float(np.nansum(image)), 4),
+            "their error": round(float(np.sqrt(np.nansum(variance))), 4),
+            "pixels without weights": int(np.isnan(image).sum()),
+        }
     return {
         "file": str(args.out),
         "counts": int(image.sum()),

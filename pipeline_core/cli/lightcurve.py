@@ -10,6 +10,7 @@ from pipeline_core.cli.arguments import (
     add_pixel,
     add_time_range,
     add_wavelengths,
+    add_weighted,
     wavelengths_of,
 )
 from pipeline_core.export import export_light_curve
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
     add_time_range(parser)
     add_wavelengths(parser)
+    add_weighted(parser)
     parser.add_argument(
         "--bin-ms", type=float, default=10.0, metavar="MS", help="bin width (default 10 ms)"
     )
@@ -41,7 +43,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         low, high = band = wavelengths_of(args)
         window = args.bin_ms / 1e3, args.start, args.stop
         pixel = tuple(args.pixel)
-        curve = obs.light_curve(pixel, *window, min_wavelength=low, max_wavelength=high)
+        limits = {"min_wavelength": low, "max_wavelength": high, "weighted": args.weighted}
+        curve = obs.light_curve(pixel, *window, **limits)
         export_light_curve(args.out, obs, curve, band=band, overwrite=args.overwrite)
     live = float(curve.live_time_s.sum())
     counts = int(curve.counts.sum())

@@ -10,6 +10,7 @@ from pipeline_core.cli.arguments import (
     add_pixel,
     add_time_range,
     add_wavelengths,
+    add_weighted,
     wavelengths_of,
 )
 from pipeline_core.export import export_spectrum
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
     add_time_range(parser)
     add_wavelengths(parser)
+    add_weighted(parser)
     parser.add_argument(
         "--bin-deg", type=float, default=1.0, metavar="DEG", help="phase bin (default 1 degree)"
     )
@@ -45,6 +47,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         progress(0, 1, "reading the pixel")
         low, high = band = wavelengths_of(args)
         limits = {"min_wavelength": low, "max_wavelength": high, "bin_ev": args.bin_ev}
+        limits["weighted"] = args.weighted
         window = args.start, args.stop
         spectrum = obs.spectrum(tuple(args.pixel), *window, args.bin_deg, **limits)
         export_spectrum(args.out, obs, spectrum, *window, band=band, overwrite=args.overwrite)

@@ -19,8 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("observations", type=Path, nargs="+", metavar="OBS.h5", help="photon files")
     parser.add_argument(
         "--kind",
-        choices=("wavecal", "annotation"),
-        help="any wavelength calibration, or the newest annotation; default: the newest action",
+        choices=("wavecal", "flatcal", "annotation"),
+        help="any wavelength calibration, any flat field, or the newest annotation; default: the newest action",
+    )
+    parser.add_argument(
+        "--cascade",
+        action="store_true",
+        help="with --kind wavecal: also the flat field that depends on it",
     )
 
 
@@ -31,12 +36,15 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         progress(k, len(args.observations), f"undoing {path.name}")
         with ObsFile(path, mode="write") as obs:
             before = [action.undone for action in obs.history]
-            obs.undo(args.kind)
+            obs.undo(args.kind, cascade=args.cascade)
             taken = [
                 f"{action.action} {action.detail}"
                 for action, undone in zip(obs.history, before, strict=True)
                 if action.undone and not undone
             ]
             now = "none" if obs.wavecal is None else f"solution {obs.wavecal.solution_id}"
-            done[str(path)] = f"took back {'; '.join(taken)}. Wavelength calibration now: {now}"
+            flat = "none" if obs.flatcal is None else f"solution {obs.flatcal.solution_id}"
+            done[str(path)] = (
+                f"took back {'; '.join(taken)}. Wavelength calibration now: {now}; flat field now: {flat}"
+            )
     return {"undone": done}

@@ -21,14 +21,12 @@ from pipeline_core.calibration import WAVECAL_FLAGS, WavelengthCalibration
 from pipeline_core.errors import CalibrationError, InputFormatError, SchemaVersionError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.hdf5 import attribute, open_readonly, reading
+from pipeline_core.matching import LEAST_MATCHED, camera_and_shape, places
 from pipeline_core.records import read_record
 
 __all__ = ["SOLUTION_GROUP", "calibration_for", "load_curves", "opened_solution"]
 
 SOLUTION_GROUP = "/solution"
-
-_LEAST_MATCHED = 0.5
-"""Share of an observation's resonators that a solution must know."""
 
 _BAD = np.uint32(PixelFlag["wavecal_bad"])
 _NOT_ATTEMPTED = np.uint32(PixelFlag["wavecal_bad"] | PixelFlag["wavecal_not_attempted"])
@@ -147,18 +145,19 @@ def calibration_for(
         If it was made for another camera, another treatment of baselines, or (mostly) other resonators.
     """
     if (solution.camera, solution.res_id.shape) != (camera, beammap.shape):
+        theirs = camera_and_shape(solution.camera, solution.res_id.shape)
         raise CalibrationError(
-            f"{source} is a solution for camera {_name(solution.camera, solution.res_id.shape)}; {target} is of "
-            f"{_name(camera, beammap.shape)}. Choose a solution of the same camera."
+            f"{source} is a solution for camera {theirs}; {target} is of "
+            f"{camera_and_shape(camera, beammap.shape)}. Choose a solution of the same camera."
         )
     if solution.baseline != baseline:
         raise CalibrationError(
             f"{source} was made from phases with baseline '{solution.baseline}', those of {target} have '{baseline}': "
             "they differ. Convert the raw files with the same choice."
         )
-    where = _places(solution.res_id.ravel(), beammap.res_id.ravel(), beammap.mapped.ravel())
+    where = places(solution.res_id.ravel(), beammap.res_id.ravel(), beammap.mapped.ravel())
     known, wanted = int(np.count_nonzero(where >= 0)), int(np.count_nonzero(beammap.mapped))
-    if known < _LEAST_MATCHED * wanted:
+    if known < LEAST_MATCHED * wanted:
         raise CalibrationError(
             f"{source} knows only {known} of the {wanted} resonators of {target}: it was made with another beam map. "
             "Make a solution with this one, or convert the observation with the other."
@@ -182,19 +181,3 @@ def calibration_for(
         valid_phase_deg=curves.valid_phase_deg[at].reshape(*shape, 2),
         flags=flags.reshape(shape).astype(np.uint32),
     )
-
-
-def _name(camera: str, shape: tuple[int, ...]) -> str:
-    return f"{camera} ({' x '.join(str(n) for n in shape)} pixels)"
-
-
-def _places(
-    known: npt.NDArray[np.uint32], wanted: npt.NDArray[np.uint32], mapped: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """Return for each pixel which one of the solution is the same resonator, -1 for none."""
-    order = np.argsort(known, kind="stable")
-    first = np.searchsorted(known[order], wanted, side="left")
-    last = np.searchsorted(known[order], wanted, side="right")
-    places = np.where(last - first == 1, order[np.minimum(first, order.size - 1)], -1)
-    places = np.where(known == wanted, np.arange(wanted.size), places)
-    return np.where(mapped, places, -1).astype(np.int64)

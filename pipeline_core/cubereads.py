@@ -1,0 +1,324 @@
+"""Images and cubes of whole arrays, plain or weighted by the flat field: what `ObsFile` offers beside single pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_core.attached import Attached
+from pipeline_core.binning import equal_energy_edges
+from pipeline_core.cubes import NO_INTERVALS, Counts, count_cube, weigh_cube
+from pipeline_core.errors import CalibrationError, ConfigError
+from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
+from pipeline_core.histograms import Spectrum
+from pipeline_core.lightcurves import LightCurve, bin_edges_us
+from pipeline_core.progress import Progress, silent
+from pipeline_core.selection import Band, Pixel, band_of, inside, window_us
+
+if TYPE_CHECKING:
+    from pipeline_core.calibration import WavelengthCalibration
+
+__all__ = ["Cube", "CubeReads", "WeightedImage"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_DEFAULT_NM = (700.0, 1500.0)
+
+
+class WeightedImage(NamedTuple):
+    """Sums of weights [x, y] and their variances, the sums of the squared weights; NaN where a pixel has no weights."""
+
+    image: FloatArray
+    variance: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """Photons of every pixel along one more axis, time or wavelength.
+
+    Attributes
+    ----------
+    quantity, unit : str
+        'time' in 's', or 'wavelength' in 'nm'.
+    edges : ndarray of float64, shape (n + 1,)
+        Ascending; bins are half-open.
+    values : ndarray of float64, shape (ncols, nrows, n)
+        Counts, or sums of weights; NaN in pixels without weights.
+    variances : ndarray of float64, same shape
+        Of the values: counts, or sums of squared weights.
+    live_s : ndarray of float64, shape (ncols, nrows, n) or (ncols, nrows, 1)
+        Time each pixel was alive.
+    weighted : bool
+    """
+
+    quantity: str
+    unit: str
+    edges: FloatArray
+    values: FloatArray
+    variances: FloatArray
+    live_s: FloatArray
+    weighted: bool
+
+
+class CubeReads(Attached):
+    """Base of `ObsFile`. Parameters that the methods share are those of `ObsFile`."""
+
+    dead_time_us: float
+
+    def weighted_image(
+        self,
+        start: float | None = None,
+        stop: float | None = None,
+        exclude: int = 0,
+        progress: Progress = silent,
+        *,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
+    ) -> WeightedImage:
+        """Add up the flat-field weights of every pixel's photons, exactly.
+
+        Parameters
+        ----------
+        start, stop, min_wavelength, max_wavelength, extrapolated
+            As for `count_image`.
+        exclude : int
+            Flag bits; pixels with any of them have 0.
+        progress : Progress
+            May cancel.
+
+        Returns
+        -------
+        WeightedImage
+            Two arrays of float64, shape (ncols, nrows).
+
+        Raises
+        ------
+        CalibrationError
+            If no flat field is attached.
+        """
+        band = band_of(None, None, min_wavelength, max_wavelength, extrapolated)
+        edges = np.array(window_us(start, stop, self._file.exposure_us))
+        sums, variances = self._weighed(edges, self._thresholds(band), progress)
+        image, variance = sums[..., 0], variances[..., 0]
+        if exclude:
+            out = (self.flags & np.uint32(exclude)) != 0
+            image[out] = variance[out] = 0.0
+        return WeightedImage(image, variance)
+
+    def spectral_cube(
+        self,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        edges_nm: npt.ArrayLike | None = None,
+        bin_ev: float = 0.1,
+        weighted: bool = False,
+        extrapolated: bool = False,
+        progress: Progress = silent,
+    ) -> Cube:
+        """Return every pixel's spectrum.
+
+        Parameters
+        ----------
+        start, stop
+            See `ObsFile`.
+        edges_nm : array_like, optional
+            Ascending edges of the bins; default: about `bin_ev` wide in energy, equally, from 700 to 1500 nm.
+        bin_ev : float
+        weighted : bool
+            Whether photons count with their flat-field weights.
+        extrapolated : bool
+            Whether photons outside their pixel's valid range count.
+        progress : Progress
+            May cancel.
+
+        Raises
+        ------
+        CalibrationError
+            Without a wavelength calibration; without a flat field, if weighted.
+        """
+        edges = _spectral_edges(edges_nm, bin_ev)
+        times = np.array(window_us(start, stop, self._file.exposure_us))
+        wavecal = self._calibrated_photons().calibration
+        thresholds = wavecal.edge_phases(edges, extrapolated=extrapolated)
+        values, variances, recorded = self._cube(times, thresholds, weighted, progress)
+        shape = (*self._file.shape, -1)
+        where = "wavelength", "nm", edges
+        live = self._live_s(times, recorded)
+        return Cube(*where, values.reshape(shape), variances.reshape(shape), live, weighted)
+
+    def temporal_cube(
+        self,
+        bin_s: float = 1.0,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
+        weighted: bool = False,
+        progress: Progress = silent,
+    ) -> Cube:
+        """Return every pixel's light curve.
+
+        Parameters
+        ----------
+        bin_s : float
+            Width of a bin in s; the last one ends at `stop` and may be shorter.
+        start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
+            See `ObsFile`.
+        weighted : bool
+            Whether photons count with their flat-field weights.
+        progress : Progress
+            May cancel.
+        """
+        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        times = bin_edges_us(*window_us(start, stop, self._file.exposure_us), bin_s)
+        values, variances, recorded = self._cube(times, self._thresholds(band), weighted, progress)
+        shape = (*self._file.shape, -1)
+        where = "time", "s", times / 1e6
+        live = self._live_s(times, recorded)
+        return Cube(*where, values.reshape(shape), variances.reshape(shape), live, weighted)
+
+    def binned_counts(
+        self,
+        edges_us: IntArray,
+        thresholds_deg: FloatArray,
+        excluded_us: IntArray = NO_INTERVALS,
+        progress: Progress = silent,
+        stage: str = "counting photons",
+    ) -> Counts:
+        """Count all pixels' photons in bins of time and phase; see `cubes.count_cube`."""
+        return count_cube(self._file, edges_us, thresholds_deg, excluded_us, progress, stage)
+
+    # --- helpers ------------------------------------------------------------------------------
+
+    def _weighted_pixels(self, pixels: tuple[Pixel, ...]) -> tuple[Pixel, ...]:
+        """Return those of some pixels that have weights.
+
+        Raises
+        ------
+        CalibrationError
+            If there is no flat field, or none of them has weights.
+        """
+        weighted = self._weights().weighted
+        chosen = tuple(pixel for pixel in pixels if weighted[pixel])
+        if not chosen:
+            raise CalibrationError(
+                f"{self.path}: none of the chosen pixels has flat-field weights. Choose others, or ask for plain "
+                "counts."
+            )
+        return chosen
+
+    def _weighed_photons(
+        self, pixels: tuple[Pixel, ...], band: Band, progress: Progress
+    ) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32], npt.NDArray[np.float64]]]:
+        """Yield times, wavelengths and weights of the photons of each pixel that are in a band."""
+        flat, calibrated = self._weights(), self._calibrated_photons()
+        in_order = self._pixels.in_order(pixels)
+        for pixel, (times, phases) in zip(
+            in_order, self._pixels.each(pixels, progress), strict=True
+        ):
+            chosen = inside(phases, band.phases)
+            if band.wavelengths is not None:
+                found = calibrated.wavelengths(pixel, extrapolated=band.extrapolated)
+                chosen &= inside(found, band.wavelengths)
+            wavelengths = calibrated.wavelengths(pixel, extrapolated=True)[chosen]
+            weights = flat.weights_of(pixel, wavelengths).astype(np.float64)
+            yield times[chosen], wavelengths, weights
+
+    def _weigh_curve(self, curve: LightCurve, band: Band, progress: Progress) -> LightCurve:
+        """Return a light curve of pixels that have weights with sums of weights in its bins."""
+        edges = np.rint(curve.edges_s * 1e6).astype(np.int64)
+        sums, variances = np.zeros(curve.counts.size), np.zeros(curve.counts.size)
+        for times, _, weights in self._weighed_photons(curve.pixels, band, progress):
+            _add_weights(times.astype(np.int64), weights, edges, sums, variances)
+        return replace(curve, sums=sums, variances=variances)
+
+    def _weigh_spectrum(
+        self, spectrum: Spectrum, window: tuple[int, int], band: Band, progress: Progress
+    ) -> Spectrum:
+        """Return a spectrum in wavelengths, of pixels that have weights, with sums of weights in its bins."""
+        sums, variances = np.zeros(spectrum.counts.size), np.zeros(spectrum.counts.size)
+        every = (-np.inf, np.inf)
+        inner = Band(band.phases, band.wavelengths or every, band.extrapolated)
+        for times, wavelengths, weights in self._weighed_photons(spectrum.pixels, inner, progress):
+            rows = (times >= window[0]) & (times < window[1])
+            values = wavelengths[rows].astype(np.float64)
+            _add_weights(values, weights[rows], spectrum.edges, sums, variances)
+        return replace(spectrum, sums=sums, variances=variances)
+
+    def _thresholds(self, band: Band) -> FloatArray:
+        """Return each pixel's limits of phase, shape (n_pixel, 2)."""
+        n_pixel = self._file.order.size
+        if band.wavelengths is None:
+            return np.tile(np.array(band.phases), (n_pixel, 1))
+        wavecal: WavelengthCalibration = self._calibrated_photons().calibration
+        limits = wavecal.phase_limits(band.wavelengths, extrapolated=band.extrapolated)
+        return limits.reshape(n_pixel, 2)
+
+    def _cube(
+        self, times: IntArray, thresholds: FloatArray, weighted: bool, progress: Progress
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.uint32]]:
+        """Return values and variances (n_pixel, n_time, n_band), and photons recorded (n_pixel, n_time)."""
+        if not weighted:
+            found = self.binned_counts(times, thresholds, NO_INTERVALS, progress)
+            values = found.counts.astype(np.float64)
+            return values, values.copy(), found.recorded
+        sums, variances = self._weighed(times, thresholds, progress)
+        nothing = np.zeros((thresholds.shape[0], 2))
+        recorded = self.binned_counts(times, nothing, NO_INTERVALS, progress).recorded
+        return sums, variances, recorded
+
+    def _weighed(
+        self, times: IntArray, thresholds: FloatArray, progress: Progress
+    ) -> tuple[FloatArray, FloatArray]:
+        flat = self._weights()
+        wavecal = self._calibrated_photons().calibration
+        found = weigh_cube(self._file, wavecal, flat, times, thresholds, progress)
+        shape = (*self._file.shape, *found.sums.shape[1:])
+        sums, variances = found.sums.reshape(shape), found.variances.reshape(shape)
+        if shape[2] == 1:
+            sums, variances = sums[:, :, 0], variances[:, :, 0]
+        missing = ~(flat.weighted & wavecal.calibrated)
+        sums[missing] = variances[missing] = np.nan
+        return sums, variances
+
+    def _live_s(self, times: IntArray, recorded: npt.NDArray[np.uint32]) -> FloatArray:
+        """Return each pixel's time alive in each bin of time: without gaps, and without dead time after photons."""
+        open_us = live_time_us(times, blind_intervals(self._file.gaps_us))
+        alive = live_times_s(open_us, recorded, self.dead_time_us)
+        return alive.reshape(*self._file.shape, -1)
+
+
+def _add_weights(
+    values: npt.NDArray[np.generic],
+    weights: FloatArray,
+    edges: npt.NDArray[np.generic],
+    sums: FloatArray,
+    variances: FloatArray,
+) -> None:
+    """Add weights, and their squares, to the half-open bins in which the values lie."""
+    at = np.searchsorted(edges, values, side="right") - 1
+    good = (at >= 0) & (at < sums.size)
+    sums += np.bincount(at[good], weights[good], minlength=sums.size)
+    variances += np.bincount(at[good], weights[good] ** 2, minlength=sums.size)
+
+
+def _spectral_edges(edges_nm: npt.ArrayLike | None, bin_ev: float) -> FloatArray:
+    if edges_nm is None:
+        return equal_energy_edges(bin_ev, *_DEFAULT_NM)
+    edges = np.asarray(edges_nm, np.float64)
+    if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) > 0).all() or not edges[0] > 0:
+        raise ConfigError(
+            "Edges of wavelength bins must be at least two ascending positive numbers."
+        )
+    return edges
