@@ -17,6 +17,7 @@ __all__ = [
     "SchemaVersionError",
     "SidecarConflictError",
     "SlotOccupiedError",
+    "WavecalMismatchError",
 ]
 
 
@@ -42,6 +43,10 @@ class CalibrationError(PipelineError):
 
 class SlotOccupiedError(CalibrationError):
     """Another calibration of the same kind is attached already, and may not be replaced without a word."""
+
+
+class WavecalMismatchError(CalibrationError):
+    """A flat field was made with another wavelength solution than the one attached; it can be forced."""
 
 
 class ConfigError(PipelineError, ValueError):

@@ -161,7 +161,7 @@ class Sidecar:
         if before is not None and before.solution_id == flatcal.solution_id:
             return self
         if before is not None and not replace:
-            raise CalibrationError(
+            raise SlotOccupiedError(
                 f"Flat field {before.solution_id} ({before.source}) is attached already; {flatcal.source} is "
                 f"{flatcal.solution_id}. Undo the flatcal first, or ask to replace it."
             )

@@ -29,6 +29,8 @@ NEEDS = {
     "pixel": "Click a pixel first",
     "region": "Draw a region first (R or O)",
     "calibrated": "No wavelength solution is attached",
+    "wavelengths": "Apply a wavelength solution first: weights depend on wavelength",
+    "flat": "No flat field is attached",
     "tried": "Try a solution first: Apply wavelength solution > Try it",
     "undo": "There is nothing to take back",
 }
@@ -291,6 +293,36 @@ _ROWS = (
         "Phases in degrees again, exactly as recorded",
         "calibrated",
     ),
+    (
+        "flatcal",
+        "&Flat field…",
+        "Ctrl+Shift+L",
+        "histogram",
+        "Make weights for every pixel and wavelength from exposures of a flat",
+    ),
+    (
+        "look_flatcal",
+        "Loo&k at a flat field…",
+        "",
+        "image",
+        "Weights of the array and of every pixel",
+    ),
+    (
+        "apply_flatcal",
+        "Apply flat &field…",
+        "",
+        "histogram",
+        "Give the photons of the open file weights; can be undone",
+        "wavelengths",
+    ),
+    (
+        "undo_flatcal",
+        "Undo flat fiel&d",
+        "",
+        "back",
+        "Counts as recorded again",
+        "flat",
+    ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),
     (
@@ -437,7 +469,18 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
     ),
     (
         "&Calibrate",
-        ("wavecal", "look_wavecal", "", "apply_wavecal", "compare_wavecal", "undo_wavecal"),
+        (
+            "wavecal",
+            "look_wavecal",
+            "apply_wavecal",
+            "compare_wavecal",
+            "undo_wavecal",
+            "",
+            "flatcal",
+            "look_flatcal",
+            "apply_flatcal",
+            "undo_flatcal",
+        ),
     ),
     (
         "&Regions",

@@ -1,6 +1,6 @@
-"""Attaching a wavelength solution to the open file, trying one out, taking it back. Created by the main window.
+"""Which wavelength solution to use for the open file: choosing one, trying it out, comparing.
 
-The photon file never changes: a solution is attached to its sidecar, and the file is opened anew.
+Created by the main window.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline_core.errors import SlotOccupiedError
-from pipeline_core.progress import Progress
+from quicklook.attaching import AttachControl
 from quicklook.dialogs.solutions_dialog import SolutionsDialog
 from quicklook.jobs import Failure, JobRunner, Success
 from quicklook.opening import OpeningController
@@ -20,46 +19,23 @@ from quicklook.tasks import OpenFiles
 from quicklook.wavecal_tasks import look_for_solutions
 from quicklook.widgets.message_bar import MessageBar
 
-__all__ = ["CalibrationControl", "attach_wavecal", "detach_wavecal"]
+__all__ = ["CalibrationControl"]
 
-_ATTACH, _DETACH, _SEARCH = "attach", "detach", "search solutions"
+_SEARCH = "search solutions"
 _SOLUTIONS = "Solutions (*.h5);;All files (*)"
 
 
-def attach_wavecal(path: Path, solution: Path, replace: bool, *, progress: Progress) -> Path:
-    """Attach a solution to a photon file's sidecar; in the reads lane. Returns the solution's path."""
-    from pipeline_core import ObsFile
-
-    progress(0, 1, "attaching")
-    with ObsFile(path, mode="write") as obs:
-        obs.apply_wavecal(solution, replace=replace)
-    return solution
-
-
-def detach_wavecal(path: Path, *, progress: Progress) -> Path:
-    """Take the wavelength solution back; in the reads lane. Returns the path of the photon file."""
-    from pipeline_core import ObsFile
-
-    progress(0, 1, "detaching")
-    with ObsFile(path, mode="write") as obs:
-        obs.undo("wavecal")
-    return path
-
-
 class CalibrationControl(QtCore.QObject):
-    """Calibrate > Apply wavelength solution, Compare, Undo wavelength calibration.
+    """Calibrate > Apply wavelength solution, Compare.
 
     Signals
     -------
-    bugFound
-        A `Failure` that no message explains.
     lookRequested
         Path of a solution that is to be looked at.
     triedChanged
         Another solution can be compared with what is attached, or none: `tried`.
     """
 
-    bugFound = Signal(object)  # noqa: N815
     lookRequested = Signal(object)  # noqa: N815
     triedChanged = Signal()  # noqa: N815
 
@@ -67,6 +43,7 @@ class CalibrationControl(QtCore.QObject):
         self,
         session: Session,
         opening: OpeningController,
+        attaching: AttachControl,
         files: OpenFiles,
         lane: JobRunner,
         messages: MessageBar,
@@ -77,17 +54,16 @@ class CalibrationControl(QtCore.QObject):
         super().__init__(parent)
         self._session = session
         self._opening = opening
+        self._attaching = attaching
         self._files = files
         self._lane = lane
         self._messages = messages
         self._settings = settings
         self._parent = parent
-        self._after_opening = ""
         self._tried: tuple[Path, Path] | None = None
         self.dialog: SolutionsDialog | None = None
         actions["apply_wavecal"].triggered.connect(self.choose_solution)
         actions["compare_wavecal"].triggered.connect(self.compare)
-        actions["undo_wavecal"].triggered.connect(self.undo)
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
 
@@ -141,16 +117,12 @@ class CalibrationControl(QtCore.QObject):
             self._settings.solution_folder = str(Path(chosen).parent)
             self.attach(Path(chosen))
 
-    # --- attaching, trying, taking back ------------------------------------------------------------
+    # --- trying ----------------------------------------------------------------------------------
 
     @Slot(object)
-    def attach(self, solution: Path, *, replace: bool = False) -> None:
+    def attach(self, solution: Path) -> None:
         """Attach a solution to the open file."""
-        facts = self._session.file
-        if facts is not None:
-            self._lane.submit(
-                f"apply {solution}", attach_wavecal, facts.path, solution, replace, key=_ATTACH
-            )
+        self._attaching.attach(solution)
 
     @Slot(object)
     def try_out(self, solution: Path) -> None:
@@ -177,33 +149,12 @@ class CalibrationControl(QtCore.QObject):
         if facts is not None and tried is not None:
             self._opening.open_paths([facts.path], trial=None if facts.trial else tried)
 
-    @Slot()
-    def undo(self) -> None:
-        """Take the wavelength solution of the open file back."""
-        facts = self._session.file
-        if facts is not None:
-            self._lane.submit(
-                f"undo calibration of {facts.path}", detach_wavecal, facts.path, key=_DETACH
-            )
-
     # --- answers ---------------------------------------------------------------------------------
 
     @Slot(object)
     def _on_success(self, success: Success) -> None:
-        job = success.job
-        if job.key == _SEARCH and self.dialog is not None:
-            self.dialog.show_solutions(success.result, job.args[2])
-        if job.key not in (_ATTACH, _DETACH):
-            return
-        path = job.args[0]
-        if job.key == _ATTACH:
-            self._after_opening = (
-                f"Applied {success.result.name} to {path.name}: photons have wavelengths now. "
-                "The photon file itself has not changed."
-            )
-        else:
-            self._after_opening = f"{path.name} has phases in degrees again, as recorded."
-        self._opening.open_paths([path])
+        if success.job.key == _SEARCH and self.dialog is not None:
+            self.dialog.show_solutions(success.result, success.job.args[2])
 
     @Slot()
     def say_what_was_done(self) -> None:
@@ -218,34 +169,14 @@ class CalibrationControl(QtCore.QObject):
                 ("Apply it", lambda: self.attach(solution)),
                 ("Compare (A/B)", self.compare),
             )
-        elif self._after_opening:
-            attached = facts is not None and facts.wavelength_calibrated
-            buttons = (("Undo", self.undo),) if attached else ()
-            self._messages.show_message("success", self._after_opening, *buttons)
-        elif self.tried is not None and facts is not None:
+        elif not self._attaching.say_what_was_done() and self.tried is not None and facts:
             self._messages.show_message(
                 "info",
                 f"{facts.path.name} as it is, without {self.tried.name}.",
                 ("Compare (A/B)", self.compare),
             )
-        self._after_opening = ""
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
-        job = failure.job
-        if job.key == _SEARCH and self.dialog is not None:
+        if failure.job.key == _SEARCH and self.dialog is not None:
             self.dialog.show_failure(f"Solutions cannot be looked for: {failure.error}")
-        if job.key not in (_ATTACH, _DETACH):
-            return
-        if isinstance(failure.error, SlotOccupiedError):
-            solution = job.args[1]
-            self._messages.show_message(
-                "warning",
-                str(failure.error),
-                ("Replace it", lambda: self.attach(solution, replace=True)),
-            )
-        elif failure.expected:
-            self._messages.show_message("error", str(failure.error))
-        else:
-            self._messages.show_message("error", f"Unexpected error: {failure.error!r}")
-            self.bugFound.emit(failure)

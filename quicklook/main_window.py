@@ -9,9 +9,11 @@ from pathlib import Path
 from quicklook.action_table import NEEDS, TOOLS
 from quicklook.actions import build_actions, build_menus, enable_actions, set_shortcuts
 from quicklook.assets import defaults, icon
+from quicklook.attaching import AttachControl
 from quicklook.calibrating import CalibrationControl
 from quicklook.conversion import ConversionController
 from quicklook.exporting import ExportController
+from quicklook.flatcalibrating import FlatController
 from quicklook.image_control import ImageControl
 from quicklook.job_control import JobControl
 from quicklook.jobs import Failure, Job, JobRunner
@@ -147,9 +149,18 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.attaching = AttachControl(
+            self.session,
+            self.opening,
+            self.reads,
+            self.messages,
+            self.actions_by_name,
+            self,
+        )
         self.calibrating = CalibrationControl(
             self.session,
             self.opening,
+            self.attaching,
             self.files,
             self.reads,
             self.messages,
@@ -170,6 +181,15 @@ class MainWindow(QtWidgets.QMainWindow):
             self.calibrating,
             self.viewer,
             self.files,
+            self.jobs,
+            self.reads,
+            self.settings,
+            self.actions_by_name,
+            self,
+        )
+        self.flatcal = FlatController(
+            self.session,
+            self.attaching,
             self.jobs,
             self.reads,
             self.settings,
@@ -239,12 +259,13 @@ class MainWindow(QtWidgets.QMainWindow):
     def _connect_lanes(self) -> None:
         self.broker.bugFound.connect(self.report_bug)
         self.exporting.bugFound.connect(self.report_bug)
-        self.calibrating.bugFound.connect(self.report_bug)
+        self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
-        for controller in (self.wavecal, self.viewer):
+        for controller in (self.wavecal, self.viewer, self.flatcal):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
-        self.wavecal.submitted.connect(self.job_control.show_job)
+        for controller in (self.wavecal, self.flatcal):
+            controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
         self.jobs.finished.connect(self._on_job_finished)
@@ -340,6 +361,8 @@ class MainWindow(QtWidgets.QMainWindow):
                 "counts": facts is not None and self.image.kind == RAW_COUNTS,
                 "pixel": photons and self.session.pixel is not None,
                 "calibrated": photons and facts is not None and facts.is_attached,
+                "wavelengths": photons and facts is not None and facts.is_attached,
+                "flat": photons and facts is not None and facts.flat_calibrated,
                 "tried": photons and self.calibrating.tried is not None,
                 "region": facts is not None and bool(self.regions.regions),
                 "undo": self.regions.can_undo,
@@ -429,8 +452,8 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         self._closing = True
         self.plot_windows.close_all()
-        self.wavecal.close()
-        self.viewer.close()
+        for controller in (self.wavecal, self.viewer, self.flatcal):
+            controller.close()
         self.panels.close_all()
         lanes = (self.jobs, self.chores, self.reads)
         for lane in lanes:

@@ -42,6 +42,9 @@ _GOOD = 1 << FLAG_NAMES.index("beammap.good")
 _WAVECAL = sum(1 << k for k, name in enumerate(FLAG_NAMES) if name.startswith("wavecal."))
 _WAVECAL_BAD = 1 << FLAG_NAMES.index("wavecal.bad")
 _WAVECAL_DETAILS = _WAVECAL & ~_WAVECAL_BAD
+_FLATCAL = sum(1 << k for k, name in enumerate(FLAG_NAMES) if name.startswith("flatcal."))
+_NO_WEIGHT = 1 << FLAG_NAMES.index("flatcal.inf_weight")
+_DETAILS = _WAVECAL_DETAILS | (_FLATCAL & ~_NO_WEIGHT)
 """How a pixel was calibrated, or why not: the status line says it; in the flag image it would be a dozen colours."""
 _MAX_CATEGORIES = 16
 
@@ -108,6 +111,8 @@ class FileFacts:
     calibrations: tuple[CalibrationState, ...] = ()
     beammap: Path | None = None
     """The beam map that raw files were opened with, if it was chosen by hand."""
+    flat_calibrated: bool = False
+    """Whether photons have weights."""
     trial: Path | None = None
     """The wavelength solution that is tried out, which is not attached."""
 
@@ -244,7 +249,7 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
     band = _band(handle, request.low, request.high)
     image = handle.count_image(*span, progress=progress, **band)
     # what is wrong with a pixel's wavelengths does not matter to counts of all of them
-    harmless = _WAVECAL_DETAILS if band else _WAVECAL
+    harmless = _FLATCAL | (_WAVECAL_DETAILS if band else _WAVECAL)
     good = (handle.flags & ~np.uint32(_GOOD | harmless)) == 0
     typical = good & ~outshining(image, good)
     return CountsResult(request, image, good, typical, float(handle.open_time(*span)))
@@ -287,6 +292,7 @@ def _facts(
         calibrations=_calibrations(handle, trial),
         beammap=beammap,
         trial=trial,
+        flat_calibrated=bool(getattr(handle, "is_flat_calibrated", False)),
     )
 
 
@@ -322,22 +328,39 @@ def _calibrations(handle: Any, trial: Path | None) -> tuple[CalibrationState, ..
     else:
         text = "No wavelength solution is attached: energies are phases in degrees."
         wavelength = CalibrationState("Wavelength", "none", "not done", text)
-    text = "No flat field is attached: counts are as recorded."
-    flat = CalibrationState("Flat field", "none", "not done", text)
-    return beammap, wavelength, flat
+    return beammap, wavelength, _flat_state(handle)
+
+
+def _flat_state(handle: Any) -> CalibrationState:
+    """Say whether photons have weights."""
+    if not getattr(handle, "is_flat_calibrated", False):
+        text = "No flat field is attached: counts are as recorded."
+        return CalibrationState("Flat field", "none", "not done", text)
+    flat = handle.flatcal
+    count, total = int(np.count_nonzero(flat.weighted)), flat.weighted.size
+    forced = (
+        " It was made with another wavelength solution, and applied all the same." * flat.forced
+    )
+    text = (
+        f"{count:,} of {total:,} pixels have weights, from {Path(flat.source).name} "
+        f"(id {flat.solution_id[:8]}).{forced} Calibrate > Undo flat field takes it back."
+    )
+    state = "partial" if flat.forced else "done"
+    return CalibrationState("Flat field", state, f"{count / total:.0%} done", text)
 
 
 def flag_image(flags: npt.NDArray[np.uint32]) -> FlagImage:
     """Group the pixels by their set of flags: an index for the picture, names for the legend.
 
-    Of the flags of a wavelength calibration only the verdict counts.
+    Of the flags of calibrations only the verdicts count, and without wavelengths a pixel has no weights anyway.
 
     Parameters
     ----------
     flags : ndarray of uint32, shape (ncols, nrows)
         Bits of `pipeline_core.flags`.
     """
-    told = flags & ~np.uint32(_WAVECAL_DETAILS)
+    told = flags & ~np.uint32(_DETAILS)
+    told = np.where(told & np.uint32(_WAVECAL_BAD), told & ~np.uint32(_NO_WEIGHT), told)
     values, inverse, counts = np.unique(told, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(order.size, np.intp)

@@ -19,7 +19,8 @@ from pipeline_core.errors import ConfigError, PipelineError
 from pipeline_core.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from pipeline_core.wavecal.browse import ArrayMap, CentreHistogram, PixelPage, SolutionFacts
+    from pipeline_core.arraymap import ArrayMap
+    from pipeline_core.wavecal.browse import CentreHistogram, PixelPage, SolutionFacts
     from pipeline_core.wavecal.laserfiles import LaserFile
     from pipeline_core.wavecal.nearby import SolutionFile
     from pipeline_core.wavecal.settings import WavecalSettings

@@ -24,6 +24,7 @@ from pipeline_core.errors import (
     InputFormatError,
     PipelineError,
     SchemaVersionError,
+    WavecalMismatchError,
 )
 from pipeline_core.flags import PixelFlag
 from pipeline_core.flatfield import FLATCAL_FLAGS, FlatCalibration
@@ -307,7 +308,7 @@ def _check(
     if first.wavecal_id in ("", wavecal.solution_id):
         return False
     if not force:
-        raise CalibrationError(
+        raise WavecalMismatchError(
             f"{source} was made with wavelength solution {first.wavecal_id} ({first.wavecal_source}); {target} has "
             f"{wavecal.solution_id} ({wavecal.source}). Apply the same one, make the flat field anew, or ask to "
             "force it."

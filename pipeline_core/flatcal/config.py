@@ -23,7 +23,14 @@ from pipeline_core.flatcal.settings import FlatcalSettings, LaserFlat
 from pipeline_core.hdf5 import attribute, open_readonly, reading
 from pipeline_core.plainyaml import plain_yaml
 
-__all__ = ["DEFAULT_ROOT", "FlatConfig", "default_text", "load_config", "write_default"]
+__all__ = [
+    "DEFAULT_ROOT",
+    "FlatConfig",
+    "config_of",
+    "default_text",
+    "load_config",
+    "write_default",
+]
 
 DEFAULT_ROOT = "/mnt/data0/ScienceData"
 """Where the guide's data are unless ``$MKID_RAW_PATH`` says otherwise."""
@@ -248,6 +255,17 @@ def load_config(path: Path | str | None = None) -> FlatConfig:
     else:
         given = _parsed_cfg(_text(path), str(path))
     return _checked(given, str(path), path.absolute().parent)
+
+
+def config_of(values: Mapping[str, Any], source: str, folder: Path) -> FlatConfig:
+    """Return a configuration of plain values by section and key, checked as a file's are.
+
+    Raises
+    ------
+    ConfigError
+        Unknown sections and keys, values of a wrong type: all that is wrong is named.
+    """
+    return _checked(values, source, folder)
 
 
 def default_text(values: Values | None = None) -> str:

@@ -5,12 +5,12 @@ For the window, which does no numerics; the pages on paper are `plots`. Detector
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.arraymap import ArrayMap, categories_map
 from pipeline_core.flags import FLAGS, flag_names
 from pipeline_core.wavecal.curves import CURVE_KINDS
 from pipeline_core.wavecal.plotfacts import CurveFacts, Facts, LineFacts, curve_facts, line_facts
@@ -18,7 +18,6 @@ from pipeline_core.wavecal.reasons import main_causes
 from pipeline_core.wavecal.solution import Solution
 
 __all__ = [
-    "ArrayMap",
     "CentreHistogram",
     "PixelPage",
     "SolutionFacts",
@@ -32,7 +31,6 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 
 _CALIBRATED = "calibrated"
-_MOST_CAUSES = 15
 _BINS = 130  # of a degree, from -150 to -20
 _SPAN_DEG = (-150.0, -20.0)
 _WAVECAL = sum(1 << flag.bit for flag in FLAGS if flag.name.startswith("wavecal."))
@@ -65,26 +63,6 @@ class SolutionFacts:
     median_r: float
     pareto: tuple[tuple[str, int], ...]
     refits: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayMap:
-    """One map of the array.
-
-    Attributes
-    ----------
-    name, label, unit : str
-    values : ndarray of float64, shape (ncols, nrows)
-        NaN where there is none. Of a map of categories: their numbers.
-    categories : tuple of (str, int)
-        Names and numbers of pixels of the categories; empty for a map of numbers.
-    """
-
-    name: str
-    label: str
-    unit: str
-    values: FloatArray
-    categories: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,19 +161,20 @@ def array_map(solution: Solution, name: str) -> ArrayMap:
     label = dict(map_names(tuple(solution.wavelengths_nm.tolist())))[name]
     if name == "reason":
         causes = main_causes(solution.flags.ravel(), solution.lines, solution.curves)
-        return _categories(
-            solution, name, label, [cause or _CALIBRATED for cause in causes.tolist()]
-        )
+        words = [cause or _CALIBRATED for cause in causes.tolist()]
+        return categories_map(name, label, words, solution.shape)
     if name == "flags":
         bits = (solution.flags.ravel() & np.uint32(_WAVECAL)).tolist()
-        words = {
+        texts = {
             b: " + ".join(n.removeprefix("wavecal.").replace("_", " ") for n in flag_names(b))
             for b in set(bits)
         }
-        return _categories(solution, name, label, [words[b] or "no flag" for b in bits])
+        return categories_map(name, label, [texts[b] or "no flag" for b in bits], solution.shape)
     if name == "curve":
         kinds = np.where(solution.calibrated.ravel(), solution.curves.kind, 0).tolist()
-        return _categories(solution, name, label, [CURVE_KINDS[k].replace("_", " ") for k in kinds])
+        return categories_map(
+            name, label, [CURVE_KINDS[k].replace("_", " ") for k in kinds], solution.shape
+        )
     facts = Facts.of(solution)
     if name == "r":
         return ArrayMap(name, label, "E / FWHM", facts.pixel_r().reshape(facts.shape))
@@ -209,17 +188,6 @@ def array_map(solution: Solution, name: str) -> ArrayMap:
     k = int(line)
     shown = np.where(facts.good_lines[:, k] & facts.calibrated, values[:, k], np.nan)
     return ArrayMap(name, label, unit, shown.reshape(facts.shape))
-
-
-def _categories(solution: Solution, name: str, label: str, words: list[str]) -> ArrayMap:
-    """Number the categories, most frequent first; rare ones share the last number."""
-    common = Counter(words).most_common()
-    if len(common) > _MOST_CAUSES:
-        rest = sum(n for _, n in common[_MOST_CAUSES - 1 :])
-        common = [*common[: _MOST_CAUSES - 1], ("others", rest)]
-    number = {word: k for k, (word, _) in enumerate(common)}
-    values = np.array([number.get(word, len(common) - 1) for word in words], float)
-    return ArrayMap(name, label, "", values.reshape(solution.shape), tuple(common))
 
 
 def centre_histogram(solution: Solution) -> CentreHistogram:

@@ -18,7 +18,7 @@ from quicklook.widgets.flag_legend import FlagLegend
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from pipeline_core.wavecal.browse import ArrayMap
+    from pipeline_core.arraymap import ArrayMap
     from quicklook.wavecal_tasks import RBlock
 
 __all__ = ["SolutionMap"]
@@ -146,7 +146,9 @@ class SolutionMap(QtWidgets.QFrame):
         self.bar.set_scale(scale)
         label = _GROWING
         if self.shown is not None:
-            label = f"{self.shown.label} [{self.shown.unit}]"
+            label = self.shown.label
+            if self.shown.unit != "1":
+                label += f" [{self.shown.unit}]"
         self.bar.set_label(label)
         self._side.setCurrentWidget(self.bar)
 

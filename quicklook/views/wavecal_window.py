@@ -1,161 +1,90 @@
-"""The window of a wavelength calibration: a map that fills while it runs; afterwards every pixel to be looked at.
-
-It asks with signals and is answered with `show_*`; it knows neither files nor threads.
-"""
+"""The window of a wavelength calibration: a map that fills while it runs; afterwards every pixel to be looked at."""
 
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING
 
-from quicklook.assets import icon
-from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
+from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.views.centre_panel import CentrePanel
 from quicklook.views.curve_panel import CurvePanel
 from quicklook.views.line_panels import LinePanels
-from quicklook.views.solution_map import SolutionMap
+from quicklook.views.result_window import ResultWindow
 from quicklook.wavecal_tasks import CURVE_CHOICES, LINE_CHOICES, OpenSolution, RBlock
-from quicklook.widgets.elided_label import ElidedLabel
-from quicklook.widgets.message_bar import MessageBar
 
 if TYPE_CHECKING:
-    from pipeline_core.wavecal.browse import ArrayMap, PixelPage
+    from pipeline_core.wavecal.browse import PixelPage
 
 __all__ = ["WavecalWindow"]
 
-_SIZE = (1240, 780)
 _REDRAW_MS = 150
-_RUNNING = "The calibration is running. The map fills as the lines of the pixels are fitted; click a pixel afterwards."
-_PICK = "Click a pixel in the map (or use the arrow keys)."
 
 
-class WavecalWindow(QtWidgets.QWidget):
+class WavecalWindow(ResultWindow):
     """One run, or one solution.
 
     Signals
     -------
-    cancelRequested
-        The running calibration is to stop.
-    mapWanted, pageWanted
-        Name of a map; (x, y) of a pixel.
     refitWanted
         (pixel, names of line models, names of curve models).
     takeBackWanted
         The last refit is to be forgotten.
-    saveWanted, pagesWanted, applyWanted, tryWanted
+    saveWanted, tryWanted
         What the buttons say.
-    closed
-        The window was closed.
     """
 
-    cancelRequested = Signal()  # noqa: N815
-    mapWanted = Signal(str)  # noqa: N815
-    pageWanted = Signal(object)  # noqa: N815
     refitWanted = Signal(object, object, object)  # noqa: N815
     takeBackWanted = Signal()  # noqa: N815
     saveWanted = Signal()  # noqa: N815
-    pagesWanted = Signal()  # noqa: N815
-    applyWanted = Signal()  # noqa: N815
     tryWanted = Signal()  # noqa: N815
-    closed = Signal()
+
+    kind = "wavelength calibration"
+    running_text = (
+        "The calibration is running: the map fills as lines are fitted. Click a pixel afterwards."
+    )
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("plotWindow")
-        self.setWindowIcon(icon("spectrum"))
         self.opened: OpenSolution | None = None
         self.page: PixelPage | None = None
-        self._since = 0.0
-        self._done = (0, 0)
-        self._refit_number = 0
-        self.messages = MessageBar()
-        self.map = SolutionMap()
         self.histograms = LinePanels()
         self.curve = CurvePanel()
         self.centres = CentrePanel()
-        self._build()
-        self._connect()
-        self.resize(*_SIZE)
+        self._to_build = [self.curve.build, self.centres.build]
+        super().__init__("spectrum")
+        self.save.clicked.connect(self.saveWanted)
+        self.try_out.clicked.connect(self.tryWanted)
+        self.refit.clicked.connect(self._on_refit)
+        self.take_back.clicked.connect(self.takeBackWanted)
+        self.pages.setToolTip("The eight pages for the log book, as PDF")
         self._redraw = QtCore.QTimer(self, singleShot=True, interval=_REDRAW_MS)
         self._redraw.timeout.connect(self.map.redraw)
-        self._clock = QtCore.QTimer(self, interval=500)
-        self._clock.timeout.connect(self._show_time)
-        self._builder = QtCore.QTimer(self, interval=0)
-        self._builder.timeout.connect(self._build_next)
-        self._to_build = [self.curve.build, self.centres.build]
-        self._builder.start()
-
-    @Slot()
-    def _build_next(self) -> None:
-        """Make one of the plots that are not needed yet: all in one go would hold up everybody for 100 ms."""
-        if self._to_build:
-            self._to_build.pop()()
-        elif not self.histograms.build_next():
-            self._builder.stop()
 
     # --- building --------------------------------------------------------------------------------
 
-    def _build(self) -> None:
-        self.headline = ElidedLabel(objectName="paneTitle")
-        self.subline = ElidedLabel(objectName="caption")
-        self.progress = QtWidgets.QProgressBar(textVisible=False)
-        self.progress.setRange(0, 1000)
-        self.stage = QtWidgets.QLabel(objectName="caption")
-        self.time_left = QtWidgets.QLabel(objectName="caption")
-        self.cancel = QtWidgets.QPushButton("Cancel")
-        self.apply = QtWidgets.QPushButton("Apply to open file")
-        self.apply.setObjectName("primary")
+    @property
+    def has_solution(self) -> bool:
+        """Whether a solution is shown, not a run."""
+        return self.opened is not None
+
+    def buttons(self) -> list[QtWidgets.QPushButton]:
+        """Return the buttons of a finished calibration."""
         self.try_out = QtWidgets.QPushButton("Try on open file")
         self.try_out.setToolTip("Read the open file with this solution, without attaching it")
         self.save = QtWidgets.QPushButton("Save as…")
         self.save.setToolTip("Write the solution with what was changed by hand to a file")
-        self.pages = QtWidgets.QPushButton("Write pages…")
-        self.pages.setToolTip("The eight pages for the log book, as PDF")
-        self._running = QtWidgets.QWidget()
-        running = QtWidgets.QHBoxLayout(self._running)
-        running.setContentsMargins(0, 0, 0, 0)
-        running.setSpacing(12)
-        for widget, stretch in (
-            (self.stage, 0),
-            (self.progress, 1),
-            (self.time_left, 0),
-            (self.cancel, 0),
-        ):
-            running.addWidget(widget, stretch)
-        self._finished = QtWidgets.QWidget()
-        buttons = QtWidgets.QHBoxLayout(self._finished)
-        buttons.setContentsMargins(0, 0, 0, 0)
-        for button in (self.pages, self.save, self.try_out, self.apply):
-            buttons.addWidget(button)
-        texts = QtWidgets.QVBoxLayout()
-        texts.setSpacing(0)
-        texts.addWidget(self.headline)
-        texts.addWidget(self.subline)
-        top = QtWidgets.QFrame(objectName="card")
-        row = QtWidgets.QHBoxLayout(top)
-        row.setContentsMargins(12, 6, 10, 6)
-        row.setSpacing(16)
-        row.addLayout(texts, 1)
-        row.addWidget(self._running, 2)
-        row.addWidget(self._finished)
-        splitter = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
-        splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self.map)
-        splitter.addWidget(self._right())
-        splitter.setStretchFactor(0, 1)
-        splitter.setStretchFactor(1, 1)
-        splitter.setSizes([560, 660])
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
-        layout.setSpacing(6)
-        layout.addWidget(top)
-        layout.addWidget(splitter, 1)
-        self.messages.cover(top)
+        return [self.pages, self.save, self.try_out, self.apply]
 
-    def _right(self) -> QtWidgets.QWidget:
+    def build_next(self) -> bool:
+        """Make one of the plots that are not needed yet."""
+        if self._to_build:
+            self._to_build.pop()()
+            return True
+        return self.histograms.build_next()
+
+    def right(self) -> QtWidgets.QWidget:
+        """Return the tabs of pixel and array."""
         self.tabs = QtWidgets.QTabWidget(documentMode=True)
-        self.tabs.addTab(self._pixel_page(), "Pixel")
+        self.tabs.addTab(self.pixel_pages(self._pixel_page()), "Pixel")
         self.tabs.addTab(self.centres, "Line centers of the array")
         return self.tabs
 
@@ -191,23 +120,7 @@ class WavecalWindow(QtWidgets.QWidget):
         column.addWidget(self.histograms, 4)
         column.addWidget(self.curve, 3)
         column.addLayout(again)
-        self._placeholder = QtWidgets.QLabel(_PICK, objectName="placeholder", wordWrap=True)
-        self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._pixel = QtWidgets.QStackedWidget()
-        self._pixel.addWidget(self._placeholder)
-        self._pixel.addWidget(content)
-        return self._pixel
-
-    def _connect(self) -> None:
-        self.cancel.clicked.connect(self._on_cancel)
-        self.map.mapWanted.connect(self.mapWanted)
-        self.map.pixelSelected.connect(self._on_pixel)
-        self.refit.clicked.connect(self._on_refit)
-        self.take_back.clicked.connect(self.takeBackWanted)
-        self.save.clicked.connect(self.saveWanted)
-        self.pages.clicked.connect(self.pagesWanted)
-        self.apply.clicked.connect(self.applyWanted)
-        self.try_out.clicked.connect(self.tryWanted)
+        return content
 
     # --- while it runs ---------------------------------------------------------------------------
 
@@ -215,27 +128,7 @@ class WavecalWindow(QtWidgets.QWidget):
         """Show that a calibration has been started, which will write the file `name`."""
         self.opened = None
         self.page = None
-        self._since = 0.0
-        self._show_mode(running=True)
-        self.setWindowTitle(f"Wavelength calibration - {name}")
-        self.headline.setText(f"Calibrating: {name}")
-        self.subline.setText("")
-        self.stage.setText("waiting for its turn")
-        self.progress.setValue(0)
-        self.time_left.setText("")
-        self.cancel.setEnabled(True)
-        self._placeholder.setText(_RUNNING)
-
-    def show_progress(self, done: int, total: int, stage: str) -> None:
-        """Show how far the calibration is."""
-        if not self._since:
-            self._since = time.monotonic()
-            self._clock.start()
-        if self.cancel.isEnabled():
-            self.stage.setText(stage or "working")
-        self._done = (done, total)
-        if total > 0:
-            self.progress.setValue(round(1000 * done / total))
+        super().show_running(name)
 
     def add_block(self, block: RBlock) -> None:
         """Fill in the R of some pixels; drawn a few times a second."""
@@ -246,36 +139,13 @@ class WavecalWindow(QtWidgets.QWidget):
         if not self._redraw.isActive():
             self._redraw.start()
 
-    @Slot()
-    def _show_time(self) -> None:
-        done, total = self._done
-        passed = time.monotonic() - self._since
-        left = ""
-        if total and done > 0.05 * total and passed > 1:
-            left = f", about {math.ceil(passed * (total - done) / done)} s left"
-        self.time_left.setText(f"{passed:.0f} s so far{left}")
-
-    @Slot()
-    def _on_cancel(self) -> None:
-        self.cancel.setEnabled(False)
-        self.stage.setText("stopping…")
-        self.cancelRequested.emit()
-
-    def show_stopped(self, kind: str, text: str) -> None:
-        """Say that the calibration ended without a solution."""
-        self._clock.stop()
-        self.cancel.setEnabled(False)
-        self.stage.setText("stopped")
-        self._placeholder.setText(text)
-        self.messages.show_message(kind, text)
-
     # --- afterwards ------------------------------------------------------------------------------
 
     def show_solution(self, opened: OpenSolution, *, can_take_back: bool = False) -> None:
         """Show a solution; a chosen pixel is asked for again."""
         self.opened = opened
         facts = opened.facts
-        self._show_mode(running=False)
+        self.show_mode(running=False)
         star = " (changed, not saved)" if opened.changed else ""
         self.setWindowTitle(f"Wavelength solution - {opened.path.name}{star}")
         self.headline.setText(f"{opened.path.name}{star}")
@@ -294,16 +164,7 @@ class WavecalWindow(QtWidgets.QWidget):
         self._builder.start()
         self.map.offer(opened.maps)
         self.mapWanted.emit(self.map.wanted)
-        if self.map.pixel is not None and _inside(self.map.pixel, facts.shape):
-            self.pageWanted.emit(self.map.pixel)
-        else:
-            self.map.set_pixel(None)
-            self._placeholder.setText(_PICK)
-            self._pixel.setCurrentIndex(0)
-
-    def show_map(self, found: ArrayMap) -> None:
-        """Draw a map."""
-        self.map.show_map(found)
+        self.ask_for_pixel(facts.shape)
 
     def show_page(self, page: PixelPage) -> None:
         """Show everything about a pixel."""
@@ -321,28 +182,15 @@ class WavecalWindow(QtWidgets.QWidget):
 
     def set_open_file(self, name: str, why_not: str) -> None:
         """Say which file the solution can be applied to, or why to none."""
-        for button in (self.apply, self.try_out):
-            button.setEnabled(not why_not)
-        self.apply.setToolTip(
-            why_not or f"Give the photons of {name} these wavelengths; can be undone"
-        )
+        super().set_open_file(name, why_not)
+        self.try_out.setEnabled(not why_not)
 
-    def _show_mode(self, *, running: bool) -> None:
-        self._running.setVisible(running)
-        self._finished.setVisible(not running)
+    def show_mode(self, *, running: bool) -> None:
+        """Show the header of a run, or of a solution."""
+        super().show_mode(running=running)
         self.tabs.setTabEnabled(1, not running)
         if running:
             self.tabs.setCurrentIndex(0)
-            self.map.set_pixel(None)
-            self._pixel.setCurrentIndex(0)
-        else:
-            self._clock.stop()
-
-    @Slot(object)
-    def _on_pixel(self, pixel: tuple[int, int]) -> None:
-        if self.opened is not None:
-            self.map.set_pixel(pixel)
-            self.pageWanted.emit(pixel)
 
     @Slot()
     def _on_refit(self) -> None:
@@ -353,11 +201,6 @@ class WavecalWindow(QtWidgets.QWidget):
                 _chosen(self.line_model, LINE_CHOICES),
                 _chosen(self.curve_model, CURVE_CHOICES),
             )
-
-    def closeEvent(self, event: QtGui.QCloseEvent | None) -> None:
-        """Tell it."""
-        super().closeEvent(event)
-        self.closed.emit()
 
 
 def _choice(name: str, texts: dict[str, str]) -> QtWidgets.QComboBox:
@@ -376,7 +219,3 @@ def _choice(name: str, texts: dict[str, str]) -> QtWidgets.QComboBox:
 def _chosen(box: QtWidgets.QComboBox, texts: dict[str, str]) -> tuple[str, ...]:
     """Return the models that the person allows."""
     return (box.currentData(),) if box.currentData() else tuple(texts)
-
-
-def _inside(pixel: tuple[int, int], shape: tuple[int, int]) -> bool:
-    return pixel[0] < shape[0] and pixel[1] < shape[1]

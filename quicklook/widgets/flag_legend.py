@@ -82,7 +82,7 @@ class FlagLegend(QtWidgets.QScrollArea):
 
 def _in_lines(name: str) -> str:
     """Return a name in lines that fit beside their numbers."""
-    parts = name.replace("beammap.", "").replace(" + ", "\n+ ").split("\n")
+    parts = name.replace("beammap.", "").replace(" + ", "\n+\u00a0").split("\n")
     return "\n".join(
         "\n".join(textwrap.wrap(part, _LONGEST_LINE, break_long_words=False)) for part in parts
     )
