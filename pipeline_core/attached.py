@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.attached_masks import AttachedMasks
 from pipeline_core.calibrated import CalibratedPhotons
 from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.errors import CalibrationError, ConfigError
@@ -27,7 +28,7 @@ __all__ = ["Attached"]
 Self = TypeVar("Self", bound="Attached")
 
 
-class Attached:
+class Attached(AttachedMasks):
     """Base of `ObsFile`: history, annotations, calibrations. Methods that change something need ``mode="write"``."""
 
     path: Path
@@ -99,9 +100,10 @@ class Attached:
         return self
 
     def undo(self: Self, kind: str | None = None) -> Self:
-        """Take back the newest action; or the newest annotation; or, with ``'wavecal'``, any wavelength calibration.
+        """Take back the newest action; or the newest of a kind; or, with ``'wavecal'``, any wavelength calibration.
 
-        Returns the observation. Taking back the newest action brings back what it had replaced.
+        Kinds are ``'wavecal'``, ``'badpixels'``, ``'timemask'`` and ``'annotation'``. Returns the observation. Taking
+        back the newest action brings back what it had replaced.
 
         Raises
         ------
@@ -110,6 +112,7 @@ class Attached:
         """
         self._save(self._sidecar.undone(kind))
         self._use(self._sidecar.wavecal)
+        self._use_masks()
         return self
 
     def try_wavecal(self: Self, solution: Path | str | Solution | None) -> Self:
@@ -127,6 +130,7 @@ class Attached:
         self._sidecar_path = sidecar_path(self.path, self._file.file_id)
         self._sidecar = load_sidecar(self._sidecar_path, self._file.file_id)
         self._use(self._sidecar.wavecal)
+        self._use_masks()
 
     def _use(self, wavecal: WavelengthCalibration | None) -> None:
         """Read photons with this calibration from now on."""
@@ -134,7 +138,7 @@ class Attached:
             return
         if wavecal is None:
             self._calibrated = None
-            self.flags = self._file.flags
+            self._use_flags()
             return
         if wavecal.kind.shape != self._file.shape:
             raise CalibrationError(
@@ -142,7 +146,14 @@ class Attached:
                 "Move it away."
             )
         self._calibrated = CalibratedPhotons(wavecal, self._file, self._pixels)
-        self.flags = wavecal.combined_flags(self._file.flags)
+        self._use_flags()
+
+    def _use_flags(self) -> None:
+        """Put together what file, calibration and masks say."""
+        flags = self._file.flags
+        if self._calibrated is not None:
+            flags = self._calibrated.calibration.combined_flags(flags)
+        self.flags = self._with_masks(flags)
 
     def _calibration(self, solution: Path | str | Solution) -> WavelengthCalibration:
         """Return what a solution says about this observation."""

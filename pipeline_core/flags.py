@@ -64,6 +64,7 @@ _TABLE = (
     ("pixcal.hot", "Counts far too much."),
     ("pixcal.cold", "Counts far too little."),
     ("pixcal.unstable", "Its rate jumps."),
+    ("pixcal.dead", "Counts nothing."),  # not in V3c: after its bits
 )
 
 FLAGS: tuple[FlagDefinition, ...] = tuple(
@@ -102,6 +103,7 @@ PROBLEM_FLAGS: int = sum(
         "pixcal.hot",
         "pixcal.cold",
         "pixcal.unstable",
+        "pixcal.dead",
     )
 )
 """Bits that make a pixel unusable. Nothing excludes them unless asked: ``exclude=PROBLEM_FLAGS``."""

@@ -20,6 +20,7 @@ __all__ = [
     "count_phases",
     "count_window",
     "first_at_or_after",
+    "first_beyond",
     "gather",
     "survey_chunk",
 ]
@@ -168,7 +169,7 @@ def count_phases(
 
 
 @kernel
-def _first_beyond(
+def first_beyond(
     planes: npt.NDArray[np.uint8],
     rows_a_block: int,
     row_bytes: int,
@@ -213,7 +214,7 @@ def survey_chunk(
         for k in range(edges_us.size - 1):
             if at == high:
                 break
-            end = _first_beyond(planes, rows_a_block, row_bytes, at, high, edges_us[k + 1])
+            end = first_beyond(planes, rows_a_block, row_bytes, at, high, edges_us[k + 1])
             counts[p, k] += np.uint32(end - at)
             at = end
         row = chunk_first + high

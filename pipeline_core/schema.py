@@ -5,8 +5,13 @@ Format "mkid-photons"
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
     version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
+    version 3 (2026-11): masks in /slots/badpixels/row_<n> and /slots/timemask/row_<n>.
 Format "mkid-wavecal", a wavelength solution
     version 1 (2026-11): everything in /solution, see `wavecal.solution.Solution`.
+Format "mkid-badpixels", a mask of pixels
+    version 1 (2026-11): everything in /solution, see `badpixels.solution.BadPixels`.
+Format "mkid-timemask", a mask of times
+    version 1 (2026-11): everything in /solution, see `timemask.solution.MaskedTimes`; /TimeMask for older tools.
 """
 
 from __future__ import annotations
@@ -14,6 +19,8 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "BADPIXELS_FORMAT",
+    "BADPIXELS_VERSION",
     "BASELINE_MODES",
     "BEAMMAP_FLAG",
     "BEAMMAP_MAP",
@@ -29,13 +36,19 @@ __all__ = [
     "MKID",
     "PHOTON_TABLE",
     "PIXEL_DTYPE",
+    "READABLE_BADPIXELS_VERSIONS",
     "READABLE_SIDECAR_VERSIONS",
+    "READABLE_TIMEMASK_VERSIONS",
     "READABLE_VERSIONS",
     "READABLE_WAVECAL_VERSIONS",
     "SIDECAR_ENDING",
     "SIDECAR_FORMAT",
     "SIDECAR_VERSION",
     "SOURCE_DTYPE",
+    "TIMEMASK_FORMAT",
+    "TIMEMASK_VERSION",
+    "TIME_MASK_DTYPE",
+    "TIME_MASK_TABLE",
     "VERSION",
     "WAVECAL_FORMAT",
     "WAVECAL_VERSION",
@@ -48,13 +61,29 @@ VERSION = 1
 READABLE_VERSIONS = (1,)
 
 SIDECAR_FORMAT = "mkid-sidecar"
-SIDECAR_VERSION = 2
+SIDECAR_VERSION = 3
 SIDECAR_ENDING = ".cal.h5"
-READABLE_SIDECAR_VERSIONS = (1, 2)
+READABLE_SIDECAR_VERSIONS = (1, 2, 3)
 
 WAVECAL_FORMAT = "mkid-wavecal"
 WAVECAL_VERSION = 1
 READABLE_WAVECAL_VERSIONS = (1,)
+
+BADPIXELS_FORMAT = "mkid-badpixels"
+BADPIXELS_VERSION = 1
+READABLE_BADPIXELS_VERSIONS = (1,)
+
+TIMEMASK_FORMAT = "mkid-timemask"
+TIMEMASK_VERSION = 1
+READABLE_TIMEMASK_VERSIONS = (1,)
+TIME_MASK_TABLE = "/TimeMask"
+TIME_MASK_DTYPE = np.dtype(
+    [
+        ("reason", "u1"),
+        ("tBegin", "u4"),
+        ("tEnd", "u4"),
+    ]  # us from the start, as older tools have it
+)
 
 BASELINE_MODES = ("ignore", "keep", "subtract-median")
 

@@ -30,6 +30,8 @@ _COMMANDS = (
     "convert",
     "info",
     "wavecal",
+    "badpixels",
+    "timemask",
     "apply",
     "undo",
     "history",

@@ -22,6 +22,7 @@ from pipeline_core.errors import CalibrationError, InputFormatError, SchemaVersi
 from pipeline_core.flags import PixelFlag
 from pipeline_core.hdf5 import attribute, open_readonly, reading
 from pipeline_core.records import read_record
+from pipeline_core.resonators import places
 
 __all__ = ["SOLUTION_GROUP", "calibration_for", "load_curves", "opened_solution"]
 
@@ -156,7 +157,7 @@ def calibration_for(
             f"{source} was made from phases with baseline '{solution.baseline}', those of {target} have '{baseline}': "
             "they differ. Convert the raw files with the same choice."
         )
-    where = _places(solution.res_id.ravel(), beammap.res_id.ravel(), beammap.mapped.ravel())
+    where = places(solution.res_id.ravel(), beammap.res_id.ravel(), beammap.mapped.ravel())
     known, wanted = int(np.count_nonzero(where >= 0)), int(np.count_nonzero(beammap.mapped))
     if known < _LEAST_MATCHED * wanted:
         raise CalibrationError(
@@ -186,15 +187,3 @@ def calibration_for(
 
 def _name(camera: str, shape: tuple[int, ...]) -> str:
     return f"{camera} ({' x '.join(str(n) for n in shape)} pixels)"
-
-
-def _places(
-    known: npt.NDArray[np.uint32], wanted: npt.NDArray[np.uint32], mapped: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """Return for each pixel which one of the solution is the same resonator, -1 for none."""
-    order = np.argsort(known, kind="stable")
-    first = np.searchsorted(known[order], wanted, side="left")
-    last = np.searchsorted(known[order], wanted, side="right")
-    places = np.where(last - first == 1, order[np.minimum(first, order.size - 1)], -1)
-    places = np.where(known == wanted, np.arange(wanted.size), places)
-    return np.where(mapped, places, -1).astype(np.int64)
