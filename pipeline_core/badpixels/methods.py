@@ -42,6 +42,8 @@ _LEAST_EXPECTED = 8.0
 _LIKELY = 20.0
 _QUANTILE = 10.0
 _COLD_SHARE = 0.5
+_OF_MEDIAN = 1.1
+"""Scatter of a pixel and of the median of its eight neighbours together, over that of a pixel."""
 # expected standard deviation of n = 2..10 values over the true one
 _SMALL_SAMPLE = np.array(
     (
@@ -145,7 +147,9 @@ def _surface(
         expected = np.exp(value)
         difference = np.where(usable, logs, np.nan) - value
         scatter = _scatter(difference, np.sqrt(1 / np.maximum(expected, 1) + uncertainty**2), good)
-        spread = np.hypot(scatter, 1 / np.sqrt(np.maximum(expected, 1.0))) * rough
+        # a few neighbours tell their roughness only vaguely: half of the word is the array's
+        roughness = np.sqrt((1 + rough**2) / 2)
+        spread = np.hypot(scatter, 1 / np.sqrt(np.maximum(expected, 1.0))) * roughness
         sigma = difference / np.hypot(spread, uncertainty)
         found = _surface_kinds(image, good, expected, sigma, scatter, settings)
         found = np.where(usable, found, GOOD).astype(np.uint8)
@@ -183,12 +187,15 @@ def _surface_kinds(
     room += 2 * scatter * ceiling
     enough = np.maximum(expected, 1.0)
     photons = (image - enough) / np.sqrt(enough)
-    factor = image >= settings.ratio * enough
-    hot = (sigma > settings.n_sigma) | (factor & (photons > settings.n_sigma))
-    hot &= (image > room) & (photons > settings.n_sigma)
+    box = _box(image, good, settings.box)
+    factor = image >= settings.ratio * np.fmax(enough, box.median)
+    # where speckles make the surface rough, what no source can do still tells
+    impossible = image > ceiling * math.exp(_OF_MEDIAN * settings.n_sigma * scatter)
+    hot = (sigma > settings.n_sigma) | factor | impossible
+    hot &= (image > room) & (photons > 5)
     lowest = _lowest_neighbour(image, good)
     cold = (sigma < -settings.n_sigma_cold) & (image < _COLD_SHARE * expected)
-    cold &= (photons < -settings.n_sigma) & (image < _COLD_SHARE * lowest)
+    cold &= (photons < -5) & (image < _COLD_SHARE * lowest)
     return np.where(hot, HOT, np.where(cold, COLD, GOOD)).astype(np.uint8)
 
 

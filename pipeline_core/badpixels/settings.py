@@ -67,9 +67,9 @@ class BadPixelSettings:
     start: float | None = None
     stop: float | None = None
     slice_s: float | None = 10.0
-    n_sigma: float = 5.0
-    n_sigma_cold: float = 5.0
-    ratio: float = 4.2
+    n_sigma: float = 4.0
+    n_sigma_cold: float = 4.0
+    ratio: float = 4.0
     fwhm: float = 2.5
     box: int = 5
     max_rate_cps: float = 2450.0
