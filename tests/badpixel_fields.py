@@ -44,8 +44,9 @@ class Field:
 class Truth:
     """A field and what is true of it.
 
-    `cube` (bins, x, y) counts; `light` (x, y) mean rate of light alone; `expected` (x, y) mean rate; `median` (x, y)
-    the median of the expected rates of good pixels around; `scatter` (x, y) sigma of good pixels' expected rates there.
+    `cube` (bins, x, y) counts; `light` (x, y) mean rate of light alone; `expected` (x, y) mean rate; `base` (x, y) what
+    a hot pixel is measured by: the median of the expected rates of good pixels around, or (but in the cores of stars)
+    what the pixel's own light warrants, if that is more; `scatter` (x, y) sigma of good pixels' expected rates there.
     """
 
     field: Field
@@ -53,7 +54,7 @@ class Truth:
     edges_s: np.ndarray
     light: np.ndarray
     expected: np.ndarray
-    median: np.ndarray
+    base: np.ndarray
     scatter: np.ndarray
     good: np.ndarray
     hot: np.ndarray
@@ -77,25 +78,24 @@ def observe(field: Field) -> Truth:
     factor = np.where(cold, 0.05, 1.0) * ~dead * ~unread
     rates = movie * (sensitivity * factor) + noise * factor
     median, scatter = _around(rates.mean(axis=0), light, good)
-    rates += _hot_extra(rates.mean(axis=0), median, scatter, hot, field, rng)
-    rates = _flickering(rates, median, flicker, field, rng)
+    core = _near(cores, field.shape)
+    # a bright speckle is not hot because it outshines its neighbours: what a pixel's own light warrants counts as well
+    base = np.where(core, median, np.fmax(median, light + NOISE_CPS * np.exp(NOISE_SCATTER**2 / 2)))
+    rates += _hot_extra(rates.mean(axis=0), base, scatter, hot, field, rng)
+    rates = _flickering(rates, base, flicker, field, rng)
     width = field.seconds / field.bins
     recorded = rates / (1 + rates * DEAD_TIME_S)
     cube = rng.poisson(recorded * width)
     expected = rates.mean(axis=0)
-    x, y = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
-    core = np.zeros(shape, bool)
-    for cx, cy in cores:
-        core |= np.hypot(x - cx, y - cy) <= 2 * FWHM
-    # whatever counts five times its neighbours is hot, planted or not
-    natural = good & (expected >= 5 * median)
+    # whatever counts so much more than its neighbours and its light is hot, planted or not
+    natural = good & (expected >= 5 * base)
     return Truth(
         field,
         cube,
         np.linspace(0, field.seconds, field.bins + 1),
         light,
         expected,
-        median,
+        base,
         scatter,
         good & ~natural,
         hot | natural,
@@ -135,6 +135,15 @@ def _light(field: Field, rng: np.random.Generator) -> tuple[np.ndarray, list[tup
         rings = 1 + 0.5 * np.cos(2 * np.pi * radius / (3 * FWHM))
         return steady * (image + background + halo * rings), [star, planet]
     return image + background + halo * _speckles(field, rng), [star, planet]
+
+
+def _near(cores: list[tuple[float, float]], shape: tuple[int, int]) -> np.ndarray:
+    """Which pixels lie in the core of a star: within two widths."""
+    x, y = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+    found = np.zeros(shape, bool)
+    for cx, cy in cores:
+        found |= np.hypot(x - cx, y - cy) <= 2 * FWHM
+    return found
 
 
 def _point(radius: np.ndarray) -> np.ndarray:
@@ -191,28 +200,28 @@ def _around(expected: np.ndarray, light: np.ndarray, good: np.ndarray) -> tuple[
 
 def _hot_extra(
     expected: np.ndarray,
-    median: np.ndarray,
+    base: np.ndarray,
     scatter: np.ndarray,
     hot: np.ndarray,
     field: Field,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Rate to be added to hot pixels: half of them to 5..50 times the median, half to 10..30 sigma above it."""
+    """Rate to be added to hot pixels: half of them to 5..50 times the base, half to 10..30 sigma above it."""
     ratio = 5 * 10 ** rng.uniform(0, 1, expected.shape)
-    sigma = np.sqrt(median / field.seconds + scatter**2)
-    by_sigma = median + 10 * 3 ** rng.uniform(0, 1, expected.shape) * sigma
-    wanted = np.where(rng.random(expected.shape) < 0.5, ratio * median, by_sigma)
+    sigma = np.sqrt(base / field.seconds + scatter**2)
+    by_sigma = base + 10 * 3 ** rng.uniform(0, 1, expected.shape) * sigma
+    wanted = np.where(rng.random(expected.shape) < 0.5, ratio * base, by_sigma)
     return np.where(hot, np.maximum(wanted - expected, 0.0), 0.0)
 
 
 def _flickering(
     rates: np.ndarray,
-    median: np.ndarray,
+    base: np.ndarray,
     flicker: np.ndarray,
     field: Field,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Half of the flickering pixels jump to 6..30 times the median, half fall silent, for 0.15..0.5 of the time."""
+    """Half of the flickering pixels jump to 6..30 times the base, half fall silent, for 0.15..0.5 of the time."""
     rates = rates.copy()
     bins = field.bins
     for x, y in np.argwhere(flicker):
@@ -220,7 +229,7 @@ def _flickering(
         begin = rng.integers(0, bins - length + 1)
         on = slice(begin, begin + length)
         if rng.random() < 0.5:
-            rates[on, x, y] = median[x, y] * rng.uniform(6, 30)
+            rates[on, x, y] = base[x, y] * rng.uniform(6, 30)
         else:
             rates[on, x, y] = 0.0
     return rates
@@ -229,7 +238,7 @@ def _flickering(
 def ten_photon_sigma(truth: Truth) -> np.ndarray:
     """Good pixels' own scatter forgotten: which hot pixels are 10 sigma of photon noise alone above the median."""
     t = truth.field.seconds
-    return truth.hot & (truth.expected - truth.median >= 10 * np.sqrt(truth.median / t))
+    return truth.hot & (truth.expected - truth.base >= 10 * np.sqrt(truth.base / t))
 
 
 def short(field: Field, seconds: float) -> Field:

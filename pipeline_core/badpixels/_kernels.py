@@ -1,4 +1,4 @@
-"""Loops over pixels and their neighbours: medians of moving boxes, and smooth surfaces through neighbours.
+"""Loops over pixels and their neighbours: medians of moving boxes, and what neighbours let expect of a pixel.
 
 Detector arrays are [x, y]. What is not usable is never a neighbour.
 """
@@ -12,18 +12,14 @@ import numpy.typing as npt
 
 from pipeline_core._jit import kernel
 
-__all__ = ["box_statistics", "surface"]
+__all__ = ["box_statistics", "interpolate"]
 
 _Floats = npt.NDArray[np.float64]
 _Bools = npt.NDArray[np.bool_]
 
-N_TERMS = 6
-_WIDEST = 3
-"""Half the side of the widest neighbourhood of a surface."""
-_ENOUGH = 12
 _MAD_TO_SIGMA = 1.4826
-_HUBER = 1.345
-_TUKEY = 4.685
+_LEAST_NEIGHBOURS = 3
+_LEAST_VARIANCE = 0.01  # of the neighbours' noise: an image may be all but even
 
 
 @kernel
@@ -75,150 +71,103 @@ def box_statistics(
 
 
 @kernel
-def _solve(a: _Floats, b: _Floats, n: int) -> bool:
-    """Solve ``a x = b`` in place by Cholesky for the leading n x n part; false if it is not positive definite."""
-    for k in range(n):
-        for i in range(k):
-            for j in range(i):
-                a[k, i] -= a[k, j] * a[i, j]
-            a[k, i] /= a[i, i]
-        pivot = a[k, k]
-        for j in range(k):
-            pivot -= a[k, j] * a[k, j]
-        if pivot <= 1e-9 * abs(a[k, k]) or a[k, k] <= 0.0:
-            return False
-        a[k, k] = math.sqrt(pivot)
-    for k in range(n):
-        for j in range(k):
-            b[k] -= a[k, j] * b[j]
-        b[k] /= a[k, k]
-    for k in range(n - 1, -1, -1):
-        for j in range(k + 1, n):
-            b[k] -= a[j, k] * b[j]
-        b[k] /= a[k, k]
-    return True
-
-
-@kernel
-def _terms(dx: float, dy: float, out: _Floats) -> None:
-    out[0] = 1.0
-    out[1] = dx
-    out[2] = dy
-    out[3] = dx * dx
-    out[4] = dx * dy
-    out[5] = dy * dy
-
-
-@kernel
-def surface(
+def interpolate(
     image: _Floats,
-    error: _Floats,
+    noise: _Floats,
     usable: _Bools,
-    scatter: float,
+    fwhm: float,
     value: _Floats,
     uncertainty: _Floats,
-    rough: _Floats,
 ) -> None:
-    """Predict each pixel from a quadratic surface through its usable neighbours, robustly.
+    """Predict each pixel from its usable neighbours, as an image that is nowhere sharper than a star.
 
-    Weighted least squares over the 5 x 5 pixels around it (7 x 7 where fewer than 12 of them are usable), itself not;
-    reweighted first after Huber, then after Tukey, so that bad neighbours lose their say. With too few neighbours for
-    a parabola a plane is fitted, then a mean; NaN without any.
+    Ordinary kriging over 5 x 5 pixels, itself not: a constant, and around it a random image whose covariance is that of
+    speckles, a Gaussian of width `fwhm`. Its variance is that of the neighbours, less their noise. NaN with less than
+    three neighbours.
 
     Parameters
     ----------
-    image, error : ndarray of float64, shape (ncols, nrows)
-        Values (logarithms of counts), and sigma of their noise.
-    usable : ndarray of bool
-    scatter : float
-        Sigma of what good pixels differ by besides noise.
-    value, uncertainty, rough : ndarray of float64, filled
-        Prediction; its sigma; sigma of the residuals of the neighbours, in units of their own expected sigma.
+    image : ndarray of float64, shape (ncols, nrows)
+        Counts.
+    noise : ndarray of float64, shape (ncols, nrows)
+        Variance by which each pixel scatters around the true image.
+    usable : ndarray of bool, shape (ncols, nrows)
+    fwhm : float
+        Pixels.
+    value, uncertainty : ndarray of float64, filled
+        Prediction and its sigma.
     """
     ncols, nrows = image.shape
-    most = (2 * _WIDEST + 1) ** 2
-    z, w, r, sorted_r = np.empty(most), np.empty(most), np.empty(most), np.empty(most)
-    sigma = np.empty(most)
-    terms = np.empty((most, N_TERMS))
-    a, b = np.empty((N_TERMS, N_TERMS)), np.empty(N_TERMS)
+    most = 24
+    near = np.empty(
+        5
+    )  # correlation at so many columns (rows) apart; that of a distance is a product of two
+    for d in range(near.size):
+        near[d] = math.exp(-4 * math.log(2.0) * (d / fwhm) ** 2)
+    z, dx, dy = np.empty(most), np.empty(most, np.int64), np.empty(most, np.int64)
+    a = np.empty((most, most))
+    k, one, data = np.empty(most), np.empty(most), np.empty(most)
     for x in range(ncols):
         for y in range(nrows):
             n = 0
-            for half in range(2, _WIDEST + 1):
-                n = 0
-                for i in range(max(x - half, 0), min(x + half + 1, ncols)):
-                    for j in range(max(y - half, 0), min(y + half + 1, nrows)):
-                        if usable[i, j] and not (i == x and j == y):
-                            z[n] = image[i, j]
-                            sigma[n] = math.sqrt(error[i, j] ** 2 + scatter**2)
-                            _terms(float(i - x), float(j - y), terms[n])
-                            n += 1
-                if n >= _ENOUGH:
-                    break
-            value[x, y], uncertainty[x, y], rough[x, y] = _fit(
-                z, sigma, terms, n, w, r, sorted_r, a, b
-            )
+            total, square, own = 0.0, 0.0, 0.0
+            for i in range(max(x - 2, 0), min(x + 3, ncols)):
+                for j in range(max(y - 2, 0), min(y + 3, nrows)):
+                    if usable[i, j] and not (i == x and j == y):
+                        z[n], dx[n], dy[n] = image[i, j], i - x, j - y
+                        a[n, n] = noise[i, j]
+                        total += z[n]
+                        own += noise[i, j]
+                        n += 1
+            if n < _LEAST_NEIGHBOURS:
+                value[x, y], uncertainty[x, y] = np.nan, np.nan
+                continue
+            mean = total / n
+            for i in range(n):
+                square += (z[i] - mean) ** 2
+            variance = max(square / (n - 1) - own / n, _LEAST_VARIANCE * own / n)
+            for i in range(n):
+                a[i, i] += variance
+                for j in range(i):
+                    a[i, j] = variance * near[abs(dx[i] - dx[j])] * near[abs(dy[i] - dy[j])]
+                k[i] = variance * near[abs(dx[i])] * near[abs(dy[i])]
+                one[i], data[i] = 1.0, z[i] - mean
+            _factor(a, n)
+            _forward(a, k, n)
+            _forward(a, one, n)
+            _forward(a, data, n)
+            kk, ko, oo, kd, od = 0.0, 0.0, 0.0, 0.0, 0.0
+            for i in range(n):
+                kk += k[i] * k[i]
+                ko += k[i] * one[i]
+                oo += one[i] * one[i]
+                kd += k[i] * data[i]
+                od += one[i] * data[i]
+            shift = od / oo
+            value[x, y] = mean + shift + kd - ko * shift
+            uncertainty[x, y] = math.sqrt(max(variance - kk, 0.0) + (1.0 - ko) ** 2 / oo)
 
 
 @kernel
-def _fit(
-    z: _Floats,
-    sigma: _Floats,
-    terms: _Floats,
-    n: int,
-    w: _Floats,
-    r: _Floats,
-    sorted_r: _Floats,
-    a: _Floats,
-    b: _Floats,
-) -> tuple[float, float, float]:
-    """Fit the first `n` values; return the surface at the middle, its sigma, and the roughness."""
-    if n < 3:
-        return np.nan, np.nan, np.nan
-    n_terms = N_TERMS if n >= _ENOUGH else 3 if n >= 6 else 1
-    sorted_r[:n] = z[:n]
-    middle = _median(sorted_r, n)
+def _factor(a: _Floats, n: int) -> None:
+    """Cholesky factor of the leading part of a positive definite matrix, in its lower half."""
     for k in range(n):
-        r[k] = (z[k] - middle) / sigma[k]
-    rough = 1.0
-    for step in range(8):
-        for k in range(n):
-            size = abs(r[k]) / rough
-            if step < 4:
-                weight = 1.0 if size <= _HUBER or step == 0 else _HUBER / size
-            else:
-                weight = (1.0 - (size / _TUKEY) ** 2) ** 2 if size < _TUKEY else 0.0
-            w[k] = weight / sigma[k] ** 2
-        while True:
-            a[:n_terms, :n_terms] = 0.0
-            b[:n_terms] = 0.0
-            for k in range(n):
-                for i in range(n_terms):
-                    wt = w[k] * terms[k, i]
-                    b[i] += wt * z[k]
-                    for j in range(i + 1):
-                        a[i, j] += wt * terms[k, j]
-            if _solve(a, b, n_terms):
-                break
-            if n_terms == 1:
-                return np.nan, np.nan, np.nan
-            n_terms = 3 if n_terms == N_TERMS else 1
-        for k in range(n):
-            fitted = 0.0
-            for i in range(n_terms):
-                fitted += b[i] * terms[k, i]
-            r[k] = (z[k] - fitted) / sigma[k]
-            sorted_r[k] = abs(r[k])
-        # the fit has used up degrees of freedom, which makes the median residual smaller
-        spread = _MAD_TO_SIGMA * _median(sorted_r, n) * math.sqrt(n / max(n - n_terms, 1))
-        rough = max(spread, 1.0)
-    # sigma of the first coefficient: root of the first element of the inverse, by its Cholesky factor
-    inverse = np.zeros(N_TERMS)
-    total = 0.0
-    for k in range(n_terms):
-        inverse[k] = 1.0 if k == 0 else 0.0
+        for i in range(k):
+            total = a[k, i]
+            for j in range(i):
+                total -= a[k, j] * a[i, j]
+            a[k, i] = total / a[i, i]
+        pivot = a[k, k]
         for j in range(k):
-            inverse[k] -= a[k, j] * inverse[j]
-        inverse[k] /= a[k, k]
-        total += inverse[k] ** 2
-    return b[0], math.sqrt(total) * rough, rough
+            pivot -= a[k, j] * a[k, j]
+        a[k, k] = math.sqrt(max(pivot, 1e-300))
+
+
+@kernel
+def _forward(a: _Floats, b: _Floats, n: int) -> None:
+    """Solve for the lower factor in place."""
+    for k in range(n):
+        total = b[k]
+        for j in range(k):
+            total -= a[k, j] * b[j]
+        b[k] = total / a[k, k]

@@ -1,15 +1,18 @@
 """Which pixels of one image of counts are hot, cold or dead: arrays in, arrays out. Detector arrays are [x, y].
 
-Four methods. 'surface' is this program's own; the others are those of this camera's earlier tools, mended where they
-could not work (formulas of facts: local median and sigma in a moving box, flux threshold, cut in counts a second).
+Four methods. 'surroundings' is this program's own; the others are those of this camera's earlier tools, mended where
+they could not work.
 
-surface
-    The logarithm of a star's image is a parabola, and pixels differ in sensitivity by factors: in logarithms, a good
-    pixel lies on a smooth surface through its neighbours, but for a scatter that is the same everywhere. A pixel is hot
-    if it lies above by `n_sigma` of all that scatters (photons, pixels, the surface), or by a factor of `ratio`; and if
-    no source of light could do it: the middle of an image of width `fwhm` stands above the median of its eight
-    neighbours by a known factor at most. It is cold if it lies below by `n_sigma_cold`, and by half, and below half of
-    each neighbour. It is dead if it has no photons where at least eight were expected.
+surroundings
+    No image is sharper than a star. So each pixel is predicted from the 24 around it by kriging (an optimal linear
+    interpolation of such an image, e.g. Cressie, Statistics for Spatial Data, 1993, 3.2), with its uncertainty. What
+    good pixels differ by in sensitivity is measured on the array and comes to it, as does photon noise. A pixel is hot
+    if the logarithm of its counts lies `n_sigma` of all that above the prediction, or if it has `ratio` times the
+    prediction and the median around; and if no source of light could do it: the middle of a star's image stands above
+    the median of its eight neighbours by a known factor at most. It is cold if it lies as far below, by half, and far
+    below each neighbour (between speckles there are dark places). It is dead if it has no photons where at least eight
+    were expected. Passes go on, without the pixels found before and with less trust in outlying ones, until nothing
+    changes.
 median
     Hot above the median of the box by `n_sigma` sigmas of the box, cold below.
 threshold
@@ -27,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.badpixels._kernels import box_statistics, surface
+from pipeline_core.badpixels._kernels import box_statistics, interpolate
 from pipeline_core.badpixels.settings import BadPixelSettings
 
 __all__ = ["COLD", "DEAD", "GOOD", "HOT", "Verdict", "judge"]
@@ -41,9 +44,15 @@ _LEAST_EXPECTED = 8.0
 """A pixel without photons is dead if so many were expected: good ones are empty once in 3000 times then."""
 _LIKELY = 20.0
 _QUANTILE = 10.0
-_COLD_SHARE = 0.5
-_OF_MEDIAN = 1.1
-"""Scatter of a pixel and of the median of its eight neighbours together, over that of a pixel."""
+_COLD_SHARE, _DARK_SHARE = 0.5, 0.35
+"""A cold pixel has less than these shares of what is expected, and of its darkest good neighbour."""
+_PHOTON_SIGMA = 5.0
+_FIRST_SCATTER, _LEAST_SCATTER = 0.15, 0.01
+_ENOUGH_PIXELS = 10
+_LEAST_PASSES = 4
+_TRUSTED_SIGMA = 2.0
+"""From so many sigmas on, a pixel's say about its neighbours shrinks."""
+_DARKEST = 0.2
 # expected standard deviation of n = 2..10 values over the true one
 _SMALL_SAMPLE = np.array(
     (
@@ -87,7 +96,7 @@ def judge(
     settings : BadPixelSettings
     """
     methods: dict[str, Callable[[FloatArray, BoolArray, float, BadPixelSettings], Verdict]] = {
-        "surface": _surface,
+        "surroundings": _surroundings,
         "median": _median,
         "threshold": _threshold,
         "cps": _cps,
@@ -127,49 +136,54 @@ def _box(image: FloatArray, usable: BoolArray, side: int) -> _Box:
     return _Box(out[0], out[1], out[2], out[3], number)
 
 
-# --- the surface ---------------------------------------------------------------------------------
+# --- the surroundings -----------------------------------------------------------------------------
 
 
-def _surface(
+def _surroundings(
     image: FloatArray, usable: BoolArray, seconds: float, settings: BadPixelSettings
 ) -> Verdict:
-    """See the module. Passes go on, each without the pixels found before, until nothing changes."""
+    """See the module."""
     kind = np.zeros(image.shape, np.uint8)
     logs = np.log(np.maximum(image, 0.5))
-    noise = 1 / np.sqrt(np.maximum(image, 0.5))
-    expected = np.full(image.shape, np.nan)
-    sigma = np.full(image.shape, np.nan)
-    scatter = 0.1
-    for _ in range(settings.max_iter):
+    level = np.fmax(_box(image, usable, 5).median, 1.0)
+    level = np.where(np.isfinite(level), level, np.maximum(image, 1.0))
+    distrust = np.ones(image.shape)
+    scatter = _FIRST_SCATTER
+    expected, uncertainty = np.empty(image.shape), np.empty(image.shape)
+    sigma = np.zeros(image.shape)
+    for number in range(max(settings.max_iter, _LEAST_PASSES)):
         good = usable & (kind == GOOD)
-        value, uncertainty, rough = (np.empty(image.shape) for _ in range(3))
-        surface(logs, noise, good, scatter, value, uncertainty, rough)
-        expected = np.exp(value)
-        difference = np.where(usable, logs, np.nan) - value
-        scatter = _scatter(difference, np.sqrt(1 / np.maximum(expected, 1) + uncertainty**2), good)
-        # a few neighbours tell their roughness only vaguely: half of the word is the array's
-        roughness = np.sqrt((1 + rough**2) / 2)
-        spread = np.hypot(scatter, 1 / np.sqrt(np.maximum(expected, 1.0))) * roughness
-        sigma = difference / np.hypot(spread, uncertainty)
-        found = _surface_kinds(image, good, expected, sigma, scatter, settings)
+        noise = (level + (scatter * level) ** 2) * distrust
+        interpolate(image, noise, good, settings.fwhm, expected, uncertainty)
+        box = _box(image, good, 5)
+        # where pixels differ much, an interpolation may go below zero
+        level = np.fmax(expected, np.fmax(_DARKEST * box.low, 1.0))
+        relative = np.sqrt(level + uncertainty**2) / level
+        scatter = _scatter((image - level) / level, relative, good & np.isfinite(expected))
+        sigma = np.where(np.isfinite(expected), logs - np.log(level), np.nan)
+        sigma /= np.hypot(relative, scatter)
+        outlying = np.abs(image - level) / (level * np.hypot(relative, scatter))
+        distrust = np.fmax(outlying / _TRUSTED_SIGMA, 1.0) ** 2
+        found = _kinds(
+            image, good, np.where(np.isfinite(expected), level, np.nan), sigma, scatter, settings
+        )
         found = np.where(usable, found, GOOD).astype(np.uint8)
-        if np.array_equal(found, kind):
+        if np.array_equal(found, kind) and number + 1 >= _LEAST_PASSES:
             break
         kind = found
-    return Verdict(kind, expected, sigma)
+    return Verdict(kind, np.where(np.isfinite(expected), level, np.nan), sigma)
 
 
-def _scatter(difference: FloatArray, noise: FloatArray, good: BoolArray) -> float:
-    """Return by what good pixels differ besides photon noise: sigma of a logarithm, robust."""
-    use = good & np.isfinite(difference) & np.isfinite(noise)
-    if np.count_nonzero(use) < 10:
-        return 0.1
+def _scatter(difference: FloatArray, noise: FloatArray, use: BoolArray) -> float:
+    """Return by what part of their counts good pixels differ besides `noise`: robust, of all pixels together."""
+    if np.count_nonzero(use) < _ENOUGH_PIXELS:
+        return _FIRST_SCATTER
     total = 1.4826 * float(np.median(np.abs(difference[use])))
     typical = float(np.median(noise[use] ** 2))
-    return math.sqrt(max(total**2 - typical, 1e-4))
+    return math.sqrt(max(total**2 - typical, _LEAST_SCATTER**2))
 
 
-def _surface_kinds(
+def _kinds(
     image: FloatArray,
     good: BoolArray,
     expected: FloatArray,
@@ -177,25 +191,20 @@ def _surface_kinds(
     scatter: float,
     settings: BadPixelSettings,
 ) -> npt.NDArray[np.uint8]:
-    # neighbours as they are now; the pixels found before are judged again
-    around, wide = _box(image, good, 3), _box(image, good, 7)
-    above = peak_factor(settings.fwhm)
-    background = np.minimum(wide.low, around.median)
-    ceiling = background + above * (around.median - background)
+    """Return what each pixel is, in the light of those that are good so far; those found before are judged again."""
+    ring, wide, box = _box(image, good, 3), _box(image, good, 7), _box(image, good, settings.box)
+    background = np.minimum(wide.low, ring.median)
+    ceiling = background + peak_factor(settings.fwhm) * (ring.median - background)
     ceiling = np.where(np.isfinite(ceiling), ceiling, expected)
-    room = ceiling + settings.n_sigma * np.sqrt(np.maximum(ceiling, 1.0))
-    room += 2 * scatter * ceiling
-    enough = np.maximum(expected, 1.0)
-    photons = (image - enough) / np.sqrt(enough)
-    box = _box(image, good, settings.box)
-    factor = image >= settings.ratio * np.fmax(enough, box.median)
-    # where speckles make the surface rough, what no source can do still tells
-    impossible = image > ceiling * math.exp(_OF_MEDIAN * settings.n_sigma * scatter)
-    hot = (sigma > settings.n_sigma) | factor | impossible
-    hot &= (image > room) & (photons > 5)
-    lowest = _lowest_neighbour(image, good)
-    cold = (sigma < -settings.n_sigma_cold) & (image < _COLD_SHARE * expected)
-    cold &= (photons < -5) & (image < _COLD_SHARE * lowest)
+    room = ceiling + settings.n_sigma * np.sqrt(np.maximum(ceiling, 1.0)) + 2 * scatter * ceiling
+    photons = (image - expected) / np.sqrt(expected)
+    factor = image >= settings.ratio * np.fmax(expected, box.median)
+    hot = (sigma > settings.n_sigma) | factor
+    hot &= (image > room) & (photons > _PHOTON_SIGMA)
+    cold = (sigma < -settings.n_sigma_cold) & (photons < -_PHOTON_SIGMA)
+    cold &= (image < _COLD_SHARE * expected) & (
+        image < _DARK_SHARE * _lowest_neighbour(image, good)
+    )
     return np.where(hot, HOT, np.where(cold, COLD, GOOD)).astype(np.uint8)
 
 

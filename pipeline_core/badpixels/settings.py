@@ -12,7 +12,7 @@ from pipeline_core.errors import ConfigError
 
 __all__ = ["METHODS", "BadPixelSettings"]
 
-METHODS = ("surface", "median", "threshold", "cps")
+METHODS = ("surroundings", "median", "threshold", "cps")
 """The method of this program, and three of this camera's earlier tools; see `methods`."""
 
 _LIMITS = (
@@ -63,7 +63,7 @@ class BadPixelSettings:
         A value that is impossible; the message names it and what is possible.
     """
 
-    method: str = "surface"
+    method: str = "surroundings"
     start: float | None = None
     stop: float | None = None
     slice_s: float | None = 10.0

@@ -38,12 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing MASK.h5")
     parser.add_argument("--attach", action="store_true", help="attach the mask to the photon file")
     parser.add_argument(
-        "--method", choices=("surface", "median", "threshold", "cps"), help="default: surface"
+        "--method",
+        choices=("surroundings", "median", "threshold", "cps"),
+        help="default: surroundings",
     )
     number = {"type": float, "metavar": "N"}
-    parser.add_argument("--sigma", help="a hot pixel's least excess in sigmas (5)", **number)  # type: ignore[arg-type]
-    parser.add_argument("--sigma-cold", help="a cold pixel's least deficit in sigmas (5)", **number)  # type: ignore[arg-type]
-    parser.add_argument("--ratio", help="so many times its surroundings is hot (4.2)", **number)  # type: ignore[arg-type]
+    parser.add_argument("--sigma", help="a hot pixel's least excess in sigmas (4)", **number)  # type: ignore[arg-type]
+    parser.add_argument("--sigma-cold", help="a cold pixel's least deficit in sigmas (4)", **number)  # type: ignore[arg-type]
+    parser.add_argument("--ratio", help="so many times its surroundings is hot (4)", **number)  # type: ignore[arg-type]
     parser.add_argument("--fwhm", help="of the narrowest star, in pixels (2.5)", **number)  # type: ignore[arg-type]
     parser.add_argument("--box", type=int, metavar="N", help="side of the moving box (5)")
     parser.add_argument(
