@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline_core._jit import kernel
 
-__all__ = ["box_statistics", "interpolate"]
+__all__ = ["box_statistics", "follow", "interpolate"]
 
 _Floats = npt.NDArray[np.float64]
 _Bools = npt.NDArray[np.bool_]
@@ -171,3 +171,91 @@ def _forward(a: _Floats, b: _Floats, n: int) -> None:
         for j in range(k):
             total -= a[k, j] * b[j]
         b[k] = total / a[k, k]
+
+
+@kernel
+def _backward(a: _Floats, b: _Floats, n: int) -> None:
+    """Solve for the transposed lower factor in place."""
+    for k in range(n - 1, -1, -1):
+        total = b[k]
+        for j in range(k + 1, n):
+            total -= a[j, k] * b[j]
+        b[k] = total / a[k, k]
+
+
+@kernel
+def follow(
+    cube: _Floats,
+    usable: _Bools,
+    scatter: float,
+    fwhm: float,
+    first: int,
+    stop: int,
+    value: _Floats,
+    variance: _Floats,
+) -> None:
+    """Predict each pixel's light curve from its usable neighbours, as `interpolate` does, with the same weights always.
+
+    Parameters
+    ----------
+    cube : ndarray of float64, shape (ncols, nrows, n_bins)
+        Counts.
+    usable : ndarray of bool, shape (ncols, nrows)
+    scatter : float
+        By what part of their counts good pixels differ.
+    fwhm : float
+        Pixels.
+    first, stop : int
+        Columns to be predicted.
+    value, variance : ndarray of float64, shape (ncols, nrows, n_bins), filled
+        Prediction, and the variance that it has of photon noise; NaN with too few neighbours.
+    """
+    ncols, nrows, n_bins = cube.shape
+    near = np.empty(5)
+    for d in range(near.size):
+        near[d] = math.exp(-4 * math.log(2.0) * (d / fwhm) ** 2)
+    i_of, j_of = np.empty(24, np.int64), np.empty(24, np.int64)
+    a, w, one = np.empty((24, 24)), np.empty(24), np.empty(24)
+    for x in range(first, stop):
+        for y in range(nrows):
+            n = 0
+            for i in range(max(x - 2, 0), min(x + 3, ncols)):
+                for j in range(max(y - 2, 0), min(y + 3, nrows)):
+                    if usable[i, j] and not (i == x and j == y):
+                        i_of[n], j_of[n] = i, j
+                        n += 1
+            if n < _LEAST_NEIGHBOURS:
+                value[x, y], variance[x, y] = np.nan, np.nan
+                continue
+            own, structure = 0.0, 0.0
+            for k in range(n):
+                level = cube[i_of[k], j_of[k]].mean()
+                a[k, k] = max(level, 0.1) + (scatter * level) ** 2
+                own += a[k, k]
+            for t in range(n_bins):
+                total, square = 0.0, 0.0
+                for k in range(n):
+                    counts = cube[i_of[k], j_of[k], t]
+                    total += counts
+                    square += counts * counts
+                structure += (square - total * total / n) / (n - 1)
+            spread = max(structure / n_bins - own / n, _LEAST_VARIANCE * own / n)
+            for k in range(n):
+                a[k, k] += spread
+                for m in range(k):
+                    a[k, m] = spread * near[abs(i_of[k] - i_of[m])] * near[abs(j_of[k] - j_of[m])]
+                w[k] = spread * near[abs(i_of[k] - x)] * near[abs(j_of[k] - y)]
+                one[k] = 1.0
+            _factor(a, n)
+            _forward(a, w, n)
+            _backward(a, w, n)
+            _forward(a, one, n)
+            _backward(a, one, n)
+            missing = (1.0 - w[:n].sum()) / one[:n].sum()
+            value[x, y], variance[x, y] = 0.0, 0.0
+            for k in range(n):
+                weight = w[k] + missing * one[k]
+                for t in range(n_bins):
+                    counts = cube[i_of[k], j_of[k], t]
+                    value[x, y, t] += weight * counts
+                    variance[x, y, t] += weight * weight * counts

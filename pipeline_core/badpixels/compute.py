@@ -196,15 +196,14 @@ def _judge_slices(
 
 def _light_curves(counts: Counts, whole: Verdict, settings: BadPixelSettings) -> Flicker:
     usable = counts.read & (whole.kind != DEAD)
-    if settings.flicker:
-        # a hot pixel would drown its neighbours' light, one that jumps even more so: once more without those found
-        first = flickering(counts.cube, usable, settings.n_sigma, settings.flicker_share)
-        calm = usable & (whole.kind != HOT) & ~first.unstable
-        return flickering(
-            counts.cube, usable, settings.n_sigma, settings.flicker_share, neighbours=calm
-        )
-    shape = counts.cube.shape
-    return Flicker(np.zeros(shape[1:], bool), np.full(shape[1:], np.nan), np.zeros(shape))
+    if not settings.flicker:
+        shape = counts.cube.shape
+        return Flicker(np.zeros(shape[1:], bool), np.full(shape[1:], np.nan), np.zeros(shape))
+    limits = (settings.n_sigma, settings.flicker_share, settings.fwhm)
+    calm = usable & (whole.kind != HOT)
+    first = flickering(counts.cube, usable, *limits, neighbours=calm)
+    # those that jump are nobody's measure
+    return flickering(counts.cube, usable, *limits, neighbours=calm & ~first.unstable)
 
 
 def _consistent(
