@@ -33,6 +33,7 @@ from pipeline_core.masks import PixelMasks
 from pipeline_core.photon_file import PhotonFile, Source
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.progress import Progress, silent
+from pipeline_core.rates import RateImage
 from pipeline_core.selection import (
     Band,
     Pixel,
@@ -287,6 +288,45 @@ class ObsFile(Attached):
         if exclude:
             image = np.where(self.flags_in(start, stop) & np.uint32(exclude), 0, image)
         return image
+
+    def rate_image(
+        self,
+        start: float | None = None,
+        stop: float | None = None,
+        exclude: int = 0,
+        progress: Progress = silent,
+        *,
+        dead_time: bool = True,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
+    ) -> RateImage:
+        """Return counts per second alive of every pixel, with errors; see `RateImage`.
+
+        Parameters
+        ----------
+        start, stop, exclude, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
+            As for `count_image`. Photons of any phase make a pixel dead.
+        progress : Progress
+            Called while the file is read; may cancel.
+        dead_time : bool
+            Whether to correct for dead time, as `live_time` knows it.
+        """
+        counts = self.count_image(
+            start,
+            stop,
+            exclude,
+            progress,
+            min_phase=min_phase,
+            max_phase=max_phase,
+            min_wavelength=min_wavelength,
+            max_wavelength=max_wavelength,
+            extrapolated=extrapolated,
+        )
+        live = self.live_time(None, start, stop, dead_time=dead_time)
+        return RateImage(counts, np.asarray(live), self.open_time(start, stop))
 
     def survey(self, progress: Progress = silent) -> Survey:
         """Look through the whole file once; see `Survey`. Remembered.
