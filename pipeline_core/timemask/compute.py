@@ -6,6 +6,7 @@ them at most, for it is dead after it. `find_bursts` reads an observation; `burs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from pipeline_core.chunkcodec import CHUNK_ROWS
 from pipeline_core.errors import ConfigError
+from pipeline_core.exposure import blind_intervals, live_time_us
 from pipeline_core.masks import TIME_KINDS
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.photon_file import PhotonFile
@@ -71,7 +73,9 @@ def find_bursts(
     n_bins = -(-file.exposure_us // settings.bin_us)
     found: list[Burst] = []
     for start_us, counts in _blocks(file, settings, progress):
-        found += bursts_of(counts, settings, start_us=start_us, n_windows=n_bins)
+        found += bursts_of(
+            counts, settings, start_us=start_us, gaps_us=file.gaps_us, n_windows=n_bins
+        )
     found = _joined(found, file.exposure_us)
     return MaskedTimes(
         camera=source.camera,
@@ -91,6 +95,7 @@ def bursts_of(
     settings: BurstSettings,
     *,
     start_us: int = 0,
+    gaps_us: npt.NDArray[np.int64] | None = None,
     n_windows: int | None = None,
 ) -> list[Burst]:
     """Find bursts in photons that were counted in short bins.
@@ -102,6 +107,8 @@ def bursts_of(
     settings : BurstSettings
     start_us : int
         Time of the first bin.
+    gaps_us : ndarray of int64, shape (m, 2), optional
+        Times without data.
     n_windows : int, optional
         Windows of the whole observation, among which false alarms are shared; default: those given.
 
@@ -110,42 +117,56 @@ def bursts_of(
     list of Burst
         In order of time; they may overlap.
     """
+    width = max(round(settings.mean_s * 1e6 / settings.bin_us), 1)
+    edges = start_us + settings.bin_us * np.append(np.arange(0, counts.size, width), counts.size)
+    gaps = np.zeros((0, 2), np.int64) if gaps_us is None else gaps_us
+    open_bins = live_time_us(edges, blind_intervals(gaps)) / settings.bin_us
     sums = np.empty(counts.size, np.int32)
     window_sums(counts, settings.bins, sums)
-    mean, limit = _limits(counts, sums, settings, n_windows or counts.size)
-    width = max(round(settings.mean_s * 1e6 / settings.bin_us), 1)
-    over = np.flatnonzero(sums >= limit[np.arange(0, counts.size) // width])
-    found = []
+    mean, limit = _limits(counts, sums, open_bins, settings, n_windows or counts.size)
+    of_window = np.arange(counts.size) // width
+    return [
+        Burst(
+            start_us + first * settings.bin_us - settings.before_us,
+            start_us + (last + settings.bins) * settings.bin_us + settings.after_us,
+            int(sums[peak]),
+            float(mean[of_window[peak]]),
+        )
+        for first, last, peak in _runs(sums, mean[of_window], limit[of_window], settings)
+    ]
+
+
+def _runs(
+    sums: npt.NDArray[np.int32],
+    mean: npt.NDArray[np.float64],
+    limit: npt.NDArray[np.int64],
+    settings: BurstSettings,
+) -> Iterator[tuple[int, int, int]]:
+    """Yield first, last and fullest window of each burst: from one above its limit on, as long as it lasts."""
+    over = np.flatnonzero(sums >= limit)
     k = 0
     while k < over.size:
         first = last = int(over[k])
-        expected = float(mean[first // width])
-        ends = expected + settings.tail_sigma * np.sqrt(max(expected, 1.0))
-        while last + 1 < sums.size and sums[last + 1] > ends:
+        while last + 1 < sums.size:
+            level = mean[last + 1]
+            if sums[last + 1] <= level + settings.tail_sigma * math.sqrt(max(level, 1.0)):
+                break
             last += 1
-        peak = first + int(np.argmax(sums[first : last + 1]))
-        found.append(
-            Burst(
-                start_us + first * settings.bin_us - settings.before_us,
-                start_us + (last + settings.bins) * settings.bin_us + settings.after_us,
-                int(sums[peak]),
-                float(mean[peak // width]),
-            )
-        )
+        yield first, last, first + int(np.argmax(sums[first : last + 1]))
         k = int(np.searchsorted(over, last, side="right"))
-    return found
 
 
 def _limits(
     counts: npt.NDArray[np.uint16],
     sums: npt.NDArray[np.int32],
+    open_bins: npt.NDArray[np.float64],
     settings: BurstSettings,
     n_windows: int,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return, for each stretch of `mean_s`, the mean of a window and the least photons of a burst.
 
     The mean is taken twice: the second time without what is above the first limit, for a burst must not hide itself.
-    Gaps count as empty bins only in the first round; stretches that are mostly empty have the mean of the filled bins.
+    A window that begins in one stretch may end in the next: the higher mean of both counts.
     """
     from scipy.stats import poisson  # here: what reads photons need not wait for it
 
@@ -153,16 +174,16 @@ def _limits(
     starts = np.arange(0, counts.size, width)
     size = np.diff(np.append(starts, counts.size))
     chance = settings.false_alarms / n_windows
-    total = np.add.reduceat(counts.astype(np.int64), starts)
-    mean = settings.bins * total / size
-    limit = np.zeros(starts.size, np.int64)
+    kept = np.add.reduceat(counts.astype(np.int64), starts)
+    number = open_bins
+    mean, limit = np.zeros(starts.size), np.zeros(starts.size, np.int64)
     for _ in range(2):
+        mean = settings.bins * kept / np.maximum(number, 1.0)
+        mean = np.maximum(mean, np.append(mean[1:], 0.0))
         limit = np.maximum(poisson.isf(chance, mean).astype(np.int64) + 1, settings.least_photons)
-        of_bin = np.repeat(limit, size)
-        calm = sums < of_bin
-        number = np.add.reduceat(calm.astype(np.int64), starts)
-        kept = np.add.reduceat(np.where(calm, counts, 0).astype(np.int64), starts)
-        mean = np.where(number > 0, settings.bins * kept / np.maximum(number, 1), mean)
+        calm = sums < np.repeat(limit, size)
+        number = open_bins - np.add.reduceat(~calm, starts, dtype=np.int64)
+        kept = np.add.reduceat(np.where(calm, counts, 0), starts, dtype=np.int64)
     return mean, limit
 
 
