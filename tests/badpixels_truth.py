@@ -58,6 +58,11 @@ class Tally:
         return f"{found} of {total}" if total else "-"
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def field_of(kind: str, seconds: float, seed: int) -> Truth:
     return observe(Field(kind, seed, seconds, BINS, feedline_off=seed == SEEDS[1]))
 
@@ -108,7 +113,7 @@ def pixel_tables() -> list[str]:
             values += [t.percent("false", 3)]
             values += [t.plain(k) for k in ("eaten", "under", "cold", "flicker")]
             lines.append(f"| {kind} | {seconds:g} | " + " | ".join(values) + " |")
-            print(lines[-1], flush=True)
+            say(lines[-1])
     return lines
 
 
@@ -133,7 +138,7 @@ def method_table() -> list[str]:
             values = [t.percent("hot"), t.percent("photons"), t.percent("dead")]
             values += [t.percent("false", 3), t.plain("eaten")]
             lines.append(f"| {method} | {kind} | " + " | ".join(values) + " |")
-            print(lines[-1], flush=True)
+            say(lines[-1])
     return lines
 
 
@@ -169,7 +174,7 @@ def burst_table() -> list[str]:
             + " | ".join(cells)
             + f" | {whole:.2f} | {false} | {masked:.4f} |"
         )
-        print(lines[-1], flush=True)
+        say(lines[-1])
     return lines
 
 
@@ -185,7 +190,7 @@ def dead_time_table() -> list[str]:
             f"| {rate:g} | {r.ratio:.5f} | {r.error:.5f} | {r.uncorrected:.5f} | {100 * r.dead_share:.3f} | "
             f"{r.pull:.3f} |"
         )
-        print(lines[-1], flush=True)
+        say(lines[-1])
     return lines
 
 
@@ -211,8 +216,8 @@ Goals: hot and dead at least 99 %, good flagged at most 0.1 %, stars and speckle
 TEXT_METHODS = """
 ## The methods, on the image as a whole of 20 s
 
-Sigma of photons alone is the stricter reading of "10 sigma in the exposure": with 15 % between good pixels, an excess of
-10 photon sigma (3 % where there are 100,000 counts) is no anomaly of a pixel before a flat is applied.
+Sigma of photons alone is the stricter reading of "10 sigma in the exposure": with 15 % between good pixels, an excess
+of 10 photon sigma (3 % where there are 100,000 counts) is no anomaly of a pixel before a flat is applied.
 
 """
 
