@@ -200,10 +200,7 @@ def _light_curves(counts: Counts, whole: Verdict, settings: BadPixelSettings) ->
         shape = counts.cube.shape
         return Flicker(np.zeros(shape[1:], bool), np.full(shape[1:], np.nan), np.zeros(shape))
     limits = (settings.n_sigma, settings.flicker_share, settings.fwhm)
-    calm = usable & (whole.kind != HOT)
-    first = flickering(counts.cube, usable, *limits, neighbours=calm)
-    # those that jump are nobody's measure
-    return flickering(counts.cube, usable, *limits, neighbours=calm & ~first.unstable)
+    return flickering(counts.cube, usable, *limits, neighbours=usable & (whole.kind != HOT))
 
 
 def _consistent(

@@ -81,6 +81,21 @@ def flickering(
         nothing = np.zeros(usable.shape, bool)
         return Flicker(nothing, np.full(usable.shape, np.nan), np.zeros(cube.shape))
     curves = np.ascontiguousarray(np.moveaxis(cube, 0, -1), np.float64)
+    first = _judged(curves, usable, calm, n_sigma, least_share, fwhm)
+    # those that jump are nobody's measure: pixels that were found for their neighbours' sake are cleared
+    return _judged(curves, usable, calm & ~first.unstable, n_sigma, least_share, fwhm)
+
+
+def _judged(
+    curves: FloatArray,
+    usable: BoolArray,
+    calm: BoolArray,
+    n_sigma: float,
+    least_share: float,
+    fwhm: float,
+) -> Flicker:
+    """Judge light curves (ncols, nrows, n_bins) by those of calm pixels."""
+    n_bins = curves.shape[-1]
     expected, variance = _expected(curves, calm, fwhm)
     noise = np.maximum(expected, 0.5) + variance
     residual = curves - expected
