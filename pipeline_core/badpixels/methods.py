@@ -10,7 +10,7 @@ surroundings
     if the logarithm of its counts lies `n_sigma` of all that above the prediction, or if it has `ratio` times the
     prediction and the median around; and if no source of light could do it: the middle of a star's image stands above
     the median of its eight neighbours by a known factor at most. It is cold if it lies as far below, by half, and far
-    below each neighbour (between speckles there are dark places). It is dead if it has no photons where at least eight
+    below its neighbours (between speckles there are dark places). It is dead if it has no photons where at least eight
     were expected. Passes go on, without the pixels found before and with less trust in outlying ones, until nothing
     changes.
 median
@@ -45,7 +45,7 @@ _LEAST_EXPECTED = 8.0
 _LIKELY = 20.0
 _QUANTILE = 10.0
 _COLD_SHARE, _DARK_SHARE = 0.5, 0.35
-"""A cold pixel has less than these shares of what is expected, and of its darkest good neighbour."""
+"""A cold pixel has less than these shares of what is expected, and of its second darkest good neighbour."""
 _PHOTON_SIGMA = 5.0
 _FIRST_SCATTER, _LEAST_SCATTER = 0.15, 0.01
 _ENOUGH_PIXELS = 10
@@ -202,9 +202,7 @@ def _kinds(
     hot = (sigma > settings.n_sigma) | factor
     hot &= (image > room) & (photons > _PHOTON_SIGMA)
     cold = (sigma < -settings.n_sigma_cold) & (photons < -_PHOTON_SIGMA)
-    cold &= (image < _COLD_SHARE * expected) & (
-        image < _DARK_SHARE * _lowest_neighbour(image, good)
-    )
+    cold &= (image < _COLD_SHARE * expected) & (image < _DARK_SHARE * _dark_neighbour(image, good))
     return np.where(hot, HOT, np.where(cold, COLD, GOOD)).astype(np.uint8)
 
 
@@ -218,14 +216,17 @@ def peak_factor(fwhm: float) -> float:
     return 2 / (near + far)
 
 
-def _lowest_neighbour(image: FloatArray, good: BoolArray) -> FloatArray:
-    """Return the lowest of up to eight good neighbours; infinity without any."""
+def _dark_neighbour(image: FloatArray, good: BoolArray) -> FloatArray:
+    """Return the second darkest of up to eight good neighbours; infinity where there are not two.
+
+    Not the darkest: two cold pixels side by side would excuse each other.
+    """
     ncols, nrows = image.shape
     wide = np.pad(np.where(good, image, np.inf), 1, constant_values=np.inf)
     places = ((i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1))
-    parts = [wide[i : i + ncols, j : j + nrows] for i, j in places]
-    lowest: FloatArray = np.min(parts, axis=0)
-    return lowest
+    parts = np.stack([wide[i : i + ncols, j : j + nrows] for i, j in places])
+    second: FloatArray = np.partition(parts, 1, axis=0)[1]
+    return second
 
 
 # --- the methods of earlier tools --------------------------------------------------------------------
