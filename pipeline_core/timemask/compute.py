@@ -117,14 +117,14 @@ def bursts_of(
     list of Burst
         In order of time; they may overlap.
     """
-    width = max(round(settings.mean_s * 1e6 / settings.bin_us), 1)
-    edges = start_us + settings.bin_us * np.append(np.arange(0, counts.size, width), counts.size)
+    starts = np.append(_stretches(counts.size, settings), counts.size)
+    edges = start_us + settings.bin_us * starts
     gaps = np.zeros((0, 2), np.int64) if gaps_us is None else gaps_us
     open_bins = live_time_us(edges, blind_intervals(gaps)) / settings.bin_us
     sums = np.empty(counts.size, np.int32)
     window_sums(counts, settings.bins, sums)
     mean, limit = _limits(counts, sums, open_bins, settings, n_windows or counts.size)
-    of_window = np.arange(counts.size) // width
+    of_window = np.repeat(np.arange(starts.size - 1), np.diff(starts))
     return [
         Burst(
             start_us + first * settings.bin_us - settings.before_us,
@@ -170,8 +170,7 @@ def _limits(
     """
     from scipy.stats import poisson  # here: what reads photons need not wait for it
 
-    width = max(round(settings.mean_s * 1e6 / settings.bin_us), 1)
-    starts = np.arange(0, counts.size, width)
+    starts = _stretches(counts.size, settings)
     size = np.diff(np.append(starts, counts.size))
     chance = settings.false_alarms / n_windows
     kept = np.add.reduceat(counts.astype(np.int64), starts)
@@ -187,17 +186,27 @@ def _limits(
     return mean, limit
 
 
+def _stretches(n_bins: int, settings: BurstSettings) -> npt.NDArray[np.int64]:
+    """Return the first bin of each stretch that has a mean of its own; a short rest belongs to the last one."""
+    width = _stretch_bins(settings)
+    return np.arange(max(round(n_bins / width), 1)) * width
+
+
+def _stretch_bins(settings: BurstSettings) -> int:
+    return max(round(settings.mean_s * 1e6 / settings.bin_us), 1)
+
+
 def _blocks(
     file: PhotonFile, settings: BurstSettings, progress: Progress
 ) -> Iterator[tuple[int, npt.NDArray[np.uint16]]]:
-    """Yield start and counts of parts of the observation, each of whole stretches of the mean."""
-    stretch = max(round(settings.mean_s * 1e6 / settings.bin_us), 1)
+    """Yield start and counts of parts of the observation, each of whole stretches and one more of the next part."""
+    stretch = _stretch_bins(settings)
     n_bins = -(-file.exposure_us // settings.bin_us)
     a_block = max(_COUNTS_BYTES // 2 // stretch, 1) * stretch
     n_blocks = -(-n_bins // a_block)
     for k in range(n_blocks):
         first = k * a_block
-        size = min(a_block + settings.bins - 1, n_bins - first)
+        size = min(a_block + stretch, n_bins - first)
         start_us = first * settings.bin_us
         stage = part_of(progress, k / n_blocks, (k + 1) / n_blocks, "looking for bursts")
         yield start_us, _counted(file, start_us, size, settings.bin_us, stage)
