@@ -73,7 +73,7 @@ class BadPixelSettings:
     fwhm: float = 2.5
     box: int = 5
     max_rate_cps: float = 2450.0
-    max_iter: int = 10
+    max_iter: int = 5
     cold: bool = True
     flicker: bool = True
     flicker_share: float = 0.2
