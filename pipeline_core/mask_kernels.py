@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.binning import first_at_or_after as first_time
 from pipeline_core.chunkcodec import CHUNK_ROWS, row_value
-from pipeline_core.photon_kernels import first_beyond
+from pipeline_core.photon_kernels import gather
 
 __all__ = ["count_pieces", "count_pieces_of_times", "outside", "pieces_of_bins"]
 
@@ -55,6 +54,25 @@ def pieces_of_bins(
 
 
 @kernel
+def _first_beyond(times_us: npt.NDArray[np.uint32], low: int, high: int, time_us: int) -> int:
+    """Return the first of ``low:high`` with a time >= `time_us`, else `high`; quick where it is near `low`."""
+    step = 1
+    probe = low
+    while probe < high and np.int64(times_us[probe]) < time_us:
+        low = probe + 1
+        probe += step
+        step *= 2
+    high = min(probe, high)
+    while low < high:
+        middle = (low + high) // 2
+        if np.int64(times_us[middle]) < time_us:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
 def count_pieces(
     planes: npt.NDArray[np.uint8],
     rows_a_block: int,
@@ -64,14 +82,17 @@ def count_pieces(
     pieces_us: npt.NDArray[np.int64],
     bins: npt.NDArray[np.int64],
     limits_deg: npt.NDArray[np.float64],
+    times: npt.NDArray[np.uint32],
     counts: npt.NDArray[np.int64],
 ) -> None:
     """Add to ``counts[pixel, bin]`` a chunk's photons in pieces of time.
 
-    Only those with a phase in the pixel's limits (n_pixels, 2); of any phase if there are none (0, 2). Everything else
-    as in `photon_kernels.count_window`.
+    Only those with a phase in the pixel's limits (n_pixels, 2); of any phase if there are none (0, 2). `times` is
+    scratch. Everything else as in `photon_kernels.count_window`.
     """
     chunk_stop = min(chunk_first + CHUNK_ROWS, stops[-1])
+    part = times[: chunk_stop - chunk_first]
+    gather(planes, rows_a_block, row_bytes, 1, 0, part)
     p = np.searchsorted(stops, chunk_first, side="right")
     row = chunk_first
     every = limits_deg.shape[0] == 0
@@ -82,8 +103,8 @@ def count_pieces(
         for k in range(pieces_us.shape[0]):
             if at == high:
                 break
-            a = first_beyond(planes, rows_a_block, row_bytes, at, high, pieces_us[k, 0])
-            at = first_beyond(planes, rows_a_block, row_bytes, a, high, pieces_us[k, 1])
+            a = _first_beyond(part, at, high, pieces_us[k, 0])
+            at = _first_beyond(part, a, high, pieces_us[k, 1])
             if every:
                 counts[p, bins[k]] += at - a
                 continue
@@ -105,14 +126,12 @@ def count_pieces_of_times(
     counts: npt.NDArray[np.int64],
 ) -> None:
     """Add to ``counts[pixel, bin]`` the photons in pieces of time, where the times of all rows are in memory."""
-    first = 0
+    at = 0
     for p in range(stops.size):
-        at = first
         for k in range(pieces_us.shape[0]):
             if at == stops[p]:
                 break
-            at += first_time(times_us[at : stops[p]], pieces_us[k, 0])
-            found = first_time(times_us[at : stops[p]], pieces_us[k, 1])
-            counts[p, bins[k]] += found
-            at += found
-        first = stops[p]
+            a = _first_beyond(times_us, at, stops[p], pieces_us[k, 0])
+            at = _first_beyond(times_us, a, stops[p], pieces_us[k, 1])
+            counts[p, bins[k]] += at - a
+        at = stops[p]

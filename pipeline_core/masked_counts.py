@@ -55,7 +55,7 @@ def count_outside(
 
     def count(thread: int, chunk: ChunkOfRows) -> None:
         count_in_limits(*chunk, *window_us, limits, scratch[thread], every_of[thread])
-        count_pieces(*chunk, pieces, bins, limits, inside_of[thread])
+        count_pieces(*chunk, pieces, bins, limits, scratch[thread], inside_of[thread])
 
     file.each_chunk(count, progress, "counting photons")
     counts = np.sum(every_of, axis=0) - np.sum(inside_of, axis=0)[:, 0]
@@ -80,9 +80,10 @@ def counts_inside(
     if times is not None:
         count_pieces_of_times(times, file.stops, pieces, bins, counts[0])
     elif pieces.size:
+        scratch = [np.empty(CHUNK_ROWS, np.uint32) for _ in range(SCAN_THREADS)]
 
         def count(thread: int, chunk: ChunkOfRows) -> None:
-            count_pieces(*chunk, pieces, bins, _NO_LIMITS, counts[thread])
+            count_pieces(*chunk, pieces, bins, _NO_LIMITS, scratch[thread], counts[thread])
 
         file.each_chunk(count, progress, "leaving out masked times")
     return _image(file, np.sum(counts, axis=0))

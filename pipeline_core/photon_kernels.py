@@ -20,7 +20,6 @@ __all__ = [
     "count_phases",
     "count_window",
     "first_at_or_after",
-    "first_beyond",
     "gather",
     "survey_chunk",
 ]
@@ -169,7 +168,7 @@ def count_phases(
 
 
 @kernel
-def first_beyond(
+def _first_beyond(
     planes: npt.NDArray[np.uint8],
     rows_a_block: int,
     row_bytes: int,
@@ -214,7 +213,7 @@ def survey_chunk(
         for k in range(edges_us.size - 1):
             if at == high:
                 break
-            end = first_beyond(planes, rows_a_block, row_bytes, at, high, edges_us[k + 1])
+            end = _first_beyond(planes, rows_a_block, row_bytes, at, high, edges_us[k + 1])
             counts[p, k] += np.uint32(end - at)
             at = end
         row = chunk_first + high

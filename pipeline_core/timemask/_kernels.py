@@ -15,11 +15,11 @@ def count_bins(
     times_us: npt.NDArray[np.uint32], start_us: int, bin_us: int, counts: npt.NDArray[np.uint16]
 ) -> None:
     """Add times, in any order, to bins from `start_us` on; bins stay at their highest number when they are full."""
+    start, width = np.uint32(start_us), np.uint32(bin_us)
     for i in range(times_us.size):
-        at = np.int64(times_us[i]) - start_us
-        if at < 0:
+        if times_us[i] < start:
             continue
-        k = at // bin_us
+        k = (times_us[i] - start) // width  # of 32 bits: half the time of 64
         if k < counts.size and counts[k] < 65535:
             counts[k] += np.uint16(1)
 
