@@ -7,7 +7,7 @@ pupil (as small as the telescope allows, dark nulls included) and boil while the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Field:
     flicker: float = 0.005
     unread: float = 0.1
     feedline_off: bool = False
+    photon_sigma: bool = False
+    """Whether all hot pixels have 10 to 30 sigma of photon noise alone, instead of what `_hot_extra` says."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,9 @@ def _hot_extra(
     sigma = np.sqrt(base / field.seconds + scatter**2)
     by_sigma = base + 10 * 3 ** rng.uniform(0, 1, expected.shape) * sigma
     wanted = np.where(rng.random(expected.shape) < 0.5, ratio * base, by_sigma)
+    if field.photon_sigma:
+        noise = np.sqrt(base / field.seconds)
+        wanted = base + 10 * 3 ** rng.uniform(0, 1, expected.shape) * noise
     return np.where(hot, np.maximum(wanted - expected, 0.0), 0.0)
 
 
@@ -233,14 +238,3 @@ def _flickering(
         else:
             rates[on, x, y] = 0.0
     return rates
-
-
-def ten_photon_sigma(truth: Truth) -> np.ndarray:
-    """Good pixels' own scatter forgotten: which hot pixels are 10 sigma of photon noise alone above the median."""
-    t = truth.field.seconds
-    return truth.hot & (truth.expected - truth.base >= 10 * np.sqrt(truth.base / t))
-
-
-def short(field: Field, seconds: float) -> Field:
-    """The same field watched for a shorter time."""
-    return replace(field, seconds=seconds)
