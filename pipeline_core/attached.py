@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.attached_masks import AttachedMasks
 from pipeline_core.calibrated import CalibratedPhotons
 from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.errors import CalibrationError, ConfigError
@@ -30,7 +31,7 @@ __all__ = ["Attached"]
 Self = TypeVar("Self", bound="Attached")
 
 
-class Attached:
+class Attached(AttachedMasks):
     """Base of `ObsFile`: history, annotations, calibrations. Methods that change something need ``mode="write"``."""
 
     path: Path
@@ -160,9 +161,10 @@ class Attached:
         return self
 
     def undo(self: Self, kind: str | None = None, *, cascade: bool = False) -> Self:
-        """Take back the newest action; or the newest annotation; or with ``'wavecal'``, ``'flatcal'`` all of its kind.
+        """Take back the newest action; or the newest of a kind; or with ``'wavecal'``, ``'flatcal'`` all of its kind.
 
-        Returns the observation. Taking back the newest action brings back what it had replaced.
+        Other kinds are ``'badpixels'``, ``'timemask'`` and ``'annotation'``. Returns the observation. Taking back the
+        newest action brings back what it had replaced.
 
         Parameters
         ----------
@@ -177,6 +179,7 @@ class Attached:
         """
         self._save(self._sidecar.undone(kind, cascade=cascade))
         self._use(self._sidecar.wavecal)
+        self._use_masks()
         return self
 
     def try_wavecal(self: Self, solution: Path | str | Solution | None) -> Self:
@@ -194,6 +197,7 @@ class Attached:
         self._sidecar_path = sidecar_path(self.path, self._file.file_id)
         self._sidecar = load_sidecar(self._sidecar_path, self._file.file_id)
         self._use(self._sidecar.wavecal)
+        self._use_masks()
 
     def _use(self, wavecal: WavelengthCalibration | None) -> None:
         """Read photons with this calibration from now on, and with the flat field, if that belongs to it."""
@@ -208,12 +212,17 @@ class Attached:
             if flat.wavecal_id not in ("", known):
                 flat = None  # another one is being tried out
         self._flat = None if wavecal is None else flat
-        self.flags = self._file.flags
-        if wavecal is not None:
-            self.flags = wavecal.combined_flags(self.flags)
+        self._use_flags()
+
+    def _use_flags(self) -> None:
+        """Put together what file, calibrations and masks say."""
+        flags = self._file.flags
+        if self._calibrated is not None:
+            flags = self._calibrated.calibration.combined_flags(flags)
         if self._flat is not None:
             self._check_shape(self._flat.flags.shape)
-            self.flags = self._flat.combined_flags(self.flags)
+            flags = self._flat.combined_flags(flags)
+        self.flags = self._with_masks(flags)
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         if shape != self._file.shape:

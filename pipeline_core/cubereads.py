@@ -270,7 +270,7 @@ class CubeReads(Attached):
     ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.uint32]]:
         """Return values and variances (n_pixel, n_time, n_band), and photons recorded (n_pixel, n_time)."""
         if not weighted:
-            found = self.binned_counts(times, thresholds, NO_INTERVALS, progress)
+            found = self.binned_counts(times, thresholds, self._masked_us, progress)
             values = found.counts.astype(np.float64)
             return values, values.copy(), found.recorded
         sums, variances = self._weighed(times, thresholds, progress)
@@ -283,7 +283,7 @@ class CubeReads(Attached):
     ) -> tuple[FloatArray, FloatArray]:
         flat = self._weights()
         wavecal = self._calibrated_photons().calibration
-        found = weigh_cube(self._file, wavecal, flat, times, thresholds, progress)
+        found = weigh_cube(self._file, wavecal, flat, times, thresholds, self._masked_us, progress)
         shape = (*self._file.shape, *found.sums.shape[1:])
         sums, variances = found.sums.reshape(shape), found.variances.reshape(shape)
         if shape[2] == 1:
@@ -293,9 +293,12 @@ class CubeReads(Attached):
         return sums, variances
 
     def _live_s(self, times: IntArray, recorded: npt.NDArray[np.uint32]) -> FloatArray:
-        """Return each pixel's time alive in each bin of time: without gaps, and without dead time after photons."""
+        """Return each pixel's time alive in each bin: without gaps, masked times, and dead time after photons."""
         open_us = live_time_us(times, blind_intervals(self._file.gaps_us))
         alive = live_times_s(open_us, recorded, self.dead_time_us)
+        if self._masked_us.size:
+            # photons in masked times make blind there only: the same share of time alive, inside and outside
+            alive = alive * (live_time_us(times, self._closed()) / np.maximum(open_us, 1.0))
         return alive.reshape(*self._file.shape, -1)
 
 

@@ -253,6 +253,7 @@ def _weigh_pixel(
     times: npt.NDArray[np.uint32],
     phases: npt.NDArray[np.float32],
     edges_us: IntArray,
+    excluded_us: IntArray,
     thresholds: FloatArray,
     cells: npt.NDArray[np.int32],
     kind: int,
@@ -272,18 +273,29 @@ def _weigh_pixel(
         _fill_cells(thresholds, cells)
         per_deg = (cells.size - 1) / (high - low)
     begin = first_at_or_after(times, edges_us[0])
+    m = 0
     for t in range(edges_us.size - 1):
         if begin == times.size:
             break
         end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
-        for value in phases[begin:end]:
-            phase = np.float64(value)
-            if phase >= low and phase < high:
-                k = 0 if last == 1 else _band_of(phase, thresholds, per_deg, cells)
-                nm = rounded_nm(kind, coefficients, valid_deg, phase)
-                weight = np.float64(weight_at(nm, energies_ev, weights))
-                sums[t, k] += weight
-                squares[t, k] += weight * weight
+        while begin < end:
+            # up to the next excluded interval, and on behind it
+            while m < excluded_us.shape[0] and excluded_us[m, 1] <= np.int64(times[begin]):
+                m += 1
+            stop = end
+            if m < excluded_us.shape[0]:
+                stop = begin + first_at_or_after(times[begin:end], excluded_us[m, 0])
+            for value in phases[begin:stop]:
+                phase = np.float64(value)
+                if phase >= low and phase < high:
+                    k = 0 if last == 1 else _band_of(phase, thresholds, per_deg, cells)
+                    nm = rounded_nm(kind, coefficients, valid_deg, phase)
+                    weight = np.float64(weight_at(nm, energies_ev, weights))
+                    sums[t, k] += weight
+                    squares[t, k] += weight * weight
+            begin = stop
+            if stop < end:
+                begin = stop + first_at_or_after(times[stop:end], excluded_us[m, 1])
         begin = end
 
 
@@ -297,6 +309,7 @@ def _weigh_chunk(
     scratch: npt.NDArray[np.uint32],
     cells: npt.NDArray[np.int32],
     edges_us: IntArray,
+    excluded_us: IntArray,
     thresholds: FloatArray,
     kinds: npt.NDArray[np.uint8],
     coefficients: FloatArray,
@@ -322,7 +335,7 @@ def _weigh_chunk(
         high = min(stops[p], chunk_stop) - chunk_first
         before = row == 0 and (stops[p - 1] if p else 0) < chunk_first
         after = stops[p] > chunk_stop
-        where = (times[row:high], phases[row:high], edges_us, thresholds[p], cells)
+        where = (times[row:high], phases[row:high], edges_us, excluded_us, thresholds[p], cells)
         pixel = (kinds[p], coefficients[p], valid_deg[p], energies_ev, weights[p])
         if before or after:
             side = 0 if before else 1
@@ -342,6 +355,7 @@ def weigh_cube(
     flat: FlatCalibration,
     edges_us: IntArray,
     thresholds_deg: FloatArray,
+    excluded_us: IntArray = NO_INTERVALS,
     progress: Progress = silent,
     stage: str = "weighing photons",
 ) -> WeightedCounts:
@@ -369,7 +383,7 @@ def weigh_cube(
         room = scratch[thread]
         border = np.zeros((2, 2, n_time, n_band))
         owners = np.empty(2, np.int64)
-        where = (room.columns, room.cells, edges_us)
+        where = (room.columns, room.cells, edges_us, excluded_us)
         found: Any = (*by_pixel, sums, squares, border, owners)
         _weigh_chunk(*chunk, *where, *found)
         pieces[chunk.first] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from pipeline_core.hdf5 import (
 )
 from pipeline_core.health import Check, check_health
 from pipeline_core.imgfile import Frame
+from pipeline_core.masks import MASK_FLAGS
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.rawobservation import RawObservation
 from pipeline_core.rawwords import TICKS_PER_SECOND
@@ -139,6 +140,10 @@ def _summary(obs: ObsFile | Frame) -> list[HeaderRow]:
         facts["wavelength calibration"] = (_wavecal(obs), "")
     if not isinstance(obs, Frame) and obs.flatcal is not None:
         facts["flat field"] = (_flatcal(obs), "")
+    if not isinstance(obs, Frame) and obs.pixel_masks:
+        facts["bad pixels"] = (_masked_pixels(obs), "")
+    if not isinstance(obs, Frame) and obs.time_masks:
+        facts["masked times"] = (_masked_times(obs), "")
     if isinstance(obs, RawObservation):
         facts["raw files"] = (", ".join(path.name for path in obs.paths), "")
     return [HeaderRow("observation", key, value, unit) for key, (value, unit) in facts.items()]
@@ -269,8 +274,10 @@ def _format(path: Path) -> object:
         h5.close()
 
 
+# what is imported in these, photons do not need
+
+
 def _describe_solution(path: Path) -> dict[str, object]:
-    # imported here: photons need none of it
     from pipeline_core.wavecal.describe import describe_solution
     from pipeline_core.wavecal.solution import load_solution
 
@@ -284,9 +291,25 @@ def _describe_flat(path: Path) -> dict[str, object]:
     return describe_solution(load_solution(path), path)
 
 
+def _describe_bad_pixels(path: Path) -> dict[str, object]:
+    from pipeline_core.badpixels.describe import describe_bad_pixels
+    from pipeline_core.badpixels.solution import load_bad_pixels
+
+    return describe_bad_pixels(load_bad_pixels(path), path)
+
+
+def _describe_time_mask(path: Path) -> dict[str, object]:
+    from pipeline_core.timemask.describe import describe_time_mask
+    from pipeline_core.timemask.solution import load_time_mask
+
+    return describe_time_mask(load_time_mask(path), path)
+
+
 _SOLUTIONS: dict[object, Callable[[Path], dict[str, object]]] = {
     schema.WAVECAL_FORMAT: _describe_solution,
     schema.FLATCAL_FORMAT: _describe_flat,
+    schema.BADPIXELS_FORMAT: _describe_bad_pixels,
+    schema.TIMEMASK_FORMAT: _describe_time_mask,
 }
 
 
@@ -311,7 +334,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "exposure (s)": obs.exposure_s,
             "time with data (s)": round(open_s, 6),
             "photons": obs.n_photons,
-            "mean rate (counts/s with data)": round(obs.n_photons / open_s, 3) if open_s else None,
+            "mean rate (counts/s with data)": _mean_rate(obs),
             "baseline": obs.baseline,
             "pixels by flag": _pixels_by_flag(obs),
             "raw files": len(obs.sources),
@@ -322,6 +345,8 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "gaps (s)": [f"{a / 1e6:.3f} to {b / 1e6:.3f}" for a, b in obs.gaps_us.tolist()],
             "wavelength calibration": _wavecal(obs),
             "flat field": _flatcal(obs),
+            "bad pixels": _masked_pixels(obs),
+            "masked times": _masked_times(obs),
             "sidecar": str(obs.sidecar) if obs.sidecar.exists() else "none",
             "history": [
                 f"{_utc(a.time)} {a.action}: {a.detail}{' (undone)' if a.undone else ''}"
@@ -355,6 +380,37 @@ def _flatcal(obs: ObsFile) -> str:
         f"solution {flat.solution_id} ({Path(flat.source).name}; {low:g} to {high:g} nm): "
         f"{int(np.count_nonzero(flat.weighted))} of {flat.flags.size} pixels{forced}"
     )
+
+
+def _mean_rate(obs: ObsFile) -> float | None:
+    """Return counts per second of the whole array, masked times left out."""
+    live = obs.open_time()
+    number = int(obs.count_image().sum()) if obs.masked_us.size else obs.n_photons
+    return round(number / live, 3) if live else None
+
+
+def _masked_pixels(obs: ObsFile) -> str:
+    """Say how many masks of pixels are attached, and what they mark."""
+    masks = obs.pixel_masks
+    if not masks:
+        return "no mask"
+    number = int(np.count_nonzero(obs.flags & np.uint32(MASK_FLAGS)))
+    ids = ", ".join(mask.solution_id or mask.source for mask in masks)
+    return f"{number} of {obs.flags.size} pixels, by {_number(masks, 'mask')} ({ids})"
+
+
+def _masked_times(obs: ObsFile) -> str:
+    """Say how many time masks are attached, and how long they last."""
+    masks = obs.time_masks
+    if not masks:
+        return "no mask"
+    seconds = float(np.diff(obs.masked_us, axis=1).sum()) / 1e6
+    ids = ", ".join(mask.solution_id or mask.source for mask in masks)
+    return f"{seconds:.6f} s, by {_number(masks, 'mask')} ({ids})"
+
+
+def _number(items: Sequence[object], name: str) -> str:
+    return f"{len(items)} {name}{'' if len(items) == 1 else 's'}"
 
 
 def _pixels_by_flag(obs: ObsFile | Frame) -> dict[str, int]:

@@ -1,7 +1,9 @@
-"""How long a pixel was alive: the one place that knows about gaps and dead time.
+"""How long a pixel was alive: the one place that knows about gaps, masked times and dead time.
 
 Half-open intervals of integer microseconds. A pixel is blind for the dead time after each photon it recorded
-(non-paralysable), and in gaps of the data; overlapping blind intervals count once.
+(non-paralysable), in gaps of the data, and in masked times; overlapping blind intervals count once. Photons of masked
+times are nowhere: the dead time that such a one may have after the end of its interval is not known here (it is worth
+rate * dead time^2 / 2 an interval, 5e-8 s at 1000 counts/s).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ __all__ = ["add_dead_time", "blind_intervals", "live_time_us", "live_times_s"]
 
 
 def blind_intervals(
-    gaps_us: npt.NDArray[np.int64],
+    gaps_us: npt.NDArray[np.int64] | npt.NDArray[np.float64],
     times_us: npt.NDArray[np.unsignedinteger] | npt.NDArray[np.int64] | None = None,
     dead_time_us: float = 0.0,
 ) -> npt.NDArray[np.float64]:
@@ -27,8 +29,8 @@ def blind_intervals(
 
     Parameters
     ----------
-    gaps_us : ndarray of int64, shape (n, 2)
-        Half-open intervals without data, any order.
+    gaps_us : ndarray, shape (n, 2)
+        Half-open intervals without data or masked, us, any order.
     times_us : ndarray of integers, optional
         Arrival times of one pixel's photons, ascending.
     dead_time_us : float

@@ -17,6 +17,7 @@ __all__ = [
     "FLAGS",
     "FLAG_NAMES",
     "PROBLEM_FLAGS",
+    "V3C_FLAG_NAMES",
     "FlagDefinition",
     "PixelFlag",
     "beammap_code_to_flags",
@@ -64,12 +65,15 @@ _TABLE = (
     ("pixcal.hot", "Counts far too much."),
     ("pixcal.cold", "Counts far too little."),
     ("pixcal.unstable", "Its rate jumps."),
+    ("pixcal.dead", "Counts nothing."),  # not in V3c: after its bits
 )
 
 FLAGS: tuple[FlagDefinition, ...] = tuple(
     FlagDefinition(bit, name, sentence) for bit, (name, sentence) in enumerate(_TABLE)
 )
 FLAG_NAMES: tuple[str, ...] = tuple(flag.name for flag in FLAGS)
+V3C_FLAG_NAMES: tuple[str, ...] = FLAG_NAMES[:30]
+"""Those of layout V3c, which the header of a photon file lists: later ones are never set in it, but in masks."""
 
 # functional form: the members come from the table, so that each flag is written once
 PixelFlag = IntFlag("PixelFlag", {f.name.replace(".", "_"): 1 << f.bit for f in FLAGS})  # type: ignore[misc]
@@ -102,6 +106,7 @@ PROBLEM_FLAGS: int = sum(
         "pixcal.hot",
         "pixcal.cold",
         "pixcal.unstable",
+        "pixcal.dead",
     )
 )
 """Bits that make a pixel unusable. Nothing excludes them unless asked: ``exclude=PROBLEM_FLAGS``."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pipeline_core.convert import DROP_REASONS, brief_ranges
 from pipeline_core.errors import InputFormatError
+from pipeline_core.exposure import blind_intervals
 from pipeline_core.flags import FLAG_NAMES
 from pipeline_core.imgfile import Frame
 from pipeline_core.obsfile import ObsFile
@@ -49,7 +50,8 @@ def check_health(obs: ObsFile | Frame) -> tuple[Check, ...]:
     tuple of Check
         The same names in the same order for every kind of observation.
     """
-    counts = obs.count_image()
+    # as recorded: masked times are looked at too, and cost no pass through the file
+    counts = obs.count_image() if isinstance(obs, Frame) else obs.recorded_counts
     of_photons: dict[str, Callable[[ObsFile], tuple[str, str]]] = {
         "photon index": _index,
         "photon times": _times,
@@ -86,7 +88,7 @@ def _index(obs: ObsFile) -> tuple[str, str]:
 
 
 def _times(obs: ObsFile) -> tuple[str, str]:
-    counts = obs.count_image()
+    counts = obs.recorded_counts
     lit = np.flatnonzero(counts)
     if not lit.size:
         return "unknown", "There are no photons."
@@ -98,7 +100,7 @@ def _times(obs: ObsFile) -> tuple[str, str]:
             inside = obs.photons((x, y))  # the window leaves out what is after the end
         except InputFormatError as error:
             return "bad", str(error)
-        late += int(counts[x, y]) - inside.size
+        late += 0 if obs.masked_us.size else int(counts[x, y]) - inside.size
         if np.any(np.diff(inside["time"].astype(np.int64)) < 0):
             return (
                 "bad",
@@ -117,7 +119,7 @@ def _gaps(obs: ObsFile) -> tuple[str, str]:
     gaps = obs.gaps_us
     if not len(gaps):
         return "good", f"There are packets all through the {obs.exposure_s:g} s."
-    open_s = obs.open_time()
+    open_s = _with_data(obs)
     spans = ", ".join(f"{a / 1e6:.3f}-{b / 1e6:.3f}" for a, b in gaps[:5].tolist())
     more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
     state = "warning" if open_s > obs.exposure_s / 2 else "bad"
@@ -125,6 +127,11 @@ def _gaps(obs: ObsFile) -> tuple[str, str]:
         f"No packet came in {obs.exposure_s - open_s:.3f} of {obs.exposure_s:g} s (from-to, s: {spans}{more}). Rates "
         "are per second with data."
     )
+
+
+def _with_data(obs: ObsFile) -> float:
+    """Return for how many seconds there are data; masked times are no fault of theirs."""
+    return obs.exposure_s - float(np.diff(blind_intervals(obs.gaps_us), axis=1).sum()) / 1e6
 
 
 def _missing_seconds(obs: ObsFile) -> tuple[str, str]:
@@ -214,7 +221,7 @@ def _absent(obs: ObsFile | Frame) -> tuple[str, str]:
 
 
 def _saturation(obs: ObsFile | Frame, counts: npt.NDArray[np.int64]) -> tuple[str, str]:
-    open_s = obs.open_time()
+    open_s = obs.open_time() if isinstance(obs, Frame) else _with_data(obs)
     if not open_s:
         return "unknown", "There is no time with data."
     limit = _LIMITS_CPS.get(obs.camera, _USUAL_LIMIT_CPS)

@@ -29,9 +29,12 @@ from pipeline_core.histograms import (
     phase_histogram as histogram_phases,
 )
 from pipeline_core.lightcurves import LightCurve
+from pipeline_core.masked_counts import count_outside
+from pipeline_core.masks import PixelMasks
 from pipeline_core.photon_file import PhotonFile, Source
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.progress import Progress, silent
+from pipeline_core.rates import RateImage
 from pipeline_core.selection import (
     Band,
     Pixel,
@@ -63,6 +66,8 @@ class ObsFile(CubeReads):
         The photon file itself is never written to. ``'write'`` allows actions that change the sidecar.
     wavecal : path or Solution, optional
         A wavelength solution to try out: used instead of what is attached, not attached.
+    time_masks : bool
+        Whether attached time masks hold: their photons are then in no read, their time in no exposure.
 
     Attributes
     ----------
@@ -73,7 +78,7 @@ class ObsFile(CubeReads):
     n_photons : int
     shape : (ncols, nrows)
     flags : ndarray of uint32, shape (ncols, nrows)
-        Bits of `pipeline_core.flags`: the beam map's, and those of the wavelength calibration in use.
+        Bits of `pipeline_core.flags`: the beam map's, those of the wavelength calibration in use, those of masks.
 
     Raises
     ------
@@ -111,14 +116,22 @@ class ObsFile(CubeReads):
     has_photons: ClassVar[bool] = True
 
     def __init__(
-        self, path: Path | str, mode: str = "read", wavecal: Path | str | Solution | None = None
+        self,
+        path: Path | str,
+        mode: str = "read",
+        wavecal: Path | str | Solution | None = None,
+        *,
+        time_masks: bool = True,
     ) -> None:
         if mode not in _MODES:
             raise ConfigError(f"mode must be 'read' or 'write', not {mode!r}.")
         self.path = Path(path).expanduser()
         self._writable = _MODES[mode]
         self._file = PhotonFile(self.path)
-        self._pixels = PixelCache(self._file.columns, self._file.first_row)
+        self._time_masks_used = time_masks
+        self._masked_us = np.zeros((0, 2), np.int64)
+        self._pixel_masks = PixelMasks((), self._file.shape)
+        self._pixels = PixelCache(self._unmasked_columns, self._file.first_row)
         self._survey: Survey | None = None
         self._planes: CountPlanes | None = None
         self.file_id = self._file.file_id
@@ -153,11 +166,7 @@ class ObsFile(CubeReads):
 
     def close(self) -> None:
         """Release the file, and what is remembered of it."""
-        self._pixels.clear()
-        self._curves.clear()
-        if self._calibrated is not None:
-            self._calibrated.clear()
-        self._survey = self._planes = None
+        self._forget()
         self._file.close()
 
     # --- what the file says -------------------------------------------------------------------
@@ -166,6 +175,11 @@ class ObsFile(CubeReads):
     def beammap(self) -> Beammap:
         """Resonator and beam-map code of every pixel."""
         return self._file.beammap
+
+    @property
+    def recorded_counts(self) -> npt.NDArray[np.int64]:
+        """All photons of every pixel, those of masked times too: known without reading; shape (ncols, nrows)."""
+        return self._file.counts
 
     @property
     def gaps_us(self) -> npt.NDArray[np.int64]:
@@ -256,7 +270,7 @@ class ObsFile(CubeReads):
         start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
             See the class. In a range of wavelengths, pixels without calibration count 0.
         exclude : int
-            Flag bits; pixels with any of them count 0. Nothing by default.
+            Flag bits; pixels with any of them (`flags_in` the time range) count 0. Nothing by default.
         progress : Progress
             Called while the file is read; may cancel.
         weighted : bool
@@ -283,14 +297,56 @@ class ObsFile(CubeReads):
         image = None
         if self._planes is not None and not band.chooses:
             image = self._planes.image(*window)
+        if image is None and self._masked_us.size:
+            limits = self._phase_limits(band)
+            image = count_outside(self._file, window, self._masked_us, limits, progress)
         if image is None and band.wavelengths is not None:
             photons = self._calibrated_photons()
             image = photons.count_window(window, band.wavelengths, extrapolated, progress)
         if image is None:
             image = self._file.count_window(*window, band.phases, progress)
         if exclude:
-            image = np.where(self.flags & np.uint32(exclude), 0, image)
+            image = np.where(self.flags_in(start, stop) & np.uint32(exclude), 0, image)
         return image
+
+    def rate_image(
+        self,
+        start: float | None = None,
+        stop: float | None = None,
+        exclude: int = 0,
+        progress: Progress = silent,
+        *,
+        dead_time: bool = True,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
+    ) -> RateImage:
+        """Return counts per second alive of every pixel, with errors; see `RateImage`.
+
+        Parameters
+        ----------
+        start, stop, exclude, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
+            As for `count_image`. Photons of any phase make a pixel dead.
+        progress : Progress
+            Called while the file is read; may cancel.
+        dead_time : bool
+            Whether to correct for dead time, as `live_time` knows it.
+        """
+        counts = self.count_image(
+            start,
+            stop,
+            exclude,
+            progress,
+            min_phase=min_phase,
+            max_phase=max_phase,
+            min_wavelength=min_wavelength,
+            max_wavelength=max_wavelength,
+            extrapolated=extrapolated,
+        )
+        live = self.live_time(None, start, stop, dead_time=dead_time)
+        return RateImage(counts, np.asarray(live), self.open_time(start, stop))
 
     def survey(self, progress: Progress = silent) -> Survey:
         """Look through the whole file once; see `Survey`. Remembered.
@@ -301,7 +357,7 @@ class ObsFile(CubeReads):
             Called while the file is read; may cancel.
         """
         if self._survey is None:
-            self._survey, self._planes = survey(self._file, progress)
+            self._survey, self._planes = survey(self._file, progress, self._masked_us)
         return self._survey
 
     def light_curve(
@@ -339,7 +395,7 @@ class ObsFile(CubeReads):
         band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         if weighted:
             pixels = self._weighted_pixels(pixels)
-        gaps = blind_intervals(self.gaps_us)
+        gaps = self._closed()
         if band.wavelengths is None:
             curve = self._curves.curve(pixels, window, bin_s, band.phases, gaps, progress)
         else:
@@ -485,7 +541,7 @@ class ObsFile(CubeReads):
         *,
         dead_time: bool = True,
     ) -> float | npt.NDArray[np.float64]:
-        """Return how long a pixel was alive, or all of them.
+        """Return how long a pixel was alive, or all of them: neither in a gap, nor in a masked time, nor dead.
 
         Parameters
         ----------
@@ -507,7 +563,7 @@ class ObsFile(CubeReads):
         dead_time_us = self.dead_time_us if dead_time else 0.0
         if pixel is not None:
             times, _ = self._pixels.get(checked_pixel(pixel, self.shape))
-            blind = blind_intervals(self.gaps_us, times, dead_time_us)
+            blind = blind_intervals(self._closed(), times, dead_time_us)
             return float(live_time_us(edges, blind)[0] / 1e6)
         open_us = np.full(self.shape, 1e6 * self.open_time(start, stop))
         if not dead_time_us:
@@ -515,9 +571,9 @@ class ObsFile(CubeReads):
         return live_times_s(open_us, self.count_image(start, stop), dead_time_us)
 
     def open_time(self, start: float | None = None, stop: float | None = None) -> float:
-        """Return how many seconds of a time range there are data for (dead time counts as data)."""
+        """Return how many seconds of a time range there are data for, less masked times (dead time counts as data)."""
         edges = np.array(self._window(start, stop))
-        return float(live_time_us(edges, blind_intervals(self.gaps_us))[0] / 1e6)
+        return float(live_time_us(edges, self._closed())[0] / 1e6)
 
     def with_wavecal(self, solution: Path | str | Solution) -> ObsFile:
         """Return the same observation, opened once more, with another solution: to compare them photon by photon.
@@ -533,11 +589,28 @@ class ObsFile(CubeReads):
 
     # --- helpers ------------------------------------------------------------------------------
 
+    def _forget(self) -> None:
+        """Forget what was read: it is no longer true, or no longer wanted."""
+        self._pixels.clear()
+        self._curves.clear()
+        if self._calibrated is not None:
+            self._calibrated.clear()
+        self._survey = self._planes = None
+
     def _opened_again(self) -> ObsFile:
-        return ObsFile(self.path)
+        return ObsFile(self.path, time_masks=self._time_masks_used)
 
     def _window(self, start: float | None, stop: float | None) -> tuple[int, int]:
         return window_us(start, stop, self._file.exposure_us)
+
+    def _phase_limits(self, band: Band) -> npt.NDArray[np.float64] | None:
+        """Return each pixel's limits [x, y, 2] in degrees; None for any phase."""
+        if not band.chooses:
+            return None
+        if band.wavelengths is None:
+            return np.broadcast_to(band.phases, (*self.shape, 2))
+        calibration = self._calibrated_photons().calibration
+        return calibration.phase_limits(band.wavelengths, extrapolated=band.extrapolated)
 
     def _photons_of(
         self, pixel: Pixel, window: tuple[int, int], band: Band, dtype: list[tuple[str, str]]
@@ -559,5 +632,8 @@ class ObsFile(CubeReads):
             photons["weight"] = self._flat.weights_of(pixel, photons["wavelength"])
             photons["outside_flat"] = self._flat.outside(pixel, photons["wavelength"])
         if self._file.has_baseline:
-            photons["baseline"] = self._file.baselines(pixel)[rows][chosen]
+            baselines = self._file.baselines(pixel)
+            if self._masked_us.size:
+                baselines = baselines[self._unmasked(self._file.columns(pixel)[0])]
+            photons["baseline"] = baselines[rows][chosen]
         return photons

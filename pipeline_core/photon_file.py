@@ -281,6 +281,16 @@ class PhotonFile:
         self._photon_reader().each_chunk(work, progress, stage)
 
     @property
+    def times_in_memory(self) -> npt.NDArray[np.uint32] | None:
+        """Times (us) of all photons in the order of the file, if a survey has kept them."""
+        return self._photon_reader().times_in_memory
+
+    @property
+    def stops(self) -> npt.NDArray[np.int64]:
+        """Last row + 1 of each pixel, in the order of the file."""
+        return self._stop_row.ravel()[self._order]
+
+    @property
     def order(self) -> npt.NDArray[np.int64]:
         """Flat number ``x * nrows + y`` of each pixel in the order of the file."""
         return self._order

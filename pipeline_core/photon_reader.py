@@ -311,6 +311,11 @@ class PhotonReader:
         return np.sum(part.counts, axis=0, dtype=np.uint32), float(low.min()), float(high.max())
 
     @property
+    def times_in_memory(self) -> npt.NDArray[np.uint32] | None:
+        """Times of all rows, if a survey has kept them."""
+        return self._times
+
+    @property
     def _n_rows(self) -> int:
         return int(self._stops[-1]) if self._stops.size else 0
 

@@ -24,7 +24,7 @@ from pipeline_core._jit import kernel
 from pipeline_core.beammap import Beammap, camera_name
 from pipeline_core.chunkcodec import CHUNK_ROWS, encode_chunk, encoded_bound
 from pipeline_core.errors import ConfigError
-from pipeline_core.flags import FLAG_NAMES, FLAGS
+from pipeline_core.flags import FLAGS, V3C_FLAG_NAMES
 from pipeline_core.hdf5 import writing
 from pipeline_core.photonruns import Batch
 from pipeline_core.progress import Progress
@@ -155,7 +155,7 @@ def _write_header(h5: tables.File, content: PhotonFileContent) -> None:
     row["dataDir"] = _text(content.data_dir, schema.HEADER_STRING)
     row["energyBinWidth"], row["wvlBinStart"], row["wvlBinEnd"] = 0.1, 700.0, 1500.0
     row["startTime"], row["expTime"] = content.start, content.exposure_s
-    row["metadata"] = "flags:\n" + "".join(f"- {name}\n" for name in FLAG_NAMES)
+    row["metadata"] = "flags:\n" + "".join(f"- {name}\n" for name in V3C_FLAG_NAMES)
     table = h5.create_table(
         "/header", "header", row.dtype, "Header", filters=_FILTERS, chunkshape=1, expectedrows=1
     )

@@ -93,6 +93,7 @@ class RawObservation(ObsFile):
         self.path = self.paths[0]
         self._sidecar = Sidecar(self.file_id)
         self._use(None)
+        self._use_masks()
         try:
             self._check_map(map_)
         except BaseException:

@@ -5,12 +5,17 @@ Format "mkid-photons"
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
     version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
-    version 3 (2026-11): flat fields in /slots/flatcal/row_<n>.
+    version 3 (2026-11): flat fields in /slots/flatcal/row_<n>, masks in
+        /slots/badpixels/row_<n> and /slots/timemask/row_<n>.
 Format "mkid-wavecal", a wavelength solution
     version 1 (2026-11): everything in /solution, see `wavecal.solution.Solution`.
 Format "mkid-flatcal", a flat-field solution
     version 1 (2026-11): everything in /solution, see `flatcal.solution.FlatSolution`; /flatcal and /header as the
     predecessor's files of 2018 had them.
+Format "mkid-badpixels", a mask of pixels
+    version 1 (2026-11): everything in /solution, see `badpixels.solution.BadPixels`.
+Format "mkid-timemask", a mask of times
+    version 1 (2026-11): everything in /solution, see `timemask.solution.MaskedTimes`; /TimeMask for older tools.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "BADPIXELS_FORMAT",
+    "BADPIXELS_VERSION",
     "BASELINE_MODES",
     "BEAMMAP_FLAG",
     "BEAMMAP_MAP",
@@ -35,14 +42,20 @@ __all__ = [
     "MKID",
     "PHOTON_TABLE",
     "PIXEL_DTYPE",
+    "READABLE_BADPIXELS_VERSIONS",
     "READABLE_FLATCAL_VERSIONS",
     "READABLE_SIDECAR_VERSIONS",
+    "READABLE_TIMEMASK_VERSIONS",
     "READABLE_VERSIONS",
     "READABLE_WAVECAL_VERSIONS",
     "SIDECAR_ENDING",
     "SIDECAR_FORMAT",
     "SIDECAR_VERSION",
     "SOURCE_DTYPE",
+    "TIMEMASK_FORMAT",
+    "TIMEMASK_VERSION",
+    "TIME_MASK_DTYPE",
+    "TIME_MASK_TABLE",
     "VERSION",
     "WAVECAL_FORMAT",
     "WAVECAL_VERSION",
@@ -66,6 +79,21 @@ READABLE_WAVECAL_VERSIONS = (1,)
 FLATCAL_FORMAT = "mkid-flatcal"
 FLATCAL_VERSION = 1
 READABLE_FLATCAL_VERSIONS = (1,)
+BADPIXELS_FORMAT = "mkid-badpixels"
+BADPIXELS_VERSION = 1
+READABLE_BADPIXELS_VERSIONS = (1,)
+
+TIMEMASK_FORMAT = "mkid-timemask"
+TIMEMASK_VERSION = 1
+READABLE_TIMEMASK_VERSIONS = (1,)
+TIME_MASK_TABLE = "/TimeMask"
+TIME_MASK_DTYPE = np.dtype(
+    [
+        ("reason", "u1"),
+        ("tBegin", "u4"),
+        ("tEnd", "u4"),
+    ]  # us from the start, as older tools have it
+)
 
 BASELINE_MODES = ("ignore", "keep", "subtract-median")
 

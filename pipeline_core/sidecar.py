@@ -12,10 +12,10 @@ import dataclasses
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tables
@@ -41,6 +41,7 @@ from pipeline_core.hdf5 import (
     reading,
     writing,
 )
+from pipeline_core.masks import PixelMask, TimeMask
 from pipeline_core.records import read_record, write_record
 
 __all__ = ["Action", "Sidecar", "load_sidecar", "save_sidecar", "sidecar_path"]
@@ -50,6 +51,8 @@ _DETAIL_BYTES = schema.HISTORY_DTYPE["detail"].itemsize
 _DETAIL_CHARACTERS = _DETAIL_BYTES // 4  # of any language
 _WAVECALS = "/slots/wavecal"
 _FLATCALS = "/slots/flatcal"
+_PIXEL_MASKS = "/slots/badpixels"
+_TIME_MASKS = "/slots/timemask"
 _ROW = "row_"
 
 T = TypeVar("T")
@@ -83,6 +86,9 @@ class Sidecar:
         With their rows of the history. The last one is attached; others come back if it is taken back.
     flatcals : tuple of (int, FlatCalibration)
         The same of flat fields.
+    pixel_masks : tuple of (int, PixelMask)
+    time_masks : tuple of (int, TimeMask)
+        With their rows of the history. All of them are attached.
     """
 
     file_id: str
@@ -90,6 +96,8 @@ class Sidecar:
     history: tuple[Action, ...] = ()
     wavecals: tuple[tuple[int, WavelengthCalibration], ...] = ()
     flatcals: tuple[tuple[int, FlatCalibration], ...] = ()
+    pixel_masks: tuple[tuple[int, PixelMask], ...] = ()
+    time_masks: tuple[tuple[int, TimeMask], ...] = ()
 
     @property
     def wavecal(self) -> WavelengthCalibration | None:
@@ -149,6 +157,19 @@ class Sidecar:
         wavecals = (*self.wavecals, (len(self.history), wavecal))
         return dataclasses.replace(self, history=rows, wavecals=wavecals)
 
+    def with_mask(self, mask: PixelMask | TimeMask, detail: str) -> Sidecar:
+        """Return the sidecar with one more mask attached; the same solution once more changes nothing."""
+        pixels = isinstance(mask, PixelMask)
+        slot = "pixel_masks" if pixels else "time_masks"
+        before: tuple[tuple[int, PixelMask | TimeMask], ...] = getattr(self, slot)
+        if mask.solution_id and any(one.solution_id == mask.solution_id for _, one in before):
+            return self
+        action = "unmask" if mask.clears else "apply" if mask.solution_id else "mask"
+        kind = "badpixels" if pixels else "timemask"
+        row = _action(action, kind, detail[:_DETAIL_CHARACTERS])
+        changes: dict[str, Any] = {slot: (*before, (len(self.history), mask))}
+        return dataclasses.replace(self, history=(*self.history, row), **changes)
+
     def with_flatcal(self, flatcal: FlatCalibration, *, replace: bool) -> Sidecar:
         """Return the sidecar with a flat field attached; the same one again changes nothing.
 
@@ -207,9 +228,14 @@ class Sidecar:
         rows = list(self.history)
         for place in places:
             rows[place] = dataclasses.replace(rows[place], undone=True)
-        wavecals = tuple(one for one in self.wavecals if one[0] not in places)
-        flatcals = tuple(one for one in self.flatcals if one[0] not in places)
-        return dataclasses.replace(self, history=tuple(rows), wavecals=wavecals, flatcals=flatcals)
+        return dataclasses.replace(
+            self,
+            history=tuple(rows),
+            wavecals=tuple(one for one in self.wavecals if one[0] not in places),
+            flatcals=tuple(one for one in self.flatcals if one[0] not in places),
+            pixel_masks=tuple(one for one in self.pixel_masks if one[0] not in places),
+            time_masks=tuple(one for one in self.time_masks if one[0] not in places),
+        )
 
 
 def _depends(flatcal: FlatCalibration, what: str) -> str:
@@ -271,8 +297,12 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
                 )
             revision = attribute(h5.root, "revision")
             rows = read_array(h5, "/history")
-            wavecals = _read_slot(h5, _WAVECALS, WavelengthCalibration)
-            flatcals = _read_slot(h5, _FLATCALS, FlatCalibration)
+            slots: dict[str, Any] = {
+                "wavecals": _read_slot(h5, _WAVECALS, WavelengthCalibration),
+                "flatcals": _read_slot(h5, _FLATCALS, FlatCalibration),
+                "pixel_masks": _read_slot(h5, _PIXEL_MASKS, PixelMask),
+                "time_masks": _read_slot(h5, _TIME_MASKS, TimeMask),
+            }
     finally:
         h5.close()
     history = tuple(
@@ -286,7 +316,7 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
         )
         for row in rows
     )
-    return Sidecar(file_id, int(revision or 0), history, wavecals, flatcals)
+    return Sidecar(file_id, int(revision or 0), history, **slots)
 
 
 def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
@@ -333,16 +363,20 @@ def _write(path: Path, sidecar: Sidecar) -> None:
         attributes.revision = np.int64(sidecar.revision)
         h5.create_table("/", "history", schema.HISTORY_DTYPE, "one row an action").append(rows)
         h5.create_group("/", "slots", "calibrations attached")
-        h5.create_group(*_WAVECALS.rsplit("/", 1))
-        for number, wavecal in sidecar.wavecals:
-            write_record(h5, f"{_WAVECALS}/{_ROW}{number}", wavecal)
-        h5.create_group(*_FLATCALS.rsplit("/", 1))
-        for number, flatcal in sidecar.flatcals:
-            write_record(h5, f"{_FLATCALS}/{_ROW}{number}", flatcal)
+        slots: tuple[tuple[str, Iterable[tuple[int, object]]], ...] = (
+            (_WAVECALS, sidecar.wavecals),
+            (_FLATCALS, sidecar.flatcals),
+            (_PIXEL_MASKS, sidecar.pixel_masks),
+            (_TIME_MASKS, sidecar.time_masks),
+        )
+        for where, kept in slots:
+            h5.create_group(*where.rsplit("/", 1))
+            for number, record in kept:
+                write_record(h5, f"{where}/{_ROW}{number}", record)
 
 
 def _read_slot(h5: tables.File, where: str, make: Callable[..., T]) -> tuple[tuple[int, T], ...]:
-    """Return the calibrations in a slot of a sidecar with their rows; earlier versions had fewer slots."""
+    """Return what is kept in a slot, with the rows of the history; earlier versions lack some slots."""
     numbers = [name.removeprefix(_ROW) for name in child_names(h5, where)]
     return tuple(
         (row, read_record(h5, f"{where}/{_ROW}{row}", make))

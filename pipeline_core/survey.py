@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pipeline_core.exposure import blind_intervals, live_time_us
 from pipeline_core.lightcurves import bin_edges_us
+from pipeline_core.masked_counts import counts_inside
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.progress import Progress, silent
 
@@ -30,7 +31,7 @@ class Survey:
     counts : ndarray of int64, shape (n,)
         Photons of the whole array, of every phase, flagged pixels included.
     open_time_s : ndarray of float64, shape (n,)
-        Time with data in each bin: 0 in a gap. Dead time counts as data.
+        Time with data in each bin: 0 in a gap or where it is masked. Dead time counts as data.
     phase_low, phase_high : float
         Lowest and highest phase of all photons, degrees; NaN without photons.
     """
@@ -94,8 +95,12 @@ def survey_bin_us(exposure_us: int, n_pixels: int) -> int:
     return next(width for width in widths if -(-exposure_us // width) <= min(_BINS, most))
 
 
-def survey(file: PhotonFile, progress: Progress = silent) -> tuple[Survey, CountPlanes]:
-    """Look through a whole file once.
+def survey(
+    file: PhotonFile,
+    progress: Progress = silent,
+    masked_us: npt.NDArray[np.int64] | None = None,
+) -> tuple[Survey, CountPlanes]:
+    """Look through a whole file once; photons of masked times (disjoint and ascending intervals) do not count.
 
     Raises
     ------
@@ -105,7 +110,12 @@ def survey(file: PhotonFile, progress: Progress = silent) -> tuple[Survey, Count
     width_us = survey_bin_us(file.exposure_us, file.flags.size)
     edges_us = bin_edges_us(0, file.exposure_us, width_us / 1e6)
     planes, low, high = file.survey(edges_us, progress)
+    closed = file.gaps_us
+    if masked_us is not None and masked_us.size:
+        inside = counts_inside(file, edges_us, masked_us, progress)
+        planes[1:] -= np.cumsum(inside, axis=0).astype(np.uint32)
+        closed = np.concatenate((closed, masked_us))
     totals = planes.sum(axis=(1, 2), dtype=np.int64)
-    open_s = live_time_us(edges_us, blind_intervals(file.gaps_us)) / 1e6
+    open_s = live_time_us(edges_us, blind_intervals(closed)) / 1e6
     found = Survey(edges_us / 1e6, np.diff(totals), open_s, low, high)
     return found, CountPlanes(edges_us, planes)

@@ -31,6 +31,8 @@ _COMMANDS = (
     "info",
     "wavecal",
     "flatcal",
+    "badpixels",
+    "timemask",
     "apply",
     "undo",
     "history",

@@ -1,10 +1,11 @@
-"""``apply``: attach a wavelength solution or a flat field to observations."""
+"""``apply``: attach a wavelength solution, a flat field or a mask to observations."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from pipeline_core.cli.masks import MASKS, kind_of_solution
 from pipeline_core.flatcal.apply import means_flat
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
@@ -12,7 +13,7 @@ from pipeline_core.progress import Progress
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
 NAME = "apply"
-HELP = "Attach a wavelength solution or a flat field to photon files; they are not changed, and undo takes it back."
+HELP = "Attach a solution (wavelength, flat) or a mask to photon files; they are not changed, and undo takes it back."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "solution",
         type=Path,
         metavar="SOL.h5",
-        help="what 'wavecal' or 'flatcal' wrote; of a flat field also the base name, for the mean of its chunks",
+        help="what 'wavecal', 'flatcal', 'badpixels' or 'timemask' wrote; of a flat field also the base name, for the "
+        "mean of its chunks",
     )
     parser.add_argument("observations", type=Path, nargs="+", metavar="OBS.h5", help="photon files")
     parser.add_argument(
@@ -43,10 +45,16 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Attach it to one after the other; those before an error stay done."""
     is_flat = means_flat(args.solution)
     done = {}
+    kind = kind_of_solution(args.solution)
     for k, path in enumerate(args.observations):
         progress(k, len(args.observations), f"applying to {path.name}")
         with ObsFile(path, mode="write") as obs:
             revision = len(obs.history)
+            if kind in MASKS:
+                what = MASKS[kind](obs, args.solution)
+                again = "" if len(obs.history) > revision else ", as before"
+                done[str(path)] = f"{what}{again}; kept in {obs.sidecar}"
+                continue
             number, what = _apply(obs, args, is_flat)
             again = "" if len(obs.history) > revision else ", as before"
             done[str(path)] = (

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("observations", type=Path, nargs="+", metavar="OBS.h5", help="photon files")
     parser.add_argument(
         "--kind",
-        choices=("wavecal", "flatcal", "annotation"),
-        help="any wavelength calibration, any flat field, or the newest annotation; default: the newest action",
+        choices=("wavecal", "flatcal", "badpixels", "timemask", "annotation"),
+        help="any wavelength calibration, any flat field, or the newest of the others; default: the newest action",
     )
     parser.add_argument(
         "--cascade",

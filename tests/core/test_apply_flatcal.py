@@ -108,9 +108,14 @@ def test_weights_photon_by_photon(made, path):
         assert any(seen)
 
 
-def test_weighted_reads_are_sums_over_photons(made, path):
+@pytest.mark.parametrize("masked", [(), ((0.31, 0.47), (0.9, 0.905), (1.6, 1.9))])
+def test_weighted_reads_are_sums_over_photons(made, path, masked):
     with ObsFile(path, mode="write") as obs:
+        everything = obs.photons(PIXELS).size
         obs.apply_flatcal(made[2])
+        for start, stop in masked:
+            obs.mask_time(start, stop, "a lamp was on")
+        assert (obs.photons(PIXELS).size < everything) == bool(masked)
         photons = obs.photons(PIXELS)
         weights = photons["weight"].astype(float)
         image, variance = obs.weighted_image(0.2, 1.7)

@@ -5,6 +5,7 @@ from pipeline_core.flags import (
     FLAG_NAMES,
     FLAGS,
     PROBLEM_FLAGS,
+    V3C_FLAG_NAMES,
     PixelFlag,
     beammap_code_to_flags,
     describe_flags,
@@ -18,12 +19,13 @@ def test_bits_are_those_of_layout_v3c(shared_data):
     with tables.open_file(str(shared_data / "layout_v3c_1602050400.h5")) as h5:
         metadata = h5.root.header.header.read()["metadata"][0].decode()
     stored = [line[2:] for line in metadata.splitlines() if line.startswith("- ")]
-    assert stored == list(FLAG_NAMES)
+    assert stored == list(V3C_FLAG_NAMES)
+    assert FLAG_NAMES[30:] == ("pixcal.dead",)  # 2021's, after the bits of V3c
 
 
 def test_table_is_consistent():
-    assert [flag.bit for flag in FLAGS] == list(range(30))
-    assert len(set(FLAG_NAMES)) == 30
+    assert [flag.bit for flag in FLAGS] == list(range(31))
+    assert len(set(FLAG_NAMES)) == 31
     assert PixelFlag.beammap_good == 2**19 == 524288
     assert all(flag.sentence.endswith(".") for flag in FLAGS)
 

@@ -1,0 +1,239 @@
+"""What single images and light curves tell: kernels against plain loops, methods against planted pixels."""
+
+import math
+
+import numpy as np
+import pytest
+from badpixel_fields import SHAPE, Field, observe
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline_core.badpixels._kernels import box_statistics, follow, interpolate
+from pipeline_core.badpixels.flicker import flickering
+from pipeline_core.badpixels.methods import (
+    COLD,
+    DEAD,
+    GOOD,
+    HOT,
+    box_factor,
+    judge,
+    peak_factor,
+)
+from pipeline_core.badpixels.settings import METHODS, BadPixelSettings
+from pipeline_core.errors import ConfigError
+
+
+def neighbours(shape, usable, x, y, half):
+    return [
+        (i, j)
+        for i in range(x - half, x + half + 1)
+        for j in range(y - half, y + half + 1)
+        if 0 <= i < shape[0] and 0 <= j < shape[1] and (i, j) != (x, y) and usable[i, j]
+    ]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 2))
+def test_box_statistics_are_those_of_numpy(seed, share, half):
+    rng = np.random.default_rng(seed)
+    shape = (5, 7)
+    image, usable = rng.normal(10, 3, shape), rng.random(shape) < share
+    out, number = np.empty((4, *shape)), np.empty(shape, np.int64)
+    box_statistics(image, usable, half, out, number)
+    for x in range(5):
+        for y in range(7):
+            values = np.array([image[p] for p in neighbours(shape, usable, x, y, half)])
+            assert number[x, y] == values.size
+            if not values.size:
+                assert np.isnan(out[:, x, y]).all()
+                continue
+            median = np.median(values)
+            assert out[0, x, y] == pytest.approx(median)
+            assert out[2, x, y] == pytest.approx(1.4826 * np.median(np.abs(values - median)))
+            assert out[3, x, y] == np.sort(values)[values.size // 10]
+            if values.size > 1:
+                assert out[1, x, y] == pytest.approx(values.std(ddof=1))
+            else:
+                assert np.isnan(out[1, x, y])
+
+
+def slow_kriging(values, places, noise, at, fwhm, variance=None):
+    """Ordinary kriging with numpy's solver: prediction, sigma, weights."""
+    z, n = np.array(values, float), len(values)
+    p = np.array(places, float)
+    if variance is None:
+        variance = max(z.var(ddof=1) - np.mean(noise), 0.01 * np.mean(noise))
+
+    def covariance(a, b):
+        d2 = ((a[:, None] - b[None]) ** 2).sum(axis=-1)
+        return variance * np.exp(-4 * math.log(2) * d2 / fwhm**2)
+
+    left = np.zeros((n + 1, n + 1))
+    left[:n, :n] = covariance(p, p) + np.diag(noise)
+    left[:n, n] = left[n, :n] = 1
+    right = np.append(covariance(p, np.array([at], float))[:, 0], 1.0)
+    solution = np.linalg.solve(left, right)
+    return solution[:n] @ z, math.sqrt(variance - solution @ right), solution[:n]
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 1), st.floats(1.5, 6))
+def test_interpolation_is_ordinary_kriging(seed, share, fwhm):
+    rng = np.random.default_rng(seed)
+    shape = (6, 5)
+    image, usable = rng.normal(100, 30, shape), rng.random(shape) < share
+    noise = rng.uniform(20, 300, shape)
+    value, sigma = np.empty(shape), np.empty(shape)
+    interpolate(image, noise, usable, fwhm, value, sigma)
+    for x in range(6):
+        for y in range(5):
+            places = neighbours(shape, usable, x, y, 2)
+            if len(places) < 3:
+                assert np.isnan(value[x, y])
+                continue
+            found = slow_kriging(
+                [image[p] for p in places], places, [noise[p] for p in places], (x, y), fwhm
+            )
+            assert value[x, y] == pytest.approx(found[0], rel=1e-6)
+            assert sigma[x, y] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_light_curves_are_followed_with_the_weights_of_kriging():
+    rng = np.random.default_rng(5)
+    shape, n_bins, scatter, fwhm = (6, 5), 9, 0.15, 2.5
+    cube = rng.poisson(rng.uniform(5, 90, (*shape, 1)), (*shape, n_bins)).astype(float)
+    usable = rng.random(shape) < 0.7
+    value, variance = np.empty(cube.shape), np.empty(cube.shape)
+    follow(cube, usable, scatter, fwhm, 0, 6, value, variance)
+    for x, y in ((0, 0), (2, 3), (5, 4), (3, 1)):
+        places = neighbours(shape, usable, x, y, 2)
+        curves = np.array([cube[p] for p in places])
+        level = curves.mean(axis=1)
+        noise = np.maximum(level, 0.1) + (scatter * level) ** 2
+        structure = curves.var(axis=0, ddof=1).mean() - noise.mean()
+        spread = max(structure, 0.01 * noise.mean())
+        weights = slow_kriging(level, places, noise, (x, y), fwhm, spread)[2]
+        np.testing.assert_allclose(value[x, y], weights @ curves, rtol=1e-6)
+        np.testing.assert_allclose(variance[x, y], weights**2 @ curves, rtol=1e-6)
+
+
+def test_factors_of_a_star():
+    # by hand: FWHM 2.5 is sigma 1.0617; neighbours at 1 and root 2
+    sigma = 2.5 / 2.3548
+    near, far = math.exp(-0.5 / sigma**2), math.exp(-1 / sigma**2)
+    assert peak_factor(2.5) == pytest.approx(2 / (near + far), rel=1e-4)
+    # of the tools before: 5.208, 3.225, 1.961
+    for fwhm, factor in ((2.5, 5.208), (3.0, 3.225), (4.0, 1.961)):
+        assert box_factor(fwhm, 5) == pytest.approx(factor, abs=2e-3)
+
+
+def flat_with(rng, level=4000.0, shape=(21, 33)):
+    image = rng.poisson(level * np.exp(0.1 * rng.standard_normal(shape)))
+    read = np.ones(shape, bool)
+    read[4, 9:12] = False
+    image[~read] = 0
+    return image, read
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_finds_what_is_plain(method):
+    image, read = flat_with(np.random.default_rng(8))
+    image[3, 20], image[12, 5] = 90_000, 0
+    settings = BadPixelSettings(method=method)
+    found = judge(image, 10.0, read, settings)
+    assert found.kind[3, 20] == HOT
+    assert found.kind[12, 5] == DEAD
+    assert (found.kind[~read] == GOOD).all()
+    others = np.count_nonzero(found.kind) - 2
+    assert others <= (0 if method == "surroundings" else 0.02 * read.sum())
+
+
+@pytest.mark.parametrize("method", ["surroundings", "median", "threshold"])
+def test_cold_pixels_are_found_if_asked(method):
+    image, read = flat_with(np.random.default_rng(9))
+    image[7, 30] = 60
+    assert judge(image, 10.0, read, BadPixelSettings(method=method)).kind[7, 30] == COLD
+    without = judge(image, 10.0, read, BadPixelSettings(method=method, cold=False))
+    assert without.kind[7, 30] == GOOD
+
+
+def test_the_cut_of_rates_knows_seconds():
+    image, read = flat_with(np.random.default_rng(3))
+    settings = BadPixelSettings(method="cps", max_rate_cps=900.0, n_sigma=50.0)
+    image[5, 6] = 9_100
+    assert judge(image, 10.0, read, settings).kind[5, 6] == HOT
+    image[5, 6] = 8_900
+    assert judge(image, 10.0, read, settings).kind[5, 6] == GOOD
+
+
+def test_dead_only_where_photons_were_expected():
+    rng = np.random.default_rng(4)
+    image = rng.poisson(3.0, (20, 30))
+    found = judge(image, 1.0, np.ones((20, 30), bool), BadPixelSettings())
+    assert not found.kind.any()
+    assert (image == 0).sum() > 10  # by chance
+    image = rng.poisson(400.0, (20, 30))
+    image[:, 10:17] = 0  # a block that has no neighbours with photons
+    found = judge(image, 1.0, np.ones((20, 30), bool), BadPixelSettings())
+    assert (found.kind[:, 10:17] == DEAD).all()
+    assert not found.kind[:, :10].any()
+
+
+def test_the_method_of_this_program_on_planted_fields():
+    """One field of a kind; the whole truth is in BADPIXELS_TRUTH.md."""
+    for kind in ("flat", "stars", "coronagraph"):
+        truth = observe(Field(kind, seed=77))
+        found = judge(truth.cube.sum(axis=0), 20.0, ~truth.unread, BadPixelSettings()).kind
+        hot = truth.hot & ~truth.core
+        assert np.count_nonzero(found[hot] == HOT) >= 0.95 * np.count_nonzero(hot)
+        assert (found[truth.dead] == DEAD).all()
+        assert np.count_nonzero(found[truth.good]) <= 0.001 * np.count_nonzero(truth.good)
+        assert hot.sum() > 50
+        assert truth.core.sum() > 30 or kind == "flat"
+
+
+def test_nothing_changes_when_columns_become_rows():
+    truth = observe(Field("stars", seed=12))
+    image, read = truth.cube.sum(axis=0), ~truth.unread
+    one = judge(image, 20.0, read, BadPixelSettings())
+    other = judge(image.T, 20.0, read.T, BadPixelSettings())
+    np.testing.assert_array_equal(one.kind, other.kind.T)
+    assert one.kind.shape == SHAPE
+
+
+def test_flickering_pixels_jump_and_others_do_not():
+    rng = np.random.default_rng(6)
+    shape, n_bins = (24, 31), 30
+    clouds = 1 + 0.6 * np.sin(np.arange(n_bins) / 3)  # all pixels together
+    rate = 200 * np.exp(0.15 * rng.standard_normal(shape))
+    mean = clouds[:, None, None] * rate
+    mean[:, 3, 20] += 2000  # steadily hot: does not follow the clouds
+    mean[10:16, 18, 4] *= 8
+    mean[4:20, 9, 29] = 0
+    cube = rng.poisson(mean)
+    found = flickering(cube, np.ones(shape, bool), 4.0, 0.2, 2.5)
+    assert sorted(map(tuple, np.argwhere(found.unstable).tolist())) == [(9, 29), (18, 4)]
+    assert found.deviation[12, 18, 4] > 20
+    assert found.share[18, 4] == pytest.approx(1.3, abs=0.5)
+    assert not flickering(cube[:3], np.ones(shape, bool), 4.0, 0.2, 2.5).unstable.any()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"method": "magic"},
+        {"n_sigma": 0.0},
+        {"n_sigma": float("nan")},
+        {"ratio": True},
+        {"box": 4},
+        {"box": 5.5},
+        {"slice_s": 0.0},
+        {"max_iter": 0},
+        {"cold": 1},
+        {"fwhm": "wide"},
+    ],
+)
+def test_impossible_settings_are_named(values):
+    (name,) = values
+    with pytest.raises(ConfigError, match=name):
+        BadPixelSettings(**values)
