@@ -368,7 +368,7 @@ def _fit_lines(
 def _trim_variance(spectra: FlatSpectra, kept: BoolArray, counts: FloatArray) -> FloatArray:
     """Return what trimming does to the variance of each pixel's level, which is chosen from the middle."""
     number = int(spectra.kept.sum())
-    trim = (number - int(kept.sum(axis=1).max(initial=number))) // 2
+    trim = (number - int(kept.sum(axis=1).max(initial=0))) // 2
     if trim == 0:
         return np.zeros(counts.shape[0])
     total = np.maximum(counts.sum(axis=1), 1.0)
