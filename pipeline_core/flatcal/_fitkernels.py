@@ -22,6 +22,7 @@ NOTHING, FITTED, FAILED = 0, 1, 2
 _ROUNDS = 60
 _LARGEST_STEP = 2.0
 _DONE = 1e-8
+_BEND_COUNTS = 500.0
 _LEAST_BLOCK = 30.0  # counts expected, by which the ends are judged
 
 FloatArray = npt.NDArray[np.float64]
@@ -339,8 +340,9 @@ def fit_pixels(
         if not counts >= least_counts:
             continue
         state[p] = FAILED
-        # two at least: pixels differ by a tilt more than by anything else
-        count = min(max(int(counts / per_knot), 2), high - low)
+        # a tilt at least, and a bend where it can be seen: without them errors would be too small
+        least = 3 if counts >= _BEND_COUNTS else 2
+        count = min(max(int(counts / per_knot), least), high - low)
         start = math.log(counts / expected)
         where = (n[p], inside, d[p], dv[p])
         spare = (eta, minus, variances[p])
