@@ -13,7 +13,7 @@ from pipeline_core.attached import Attached
 from pipeline_core.binning import equal_energy_edges
 from pipeline_core.cubes import NO_INTERVALS, Counts, count_cube, weigh_cube
 from pipeline_core.errors import CalibrationError, ConfigError
-from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
+from pipeline_core.exposure import live_time_us, live_times_s
 from pipeline_core.histograms import Spectrum
 from pipeline_core.lightcurves import LightCurve, bin_edges_us
 from pipeline_core.progress import Progress, silent
@@ -275,7 +275,7 @@ class CubeReads(Attached):
             return values, values.copy(), found.recorded
         sums, variances = self._weighed(times, thresholds, progress)
         nothing = np.zeros((thresholds.shape[0], 2))
-        recorded = self.binned_counts(times, nothing, NO_INTERVALS, progress).recorded
+        recorded = self.binned_counts(times, nothing, self._masked_us, progress).recorded
         return sums, variances, recorded
 
     def _weighed(
@@ -294,11 +294,8 @@ class CubeReads(Attached):
 
     def _live_s(self, times: IntArray, recorded: npt.NDArray[np.uint32]) -> FloatArray:
         """Return each pixel's time alive in each bin: without gaps, masked times, and dead time after photons."""
-        open_us = live_time_us(times, blind_intervals(self._file.gaps_us))
+        open_us = live_time_us(times, self._closed())
         alive = live_times_s(open_us, recorded, self.dead_time_us)
-        if self._masked_us.size:
-            # photons in masked times make blind there only: the same share of time alive, inside and outside
-            alive = alive * (live_time_us(times, self._closed()) / np.maximum(open_us, 1.0))
         return alive.reshape(*self._file.shape, -1)
 
 

@@ -43,7 +43,7 @@ class Counts:
     ----------
     counts : ndarray of uint32, shape (n_pixel, n_time, n_band)
     recorded : ndarray of uint32, shape (n_pixel, n_time)
-        Photons of any phase, also those in excluded intervals: each made its pixel blind for the dead time.
+        Photons of any phase outside excluded intervals: each made its pixel blind for the dead time.
     """
 
     counts: npt.NDArray[np.uint32]
@@ -131,15 +131,16 @@ def _count_pixel(
         if begin == times.size:
             break
         end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
-        recorded[t] += np.uint32(end - begin)
-        while some and begin < end:
+        while begin < end:
             # up to the next excluded interval, and on behind it
             while m < excluded_us.shape[0] and excluded_us[m, 1] <= np.int64(times[begin]):
                 m += 1
             stop = end
             if m < excluded_us.shape[0]:
                 stop = begin + first_at_or_after(times[begin:end], excluded_us[m, 0])
-            _count_rows(phases[begin:stop], thresholds, per_deg, cells, counts[t])
+            recorded[t] += np.uint32(stop - begin)
+            if some:
+                _count_rows(phases[begin:stop], thresholds, per_deg, cells, counts[t])
             begin = stop
             if stop < end:
                 begin = stop + first_at_or_after(times[stop:end], excluded_us[m, 1])

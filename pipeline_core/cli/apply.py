@@ -45,12 +45,12 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Attach it to one after the other; those before an error stay done."""
     is_flat = means_flat(args.solution)
     done = {}
-    kind = kind_of_solution(args.solution)
+    kind = None if is_flat else kind_of_solution(args.solution)
     for k, path in enumerate(args.observations):
         progress(k, len(args.observations), f"applying to {path.name}")
         with ObsFile(path, mode="write") as obs:
             revision = len(obs.history)
-            if kind in MASKS:
+            if kind is not None and kind in MASKS:
                 what = MASKS[kind](obs, args.solution)
                 again = "" if len(obs.history) > revision else ", as before"
                 done[str(path)] = f"{what}{again}; kept in {obs.sidecar}"

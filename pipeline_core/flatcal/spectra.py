@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from pipeline_core.beammap import Beammap
 from pipeline_core.calibration import WavelengthCalibration
-from pipeline_core.cubes import NO_INTERVALS
 from pipeline_core.errors import ConfigError, PipelineError
 from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
 from pipeline_core.flatcal.settings import FlatcalSettings, FlatInput
@@ -312,19 +311,17 @@ def _read(
         length_us = min(length_us, round(settings.exp_time_s * 1e6))
         width_us = round(settings.int_time_s * 1e6)
     times = np.append(np.arange(0, length_us, width_us), length_us)
-    excluded = NO_INTERVALS
+    excluded = obs.masked_us
     if settings.time_mask is not None and not role.startswith("dark"):
-        excluded = read_time_mask(settings.time_mask)
+        both = np.concatenate([excluded, read_time_mask(settings.time_mask)])
+        excluded = blind_intervals(both).astype(np.int64)
     found = obs.binned_counts(times, thresholds, excluded, progress, f"{role}: {obs.path.name}")
     blind = blind_intervals(np.concatenate([obs.gaps_us, excluded]))
     open_us = live_time_us(times, blind)
     if not (open_us > 0).any():
         raise ConfigError(f"{obs.path}: gaps and masked intervals leave no time for a flat.")
-    unmasked_us = live_time_us(times, blind_intervals(obs.gaps_us))
     with np.errstate(divide="ignore", invalid="ignore"):
-        # photons in masked intervals make blind there only: the same share of time alive, inside and outside
-        share = open_us / np.maximum(unmasked_us, 1.0)
-        live_s = live_times_s(unmasked_us, found.recorded, obs.dead_time_us) * share
+        live_s = live_times_s(open_us, found.recorded, obs.dead_time_us)
         rates = found.counts.sum(axis=2) / live_s
     return _Spectra(found.counts, live_s, open_us / 1e6, _medians(rates))
 

@@ -37,9 +37,9 @@ def test_counting_is_what_a_loop_counts(given):
     for time, phase in zip(times.tolist(), phases.tolist(), strict=True):
         for t in range(edges.size - 1):
             if edges[t] <= time < edges[t + 1]:
-                seen[t] += 1
                 if any(a <= time < b for a, b in excluded.tolist()):
                     continue
+                seen[t] += 1
                 for k in range(thresholds.size - 1):
                     if thresholds[k] <= phase < thresholds[k + 1]:
                         dumb[t, k] += 1

@@ -15,7 +15,7 @@ from pipeline_core.flatcal.timemask import read_time_mask
 
 
 def dumb_counts(path, edges_nm, edges_s, excluded=()):
-    """Photons one by one, and how many were recorded at all."""
+    """Photons one by one, and how many were recorded outside excluded times."""
     counts = np.zeros((12, len(edges_s) - 1, len(edges_nm) - 1), int)
     recorded = np.zeros((12, len(edges_s) - 1), int)
     with ObsFile(path) as obs:
@@ -25,9 +25,9 @@ def dumb_counts(path, edges_nm, edges_s, excluded=()):
                     k = np.searchsorted(np.round(np.array(edges_s) * 1e6), time, side="right") - 1
                     if not 0 <= k < len(edges_s) - 1:
                         continue
-                    recorded[3 * x + y, k] += 1
                     if any(a <= time < b for a, b in excluded):
                         continue
+                    recorded[3 * x + y, k] += 1
                     b = np.searchsorted(edges_nm, nm, side="right") - 1
                     if 0 <= b < len(edges_nm) - 1:
                         counts[3 * x + y, k, b] += 1
@@ -96,8 +96,16 @@ def test_time_masks(tmp_path):
     np.testing.assert_array_equal(spectra.counts, counts)
     open_s = np.array([0.3, 0.4, 0.3, 0.2])
     np.testing.assert_allclose(spectra.open_s, open_s)
-    share = 1 - recorded * 1e-5 / np.array([0.5, 0.5, 0.5, 0.2])
-    np.testing.assert_allclose(spectra.live_s[:, :, 0], share * open_s)
+    np.testing.assert_allclose(spectra.live_s[:, :, 0], open_s - recorded * 1e-5)
+    # the same mask, attached to the observation
+    with ObsFile(path, mode="write") as obs:
+        for start_us, stop_us in excluded:
+            obs.mask_time(start_us / 1e6, stop_us / 1e6, "a flash")
+    attached = load_spectra(settings(path), check_inputs(settings(path)))
+    np.testing.assert_array_equal(attached.counts, spectra.counts)
+    np.testing.assert_array_equal(attached.live_s, spectra.live_s)
+    with ObsFile(path, mode="write") as obs:
+        obs.undo("timemask").undo("timemask")
     # rates are what they are without the mask
     free = load_spectra(settings(path), check_inputs(settings(path)))
     rate, other = (s.counts.sum((1, 2)) / s.live_s.sum((1, 2)) for s in (spectra, free))
