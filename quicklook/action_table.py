@@ -31,6 +31,7 @@ NEEDS = {
     "calibrated": "No wavelength solution is attached",
     "wavelengths": "Apply a wavelength solution first: weights depend on wavelength",
     "flat": "No flat field is attached",
+    "marks": "No marks were attached to this file",
     "tried": "Try a solution first: Apply wavelength solution > Try it",
     "undo": "There is nothing to take back",
 }
@@ -323,6 +324,26 @@ _ROWS = (
         "Counts as recorded again",
         "flat",
     ),
+    # Mask
+    (
+        "find_bad",
+        "&Find bad pixels…",
+        "Ctrl+Shift+B",
+        "hot",
+        "Hot, cold, dead and flickering pixels: found, cut by rate, edited, attached",
+        "photons",
+    ),
+    ("mask_hot", "Mark as &hot", "M", "warning", "Mark the active pixel as hot", "pixel"),
+    ("mask_cold", "Mark as &cold", "Shift+M", "warning", "Mark the active pixel as cold", "pixel"),
+    ("unmask", "&Unmark", "Ctrl+M", "check", "Take all marks off the active pixel", "pixel"),
+    (
+        "undo_mask",
+        "Undo &last change of marks",
+        "",
+        "back",
+        "Take the newest change of the open file's marks back",
+        "marks",
+    ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),
     (
@@ -482,6 +503,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "undo_flatcal",
         ),
     ),
+    ("&Mask", ("find_bad", "", "mask_hot", "mask_cold", "unmask", "", "undo_mask")),
     (
         "&Regions",
         (

@@ -17,6 +17,7 @@ from quicklook.flatcalibrating import FlatController
 from quicklook.image_control import ImageControl
 from quicklook.job_control import JobControl
 from quicklook.jobs import Failure, Job, JobRunner
+from quicklook.masking import MaskController
 from quicklook.opening import OpeningController
 from quicklook.panels import Panels
 from quicklook.preparation import PREPARE, Preparation
@@ -196,6 +197,15 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.masking = MaskController(
+            self.session,
+            self.opening,
+            self.jobs,
+            self.reads,
+            self.messages,
+            self.actions_by_name,
+            self,
+        )
         self.panels = Panels(self)
 
     def _build_layout(self) -> None:
@@ -264,7 +274,8 @@ class MainWindow(QtWidgets.QMainWindow):
         for controller in (self.wavecal, self.viewer, self.flatcal):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
-        for controller in (self.wavecal, self.flatcal):
+        self.masking.bugFound.connect(self.report_bug)
+        for controller in (self.wavecal, self.flatcal, self.masking):
             controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
@@ -319,7 +330,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.messages.hide()
         self.job_control.say_what_was_converted()
         self.session.set_file(facts)
-        self.calibrating.say_what_was_done()
+        if not self.masking.say_what_was_done():
+            self.calibrating.say_what_was_done()
         self.fileOpened.emit(facts)
 
     @Slot(object, object)
@@ -363,6 +375,7 @@ class MainWindow(QtWidgets.QMainWindow):
                 "calibrated": photons and facts is not None and facts.is_attached,
                 "wavelengths": photons and facts is not None and facts.is_attached,
                 "flat": photons and facts is not None and facts.flat_calibrated,
+                "marks": photons and facts is not None and bool(facts.n_masks),
                 "tried": photons and self.calibrating.tried is not None,
                 "region": facts is not None and bool(self.regions.regions),
                 "undo": self.regions.can_undo,
@@ -452,7 +465,7 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         self._closing = True
         self.plot_windows.close_all()
-        for controller in (self.wavecal, self.viewer, self.flatcal):
+        for controller in (self.wavecal, self.viewer, self.flatcal, self.masking):
             controller.close()
         self.panels.close_all()
         lanes = (self.jobs, self.chores, self.reads)

@@ -46,6 +46,7 @@ _FLATCAL = sum(1 << k for k, name in enumerate(FLAG_NAMES) if name.startswith("f
 _NO_WEIGHT = 1 << FLAG_NAMES.index("flatcal.inf_weight")
 _DETAILS = _WAVECAL_DETAILS | (_FLATCAL & ~_NO_WEIGHT)
 """How a pixel was calibrated, or why not: the status line says it; in the flag image it would be a dozen colours."""
+_PIXCAL = sum(1 << k for k, name in enumerate(FLAG_NAMES) if name.startswith("pixcal."))
 _MAX_CATEGORIES = 16
 
 
@@ -113,6 +114,8 @@ class FileFacts:
     """The beam map that raw files were opened with, if it was chosen by hand."""
     flat_calibrated: bool = False
     """Whether photons have weights."""
+    n_masks: int = 0
+    """How many masks of pixels are attached."""
     trial: Path | None = None
     """The wavelength solution that is tried out, which is not attached."""
 
@@ -293,6 +296,7 @@ def _facts(
         beammap=beammap,
         trial=trial,
         flat_calibrated=bool(getattr(handle, "is_flat_calibrated", False)),
+        n_masks=len(getattr(handle, "pixel_masks", ())),
     )
 
 
@@ -328,7 +332,19 @@ def _calibrations(handle: Any, trial: Path | None) -> tuple[CalibrationState, ..
     else:
         text = "No wavelength solution is attached: energies are phases in degrees."
         wavelength = CalibrationState("Wavelength", "none", "not done", text)
-    return beammap, wavelength, _flat_state(handle)
+    return beammap, wavelength, _flat_state(handle), *_mask_state(handle)
+
+
+def _mask_state(handle: Any) -> tuple[CalibrationState, ...]:
+    """Say how many pixels and how much time are masked, if any are."""
+    masks = getattr(handle, "pixel_masks", ())
+    masked_us = getattr(handle, "masked_us", np.zeros((0, 2)))
+    if not len(masks) and not len(masked_us):
+        return ()
+    number = int(np.count_nonzero(handle.flags & np.uint32(_PIXCAL)))
+    seconds = float((masked_us[:, 1] - masked_us[:, 0]).sum()) / 1e6
+    text = f"{number:,} pixels are marked as bad; {seconds:.4g} s do not count. Mask > Undo takes back."
+    return (CalibrationState("Masks", "done", f"{number:,} pixels", text),)
 
 
 def _flat_state(handle: Any) -> CalibrationState:

@@ -1,0 +1,246 @@
+"""Masks of bad pixels as the window sees them: found, edited, attached; single pixels marked by hand; undone.
+
+Created by the main window. The photon file never changes: marks are attached to its sidecar, and it is opened anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline_core.progress import Progress
+from quicklook import mask_tasks
+from quicklook.child_process import run_in_child
+from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
+from quicklook.mask_tasks import FoundMask, MaskForm
+from quicklook.opening import OpeningController
+from quicklook.qt import QtCore, QtWidgets, Signal, Slot
+from quicklook.session import Session
+from quicklook.views.mask_window import MaskWindow
+from quicklook.widgets.message_bar import MessageBar
+
+__all__ = ["MaskController", "find_in_child"]
+
+_FIND = "find bad pixels"
+_MAP, _CHANGE, _SAVE = "mask map", "mask changed", "mask saved"
+_ATTACH, _HAND, _UNDO = "mask attached", "mask by hand", "mask undone"
+_BY_HAND = "marked in the window"
+
+
+def find_in_child(form: MaskForm, *, progress: Progress) -> FoundMask:
+    """Look for bad pixels in a child process. Runs in the jobs lane."""
+    found: FoundMask = run_in_child(mask_tasks.find, form, progress=progress)
+    return found
+
+
+class MaskController(QtCore.QObject):
+    """The menu Mask, and the window of bad pixels.
+
+    Signals
+    -------
+    submitted
+        The Job of a search.
+    bugFound
+        A `Failure` that no message explains.
+    """
+
+    submitted = Signal(object)
+    bugFound = Signal(object)  # noqa: N815
+
+    def __init__(
+        self,
+        session: Session,
+        opening: OpeningController,
+        jobs: JobRunner,
+        reads: JobRunner,
+        messages: MessageBar,
+        actions: Mapping[str, QtWidgets.QAction],
+        parent: QtCore.QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._opening = opening
+        self._jobs = jobs
+        self._reads = reads
+        self._messages = messages
+        self._job: Job | None = None
+        self._before: list[FoundMask] = []
+        self._after_opening = ""
+        self.window: MaskWindow | None = None
+        actions["find_bad"].triggered.connect(self.open_window)
+        actions["mask_hot"].triggered.connect(partial(self._by_hand, "hot"))
+        actions["mask_cold"].triggered.connect(partial(self._by_hand, "cold"))
+        actions["unmask"].triggered.connect(partial(self._by_hand, ""))
+        actions["undo_mask"].triggered.connect(self.undo)
+        jobs.progressed.connect(self._on_progress)
+        jobs.cancelled.connect(self._on_cancelled)
+        for lane in (jobs, reads):
+            lane.succeeded.connect(self._on_success)
+            lane.failed.connect(self._on_failure)
+
+    # --- the window ------------------------------------------------------------------------------
+
+    @Slot()
+    def open_window(self) -> None:
+        """Show the window for the open file."""
+        facts = self._session.file
+        if facts is None:
+            return
+        if self.window is None:
+            window = self.window = MaskWindow()
+            window.findWanted.connect(self.find)
+            window.cancelRequested.connect(self.cancel)
+            window.mapWanted.connect(self._ask_for_map)
+            window.cutWanted.connect(partial(self._change, mask_tasks.cut))
+            window.toggleWanted.connect(partial(self._change, mask_tasks.toggle))
+            window.undoWanted.connect(self._take_back)
+            window.saveWanted.connect(self._save)
+            window.applyWanted.connect(self._attach)
+        found = self.window.found
+        if self._job is None and (found is None or found.path != facts.path):
+            self.window.show_file(str(facts.path), facts.path.name)
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+
+    @Slot(object)
+    def find(self, form: MaskForm) -> None:
+        """Look for bad pixels in the background."""
+        if self.window is None:
+            return
+        name = Path(form.path).name
+        self._job = self._jobs.submit(f"Bad pixels of {name}", find_in_child, form, key=_FIND)
+        self._before = []
+        self.submitted.emit(self._job)
+        self.window.show_running(name)
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop the search."""
+        if self._job is not None:
+            self._jobs.cancel(self._job)
+
+    @Slot(object)
+    def _on_progress(self, report: JobProgress) -> None:
+        if report.job is self._job and self.window is not None:
+            self.window.show_progress(report.done, report.total, report.stage)
+
+    @Slot(object)
+    def _on_cancelled(self, job: Job) -> None:
+        if job is self._job and self.window is not None:
+            self._job = None
+            self.window.show_stopped("info", "The search was cancelled.")
+
+    @property
+    def _found(self) -> FoundMask | None:
+        return None if self.window is None else self.window.found
+
+    @Slot(str)
+    def _ask_for_map(self, name: str) -> None:
+        if self._found is not None:
+            where = (mask_tasks.map_of_mask, self._found, name)
+            self._reads.submit(_MAP, *where, key=_MAP, newest=True)
+
+    def _change(self, function: Any, *args: Any) -> None:
+        """Change the mask on the screen, which is not attached."""
+        if self._found is not None:
+            self._reads.submit(_CHANGE, function, self._found, *args, key=_CHANGE)
+
+    @Slot()
+    def _take_back(self) -> None:
+        if self._before and self.window is not None:
+            self._show(self._before.pop(), changed=True)
+
+    @Slot()
+    def _save(self) -> None:
+        found = self._found
+        if found is None:
+            return
+        proposed = found.path.with_name(f"badpixels_{found.path.stem}.h5")
+        chosen, _ = QtWidgets.QFileDialog.getSaveFileName(
+            self.window, "Save the mask as", str(proposed), "Masks (*.h5)"
+        )
+        if chosen:
+            self._reads.submit(_SAVE, mask_tasks.save_mask, found, Path(chosen), True, key=_SAVE)
+
+    @Slot()
+    def _attach(self) -> None:
+        if self._found is not None:
+            self._reads.submit(_ATTACH, mask_tasks.attach_mask, self._found, key=_ATTACH)
+
+    def _show(self, found: FoundMask, *, changed: bool) -> None:
+        if self.window is not None:
+            self.window.show_found(found, changed=changed, can_undo=bool(self._before))
+
+    # --- the open file ---------------------------------------------------------------------------
+
+    def _by_hand(self, kind: str, _checked: bool = False) -> None:
+        facts, pixel = self._session.file, self._session.pixel
+        if facts is not None and pixel is not None:
+            where = (facts.path, pixel, kind, _BY_HAND)
+            self._reads.submit(_HAND, mask_tasks.change_by_hand, *where, key=_HAND)
+
+    @Slot()
+    def undo(self) -> None:
+        """Take the newest change of the open file's marks back."""
+        facts = self._session.file
+        if facts is not None:
+            self._reads.submit(_UNDO, mask_tasks.undo_mask, facts.path, key=_UNDO)
+
+    def say_what_was_done(self) -> bool:
+        """Say it once the file is on the screen again; return whether there was anything."""
+        text, self._after_opening = self._after_opening, ""
+        if text:
+            undo = (("Undo", self.undo),) if not text.startswith("Taken back") else ()
+            self._messages.show_message("success", text, *undo)
+        return bool(text)
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_success(self, success: Success) -> None:
+        job, result = success.job, success.result
+        if job is self._job:
+            self._job = None
+            self._show(result, changed=False)
+        elif job.key in (_ATTACH, _HAND, _UNDO):
+            self._after_opening = result
+            path = job.args[0].path if job.key == _ATTACH else job.args[0]
+            if job.key == _ATTACH and self.window is not None:
+                self.window.show_attached()
+            self._opening.open_paths([path])
+        elif self.window is None or job.key not in (_MAP, _CHANGE, _SAVE):
+            return
+        elif job.key == _SAVE:
+            self.window.messages.show_message("success", f"The mask is in {result}.")
+        elif self.window.found is not None and job.args[0] is self.window.found:
+            if job.key == _MAP:
+                self.window.show_map(result)
+            else:
+                self._before.append(self.window.found)
+                self._show(result, changed=True)
+
+    @Slot(object)
+    def _on_failure(self, failure: Failure) -> None:
+        job = failure.job
+        text = str(failure.error) if failure.expected else f"Unexpected error: {failure.error!r}"
+        if job is self._job:
+            self._job = None
+            if self.window is not None:
+                self.window.show_stopped("error", text)
+        elif job.key in (_HAND, _UNDO):
+            self._messages.show_message("error", text)
+        elif job.key in (_MAP, _CHANGE, _SAVE, _ATTACH):
+            if self.window is not None:
+                self.window.messages.show_message("error", text)
+        else:
+            return
+        if not failure.expected:
+            self.bugFound.emit(failure)
+
+    def close(self) -> None:
+        """Close the window."""
+        if self.window is not None:
+            self.window.close()
