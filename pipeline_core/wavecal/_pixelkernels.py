@@ -50,11 +50,16 @@ _HARMLESS_SHARE = 0.004
 _GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
 _EDGE_PRICE = 6.0  # of deviance: what an edge must gain over none
 _FAINT_TAIL = 0.03  # of the photons
-PRIORS = np.array([[math.log(0.13), 0.7], [0.0, 1.0], [0.0, 0.5]])
-"""Mean and width of priors: log of the tail's slope (per degree), and edge and log softness around what the sum of all
-lines says, where a line may be in the way."""
+PRIORS = np.array([[math.log(0.13), 0.7], [0.0, 1.0], [0.0, 0.5], [0.0, math.inf]])
+"""Mean and width of priors: log of the tail's slope (per degree), edge and log softness around what the sum of all
+lines says, where a line may be in the way, and log of the line's width, of which nothing is known."""
 _EDGE_MASKED_DEG = 1.5
-_ALIKE = 0.1  # how far these may differ between the lines of a pixel
+_CLEAR, _LEAST_CLEARANCE = 3.0, 1.0
+"""Sigma from the edge: a line this far is not cut; one that stands for the others must be at least this far."""
+_ALIKE, _ALIKE_WIDTH = (
+    0.1,
+    0.2,
+)  # how far these may differ between the lines of a pixel (the width: its log)
 _NO_EDGE_DEG = 5.0  # a positive phase: everything is seen, and the edge is not fitted
 _LAST_EDGE_DEG = -1e-3
 
@@ -190,24 +195,38 @@ def _fit_all(  # type: ignore[no-untyped-def]
 
 @kernel
 def _find_cut_lines(theta, variance, facts, use, edge, known, cut_lines):  # type: ignore[no-untyped-def]
-    """Set `cut_lines`, which the edge is near to or which are not found, and `known` from all others."""
-    sums = np.zeros((3, 2))
+    """Set `cut_lines`, which the edge is near to or which are not found, and `known` from all others.
+
+    If it is near to all, the one that is farthest from it stands for the others.
+    """
+    sums = np.zeros((4, 2))
+    farthest, clearance = -1, _LEAST_CLEARANCE
     for k in range(use.size):
         if not use[k]:
             continue
-        if facts[k, 5] < LEAST_GAIN or theta[k, 1] + 3.0 * math.exp(theta[k, 2]) > edge:
-            cut_lines[k] = True
+        cut_lines[k] = True
+        if facts[k, 5] < LEAST_GAIN or facts[k, 1] != 1.0:
             continue
-        for a, j in enumerate((7, 9, 10)):
+        free = (edge - theta[k, 1]) * math.exp(-theta[k, 2])
+        cut_lines[k] = free < _CLEAR
+        if free > clearance:
+            farthest, clearance = k, free
+    if farthest < 0:
+        cut_lines[:] = False
+        return
+    cut_lines[farthest] = False
+    for k in range(use.size):
+        if not use[k] or cut_lines[k]:
+            continue
+        for a, j in enumerate((7, 9, 10, 2)):
             if variance[k, j] > 0.0:
                 sums[a, 0] += theta[k, j] / variance[k, j]
                 sums[a, 1] += 1.0 / variance[k, j]
-    if sums[:, 1].min() <= 0.0:
-        cut_lines[:] = False
-        return
-    for a in range(3):
-        known[a, 0] = sums[a, 0] / sums[a, 1]
-        known[a, 1] = math.sqrt(1.0 / sums[a, 1] + _ALIKE**2)
+    for a in range(4):
+        if sums[a, 1] > 0.0:
+            alike = _ALIKE_WIDTH if a == 3 else _ALIKE
+            known[a, 0] = sums[a, 0] / sums[a, 1]
+            known[a, 1] = math.sqrt(1.0 / sums[a, 1] + alike**2)
 
 
 @kernel

@@ -174,6 +174,19 @@ def test_a_line_that_the_edge_cuts_keeps_its_centre():
     assert pull.std() < 1.5
 
 
+def test_lines_at_the_edge_learn_their_width_from_the_one_that_is_free_of_it():
+    drawn = draw_lines(
+        np.random.default_rng(22), 150, 4000, lines_deg=(-36.0, -31.5, -29.5), edge_deg=(-27, -26)
+    )
+    clearance = (drawn.edge[:, None] - drawn.centre) / drawn.sigma
+    seen = (clearance[:, 0] > 2.5) & (clearance > 0.1).all(1) & (clearance[:, 2] < 1.5)
+    assert seen.sum() > 25
+    fits = fit_lines(drawn.counts[seen], EDGES)
+    assert good_pixels(fits) > 0.9
+    pull = ((fits.centre_deg - drawn.centre[seen]) / fits.centre_error)[fits.ok]
+    assert (np.abs(pull) < 4).all()
+
+
 def test_a_line_below_the_edge_is_not_used():
     drawn = draw_lines(
         np.random.default_rng(18), 40, 3000, lines_deg=(-80.0, -18.0), edge_deg=(-32, -30)
