@@ -31,6 +31,7 @@ NEEDS = {
     "calibrated": "No wavelength solution is attached",
     "wavelengths": "Apply a wavelength solution first: weights depend on wavelength",
     "flat": "No flat field is attached",
+    "masked_times": "No times are left out of this file",
     "marks": "No marks were attached to this file",
     "tried": "Try a solution first: Apply wavelength solution > Try it",
     "undo": "There is nothing to take back",
@@ -344,6 +345,30 @@ _ROWS = (
         "Take the newest change of the open file's marks back",
         "marks",
     ),
+    (
+        "mask_time",
+        "Leave this &time range out…",
+        "",
+        "last",
+        "The time between start and stop does not count any more, neither its photons nor its length",
+        "photons",
+    ),
+    (
+        "find_cosmic",
+        "Leave co&smic rays out",
+        "",
+        "search",
+        "Look for bursts over the whole array; their times do not count any more",
+        "photons",
+    ),
+    (
+        "undo_time_mask",
+        "Undo last mask of t&imes",
+        "",
+        "back",
+        "Let the times count again that were left out last",
+        "masked_times",
+    ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),
     (
@@ -503,7 +528,21 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "undo_flatcal",
         ),
     ),
-    ("&Mask", ("find_bad", "", "mask_hot", "mask_cold", "unmask", "", "undo_mask")),
+    (
+        "&Mask",
+        (
+            "find_bad",
+            "",
+            "mask_hot",
+            "mask_cold",
+            "unmask",
+            "undo_mask",
+            "",
+            "mask_time",
+            "find_cosmic",
+            "undo_time_mask",
+        ),
+    ),
     (
         "&Regions",
         (

@@ -81,6 +81,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._build_controllers()
         self._build_layout()
         self._connect()
+        self._offer_in_strip()
         self._restore()
         self._on_file_changed()
         self.image.setFocus()
@@ -266,6 +267,18 @@ class MainWindow(QtWidgets.QMainWindow):
         self.opening.beammapNeeded.connect(self._ask_for_beammap)
         self._connect_lanes()
 
+    def _offer_in_strip(self) -> None:
+        """Let the strip offer what belongs to each calibration."""
+        offered = {
+            "Wavelength": ("apply_wavecal", "compare_wavecal", "undo_wavecal"),
+            "Flat field": ("apply_flatcal", "undo_flatcal"),
+            "Masks": ("find_bad", "undo_mask", "undo_time_mask"),
+        }
+        act = self.actions_by_name
+        self.strip.calibrations.offer(
+            {name: [act[one] for one in some] for name, some in offered.items()}
+        )
+
     def _connect_lanes(self) -> None:
         self.broker.bugFound.connect(self.report_bug)
         self.exporting.bugFound.connect(self.report_bug)
@@ -375,6 +388,7 @@ class MainWindow(QtWidgets.QMainWindow):
                 "calibrated": photons and facts is not None and facts.is_attached,
                 "wavelengths": photons and facts is not None and facts.is_attached,
                 "flat": photons and facts is not None and facts.flat_calibrated,
+                "masked_times": photons and facts is not None and facts.masked_s > 0,
                 "marks": photons and facts is not None and bool(facts.n_masks),
                 "tried": photons and self.calibrating.tried is not None,
                 "region": facts is not None and bool(self.regions.regions),

@@ -20,10 +20,13 @@ __all__ = [
     "FoundMask",
     "MaskForm",
     "attach_mask",
+    "attach_times",
     "change_by_hand",
     "cut",
     "find",
+    "find_cosmic_rays",
     "map_of_mask",
+    "mask_time",
     "save_mask",
     "toggle",
     "undo_mask",
@@ -175,12 +178,43 @@ def change_by_hand(
     return f"Pixel ({x}, {y}) is {f'marked as {kind}' if kind else 'no longer marked'}."
 
 
-def undo_mask(path: Path, *, progress: Progress = silent) -> str:
-    """Take the newest change of the marks on a photon file's pixels back."""
+def mask_time(
+    path: Path, start_s: float, stop_s: float, reason: str, *, progress: Progress = silent
+) -> str:
+    """Let a range of time of a photon file not count, for a reason."""
     from pipeline_core import ObsFile
 
     progress(0, 1)
     with ObsFile(path, mode="write") as obs:
-        newest = [a for a in obs.history if a.kind == "badpixels" and not a.undone]
-        obs.undo("badpixels")
+        obs.mask_time(start_s, stop_s, reason)
+    return f"{start_s:.6g} to {stop_s:.6g} s of {path.name} do not count any more."
+
+
+def find_cosmic_rays(path: Path, *, progress: Progress) -> Any:
+    """Look for bursts over the whole array; returns the core's `MaskedTimes`."""
+    from pipeline_core.timemask.compute import find_bursts
+
+    return find_bursts(path, progress=progress)
+
+
+def attach_times(path: Path, found: Any, *, progress: Progress = silent) -> str:
+    """Let the times that were found not count any more."""
+    from pipeline_core import ObsFile
+
+    progress(0, 1)
+    with ObsFile(path, mode="write") as obs:
+        before = obs.open_time()
+        obs.apply_timemask(found)
+        lost = before - obs.open_time()
+    return f"{len(found.reasons):,} bursts of {path.name} do not count any more: {lost:.4g} s."
+
+
+def undo_mask(path: Path, kind: str, *, progress: Progress = silent) -> str:
+    """Take the newest change of the marks ('badpixels') or masked times ('timemask') of a photon file back."""
+    from pipeline_core import ObsFile
+
+    progress(0, 1)
+    with ObsFile(path, mode="write") as obs:
+        newest = [a for a in obs.history if a.kind == kind and not a.undone]
+        obs.undo(kind)
     return f"Taken back: {newest[-1].action} {newest[-1].detail}."

@@ -21,9 +21,9 @@ from quicklook.session import Session
 from quicklook.views.mask_window import MaskWindow
 from quicklook.widgets.message_bar import MessageBar
 
-__all__ = ["MaskController", "find_in_child"]
+__all__ = ["MaskController", "find_cosmic_in_child", "find_in_child"]
 
-_FIND = "find bad pixels"
+_FIND, _COSMIC = "find bad pixels", "find cosmic rays"
 _MAP, _CHANGE, _SAVE = "mask map", "mask changed", "mask saved"
 _ATTACH, _HAND, _UNDO = "mask attached", "mask by hand", "mask undone"
 _BY_HAND = "marked in the window"
@@ -32,6 +32,12 @@ _BY_HAND = "marked in the window"
 def find_in_child(form: MaskForm, *, progress: Progress) -> FoundMask:
     """Look for bad pixels in a child process. Runs in the jobs lane."""
     found: FoundMask = run_in_child(mask_tasks.find, form, progress=progress)
+    return found
+
+
+def find_cosmic_in_child(path: Path, *, progress: Progress) -> object:
+    """Look for cosmic rays in a child process. Runs in the jobs lane."""
+    found: object = run_in_child(mask_tasks.find_cosmic_rays, path, progress=progress)
     return found
 
 
@@ -67,13 +73,16 @@ class MaskController(QtCore.QObject):
         self._messages = messages
         self._job: Job | None = None
         self._before: list[FoundMask] = []
-        self._after_opening = ""
+        self._after_opening = ("", "")
         self.window: MaskWindow | None = None
         actions["find_bad"].triggered.connect(self.open_window)
         actions["mask_hot"].triggered.connect(partial(self._by_hand, "hot"))
         actions["mask_cold"].triggered.connect(partial(self._by_hand, "cold"))
         actions["unmask"].triggered.connect(partial(self._by_hand, ""))
-        actions["undo_mask"].triggered.connect(self.undo)
+        actions["undo_mask"].triggered.connect(partial(self.undo, "badpixels"))
+        actions["mask_time"].triggered.connect(self.mask_time)
+        actions["find_cosmic"].triggered.connect(self.find_cosmic)
+        actions["undo_time_mask"].triggered.connect(partial(self.undo, "timemask"))
         jobs.progressed.connect(self._on_progress)
         jobs.cancelled.connect(self._on_cancelled)
         for lane in (jobs, reads):
@@ -183,17 +192,40 @@ class MaskController(QtCore.QObject):
             self._reads.submit(_HAND, mask_tasks.change_by_hand, *where, key=_HAND)
 
     @Slot()
-    def undo(self) -> None:
-        """Take the newest change of the open file's marks back."""
+    def mask_time(self) -> None:
+        """Let the time range of image and plots not count."""
+        facts = self._session.file
+        if facts is None:
+            return
+        start, stop = self._session.time_range
+        if stop - start >= facts.exposure_s:
+            text = "Set start and stop of the time first: the whole file cannot be left out."
+            self._messages.show_message("info", text)
+            return
+        where = (facts.path, start, stop, _BY_HAND)
+        self._reads.submit(_HAND, mask_tasks.mask_time, *where, key=_HAND)
+
+    @Slot()
+    def find_cosmic(self) -> None:
+        """Look for cosmic rays in the background; what is found is attached."""
         facts = self._session.file
         if facts is not None:
-            self._reads.submit(_UNDO, mask_tasks.undo_mask, facts.path, key=_UNDO)
+            title = f"Cosmic rays in {facts.path.name}"
+            self.submitted.emit(
+                self._jobs.submit(title, find_cosmic_in_child, facts.path, key=_COSMIC)
+            )
+
+    def undo(self, kind: str, _checked: bool = False) -> None:
+        """Take the newest change of the open file's marks, or of its masked times, back."""
+        facts = self._session.file
+        if facts is not None:
+            self._reads.submit(_UNDO, mask_tasks.undo_mask, facts.path, kind, key=_UNDO)
 
     def say_what_was_done(self) -> bool:
         """Say it once the file is on the screen again; return whether there was anything."""
-        text, self._after_opening = self._after_opening, ""
+        (text, kind), self._after_opening = self._after_opening, ("", "")
         if text:
-            undo = (("Undo", self.undo),) if not text.startswith("Taken back") else ()
+            undo = (("Undo", partial(self.undo, kind)),) if kind else ()
             self._messages.show_message("success", text, *undo)
         return bool(text)
 
@@ -205,8 +237,14 @@ class MaskController(QtCore.QObject):
         if job is self._job:
             self._job = None
             self._show(result, changed=False)
+        elif job.key == _COSMIC:
+            where = (job.args[0], result)
+            self._reads.submit(_HAND, mask_tasks.attach_times, *where, key=_HAND)
         elif job.key in (_ATTACH, _HAND, _UNDO):
-            self._after_opening = result
+            kind = "" if job.key == _UNDO else "badpixels"
+            if job.function in (mask_tasks.mask_time, mask_tasks.attach_times):
+                kind = "timemask"
+            self._after_opening = (result, kind)
             path = job.args[0].path if job.key == _ATTACH else job.args[0]
             if job.key == _ATTACH and self.window is not None:
                 self.window.show_attached()
@@ -230,7 +268,7 @@ class MaskController(QtCore.QObject):
             self._job = None
             if self.window is not None:
                 self.window.show_stopped("error", text)
-        elif job.key in (_HAND, _UNDO):
+        elif job.key in (_HAND, _UNDO, _COSMIC):
             self._messages.show_message("error", text)
         elif job.key in (_MAP, _CHANGE, _SAVE, _ATTACH):
             if self.window is not None:

@@ -116,6 +116,8 @@ class FileFacts:
     """Whether photons have weights."""
     n_masks: int = 0
     """How many masks of pixels are attached."""
+    masked_s: float = 0.0
+    """How many seconds do not count."""
     trial: Path | None = None
     """The wavelength solution that is tried out, which is not attached."""
 
@@ -297,6 +299,7 @@ def _facts(
         trial=trial,
         flat_calibrated=bool(getattr(handle, "is_flat_calibrated", False)),
         n_masks=len(getattr(handle, "pixel_masks", ())),
+        masked_s=_masked_s(handle),
     )
 
 
@@ -335,16 +338,21 @@ def _calibrations(handle: Any, trial: Path | None) -> tuple[CalibrationState, ..
     return beammap, wavelength, _flat_state(handle), *_mask_state(handle)
 
 
+def _masked_s(handle: Any) -> float:
+    """Return how many seconds are masked."""
+    masked_us = getattr(handle, "masked_us", None)
+    return 0.0 if masked_us is None else float((masked_us[:, 1] - masked_us[:, 0]).sum()) / 1e6
+
+
 def _mask_state(handle: Any) -> tuple[CalibrationState, ...]:
     """Say how many pixels and how much time are masked, if any are."""
-    masks = getattr(handle, "pixel_masks", ())
-    masked_us = getattr(handle, "masked_us", np.zeros((0, 2)))
-    if not len(masks) and not len(masked_us):
+    masks, seconds = getattr(handle, "pixel_masks", ()), _masked_s(handle)
+    if not len(masks) and not seconds:
         return ()
     number = int(np.count_nonzero(handle.flags & np.uint32(_PIXCAL)))
-    seconds = float((masked_us[:, 1] - masked_us[:, 0]).sum()) / 1e6
-    text = f"{number:,} pixels are marked as bad; {seconds:.4g} s do not count. Mask > Undo takes back."
-    return (CalibrationState("Masks", "done", f"{number:,} pixels", text),)
+    text = f"{number:,} pixels are marked as bad; {seconds:.6g} s do not count. Mask > Undo takes back."
+    word = f"{number:,} pixels" if len(masks) else f"{seconds:.3g} s"
+    return (CalibrationState("Masks", "done", word, text),)
 
 
 def _flat_state(handle: Any) -> CalibrationState:

@@ -86,7 +86,7 @@ def gaussian(
 
 
 @kernel
-def _add_gaussian(x, theta, first, seen, lam, jac):  # type: ignore[no-untyped-def]
+def add_gaussian(x, theta, first, seen, lam, jac):  # type: ignore[no-untyped-def]
     """Add a Gaussian's counts before the trigger to `lam`, and set its three columns of the gradient."""
     photons, centre = math.exp(theta[first]), theta[first + 1]
     per_sigma = math.exp(-theta[first + 2])
@@ -108,7 +108,7 @@ def _add_gaussian(x, theta, first, seen, lam, jac):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _add_tail(x, theta, reference, seen, lam, jac):  # type: ignore[no-untyped-def]
+def add_tail(x, theta, reference, seen, lam, jac):  # type: ignore[no-untyped-def]
     """Add the exponential tail and the floor, and set their columns of the gradient."""
     height, slope, floor = theta[6], math.exp(theta[7]), theta[8]
     d0 = x[0] - reference
@@ -142,14 +142,14 @@ def expected(
     _trigger_gradient(x, theta, seen, jac)
     lam[:] = 0.0
     if gaussians > 0:
-        _add_gaussian(x, theta, 0, seen, lam, jac)
+        add_gaussian(x, theta, 0, seen, lam, jac)
     else:
         jac[:, :3] = 0.0
     if gaussians > 1:
-        _add_gaussian(x, theta, 3, seen, lam, jac)
+        add_gaussian(x, theta, 3, seen, lam, jac)
     else:
         jac[:, 3:6] = 0.0
-    _add_tail(x, theta, reference, seen, lam, jac)
+    add_tail(x, theta, reference, seen, lam, jac)
     for i in range(lam.size):
         jac[i, 9] *= lam[i]
         jac[i, 10] *= lam[i]
@@ -203,7 +203,7 @@ def _normal_equations(n, lam, jac, used, count, theta, tied, limits, fisher, gra
 
 
 @kernel
-def _solve(matrix, count, vector):  # type: ignore[no-untyped-def]
+def solve(matrix, count, vector):  # type: ignore[no-untyped-def]
     """Solve in place by Cholesky's decomposition (the lower triangle is overwritten); false if not positive."""
     for a in range(count):
         for b in range(a + 1):
@@ -267,7 +267,7 @@ def _damped_step(fisher, gradient, count, damping, matrix, step):  # type: ignor
             other = math.sqrt(max(fisher[b, b], 1e-300))
             matrix[a, b] = fisher[a, b] / (unit * other)
         matrix[a, a] = 1.0 + damping
-    good = _solve(matrix, count, step)
+    good = solve(matrix, count, step)
     for a in range(count):
         step[a] /= math.sqrt(max(fisher[a, a], 1e-300))
     return good

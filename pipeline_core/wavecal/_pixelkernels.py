@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
+from pipeline_core.wavecal._doublekernels import compare_peaks, shape_hint
 from pipeline_core.wavecal._edgekernels import find_edge, first_guess, trigger
 from pipeline_core.wavecal._linekernels import N_THETA, expected
 from pipeline_core.wavecal._searchkernels import (
@@ -28,10 +29,10 @@ from pipeline_core.wavecal._searchkernels import (
     scan,
 )
 
-__all__ = ["JOINT_Z", "LEAST_GAIN", "N_FACTS", "PRIORS", "fit_pixel"]
+__all__ = ["JOINT_GAIN", "LEAST_GAIN", "N_FACTS", "PRIORS", "fit_pixel"]
 
-JOINT_Z = 2.5
-"""Hint of a second peak in all lines of a pixel, in standard deviations, from which on they are fitted with one."""
+JOINT_GAIN = 11.5
+"""Deviance that a second resonator must gain in all lines of a pixel together: chance does in 1 good pixel of 200."""
 
 LEAST_GAIN = 25.0
 """Of deviance by a line over a tail alone: three parameters reach it once in 7e4 trials at one place."""
@@ -48,14 +49,21 @@ _SMALL_SHARE, _CLOSE = (
 )  # a hint this far from the line (in sigma) and this small is no second resonator
 _HARMLESS_SHARE = 0.004
 _FORCED_SHARE, _FORCED_OFFSET = 0.1, 2.0  # start of a second peak that is asked for without a hint
+_HINT_Z, _HINT_SHAPE = 2.2, 4.0
+"""Where the small second peak of all lines, or their common skewness and kurtosis, call for a closer look."""
 _GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
 _EDGE_PRICE = 6.0  # of deviance: what an edge must gain over none
 _FAINT_TAIL = 0.03  # of the photons
-PRIORS = np.array([[math.log(0.13), 0.7], [0.0, 1.0], [0.0, 0.5]])
-"""Mean and width of priors: log of the tail's slope (per degree), and edge and log softness around what the sum of all
-lines says, where a line may be in the way."""
+PRIORS = np.array([[math.log(0.13), 0.7], [0.0, 1.0], [0.0, 0.5], [0.0, math.inf]])
+"""Mean and width of priors: log of the tail's slope (per degree), edge and log softness around what the sum of all
+lines says, where a line may be in the way, and log of the line's width, of which nothing is known."""
 _EDGE_MASKED_DEG = 1.5
-_ALIKE = 0.1  # how far these may differ between the lines of a pixel
+_CLEAR, _LEAST_CLEARANCE = 3.0, 1.0
+"""Sigma from the edge: a line this far is not cut; one that stands for the others must be at least this far."""
+_ALIKE, _ALIKE_WIDTH = (
+    0.1,
+    0.2,
+)  # how far these may differ between the lines of a pixel (the width: its log)
 _NO_EDGE_DEG = 5.0  # a positive phase: everything is seen, and the edge is not fitted
 _LAST_EDGE_DEG = -1e-3
 
@@ -82,7 +90,8 @@ def _bins(edges, counts, background, edge, softness):  # type: ignore[no-untyped
 
 @kernel
 def _fit_line(  # type: ignore[no-untyped-def]
-    edges, counts, edge, softness, background, guess, models, known, hint, theta, variance, facts, score, information
+    edges, counts, edge, softness, background, guess, models, known, hint,
+    single, theta, variance, facts, score, information,
 ):  # fmt: skip
     x, n, other, seen = _bins(edges, counts, background, edge, softness)
     lam, jac = np.empty(n.size), np.empty((n.size, N_THETA))
@@ -94,6 +103,7 @@ def _fit_line(  # type: ignore[no-untyped-def]
     moving = finish(GAUSS_TAIL, n, edge, seen, limits, theta, lam, jac, cov, facts)
     facts[6] = facts[7] = facts[9] = facts[10] = facts[11] = 0.0
     facts[12] = value
+    single[:] = theta
     score[:] = information[:] = 0.0
     share, offset = hint[0], hint[1]
     where = -1
@@ -154,65 +164,72 @@ def _compare(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _join(score, information, joint):  # type: ignore[no-untyped-def]
-    """Set significance, share and offset of the second peak that all lines together hint at most."""
-    joint[:] = 0.0
+def _strongest_hint(score, information):  # type: ignore[no-untyped-def]
+    """Return the significance of the small second peak that all lines together hint at most."""
+    best = 0.0
     for t in range(OFFSETS.size):
         u, v = score[:, t].sum(), information[:, t].sum()
         if v <= 0.0 or (abs(OFFSETS[t]) > _CLOSE and u / v < _SMALL_SHARE):
             continue
-        if u / math.sqrt(v) > joint[0]:
-            joint[0], joint[1], joint[2] = u / math.sqrt(v), u / v, OFFSETS[t]
+        best = max(best, u / math.sqrt(v))
+    return best
 
 
 @kernel
 def _fit_all(  # type: ignore[no-untyped-def]
-    edges, counts, background, guess, use, models, edge, theta, variance, facts, score, information, joint
+    edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
 ):  # fmt: skip
-    """Fit every line; if all together hint at a second peak, once more with a start there."""
-    hint = np.zeros(2)
+    """Fit every line, those that the edge cuts once more with what the others know of tail, edge and width."""
     vague = PRIORS.copy()
     vague[1, 0], vague[2, 0] = edge[0], math.log(edge[1])
     known = vague.copy()
     cut_lines = np.zeros(use.size, np.bool_)
-    for attempt in range(3):
+    for attempt in range(2):
         for k in range(use.size):
-            if use[k] and (attempt != 1 or cut_lines[k]):
+            if use[k] and (attempt == 0 or cut_lines[k]):
                 _fit_line(
                     edges, counts[k], edge[0], edge[1], background[k], guess[k], models,
                     known if cut_lines[k] else vague, hint,
-                    theta[k], variance[k], facts[k], score[k], information[k],
+                    single[k], theta[k], variance[k], facts[k], score[k], information[k],
                 )  # fmt: skip
         if attempt == 0:
-            # lines that the edge cuts learn tail and edge from those that it does not
             _find_cut_lines(theta, variance, facts, use, edge[0], known, cut_lines)
-        elif attempt == 1:
-            _join(score, information, joint)
-            if joint[0] < JOINT_Z:
-                break
-            hint[:] = joint[1:]
 
 
 @kernel
 def _find_cut_lines(theta, variance, facts, use, edge, known, cut_lines):  # type: ignore[no-untyped-def]
-    """Set `cut_lines`, which the edge is near to or which are not found, and `known` from all others."""
-    sums = np.zeros((3, 2))
+    """Set `cut_lines`, which the edge is near to or which are not found, and `known` from all others.
+
+    If it is near to all, the one that is farthest from it stands for the others.
+    """
+    sums = np.zeros((4, 2))
+    farthest, clearance = -1, _LEAST_CLEARANCE
     for k in range(use.size):
         if not use[k]:
             continue
-        if facts[k, 5] < LEAST_GAIN or theta[k, 1] + 3.0 * math.exp(theta[k, 2]) > edge:
-            cut_lines[k] = True
+        cut_lines[k] = True
+        if facts[k, 5] < LEAST_GAIN or facts[k, 1] != 1.0:
             continue
-        for a, j in enumerate((7, 9, 10)):
+        free = (edge - theta[k, 1]) * math.exp(-theta[k, 2])
+        cut_lines[k] = free < _CLEAR
+        if free > clearance:
+            farthest, clearance = k, free
+    if farthest < 0:
+        cut_lines[:] = False
+        return
+    cut_lines[farthest] = False
+    for k in range(use.size):
+        if not use[k] or cut_lines[k]:
+            continue
+        for a, j in enumerate((7, 9, 10, 2)):
             if variance[k, j] > 0.0:
                 sums[a, 0] += theta[k, j] / variance[k, j]
                 sums[a, 1] += 1.0 / variance[k, j]
-    if sums[:, 1].min() <= 0.0:
-        cut_lines[:] = False
-        return
-    for a in range(3):
-        known[a, 0] = sums[a, 0] / sums[a, 1]
-        known[a, 1] = math.sqrt(1.0 / sums[a, 1] + _ALIKE**2)
+    for a in range(4):
+        if sums[a, 1] > 0.0:
+            alike = _ALIKE_WIDTH if a == 3 else _ALIKE
+            known[a, 0] = sums[a, 0] / sums[a, 1]
+            known[a, 1] = math.sqrt(1.0 / sums[a, 1] + alike**2)
 
 
 @kernel
@@ -246,6 +263,58 @@ def _find_pixel_edge(edges, counts, use, edge):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _try_without_edge(  # type: ignore[no-untyped-def]
+    edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
+):  # fmt: skip
+    """Fit all lines once more as if everything were seen; keep that unless an edge is clearly better."""
+    kept = (edge.copy(), single.copy(), theta.copy(), variance.copy(), facts.copy())
+    kept_scan = (score.copy(), information.copy())
+    edge[0], edge[1] = _NO_EDGE_DEG, 1.0
+    _fit_all(
+        edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
+    )  # fmt: skip
+    change = 0.0
+    for k in range(use.size):
+        if use[k]:
+            change += facts[k, 12] - kept[4][k, 12]
+    if change > _EDGE_PRICE:
+        edge[:], single[:], theta[:], variance[:], facts[:] = kept
+        score[:], information[:] = kept_scan
+
+
+@kernel
+def _look_for_second(edges, counts, background, use, edge, single, facts, z, joint):  # type: ignore[no-untyped-def]
+    """Set `joint` (see `fit_pixel`) if anything hints at a second peak in the lines that the edge is far from."""
+    joint[:] = 0.0
+    lines, number = np.zeros(use.size, np.int64), 0
+    for k in range(use.size):
+        clear = single[k, 1] + _LEAST_CLEARANCE * math.exp(single[k, 2]) < edge[0]
+        if use[k] and facts[k, 5] >= LEAST_GAIN and clear:
+            lines[number] = k
+            number += 1
+    if number == 0:
+        return
+    most = counts.shape[1] + 1
+    x, n = np.zeros((number, most + 1)), np.zeros((number, most))
+    other, seen = np.zeros((number, most)), np.zeros((number, most))
+    size, local, slopes = np.zeros(number, np.int64), np.empty((number, 5)), np.empty(number)
+    for i in range(number):
+        k = lines[i]
+        x_k, n_k, other_k, seen_k = _bins(edges, counts[k], background[k], edge[0], edge[1])
+        trigger(x_k, single[k, 9], math.exp(single[k, 10]), seen_k)
+        m = n_k.size
+        size[i] = m
+        x[i, : m + 1], n[i, :m], other[i, :m], seen[i, :m] = x_k, n_k, other_k, seen_k
+        for a, j in enumerate((0, 1, 2, 6, 8)):
+            local[i, a] = single[k, j]
+        slopes[i] = single[k, 7]
+        joint[3] += n_k.sum()
+    if z < _HINT_Z and shape_hint(x, n, other, seen, size, edge[0], local, slopes) < _HINT_SHAPE:
+        return
+    compare_peaks(x, n, other, seen, size, edge[0], local, slopes.mean(), joint)
+
+
+@kernel
 def fit_pixel(
     edges: FloatArray,
     counts: npt.NDArray[np.uint32],
@@ -269,8 +338,9 @@ def fit_pixel(
     model, converged, merged deviance, its degrees of freedom, worst pull, gain of deviance over the tail alone,
     significance of a second peak and its offset in sigma, photons; then of the model with a second Gaussian and a tail,
     if it was tried: gain of deviance over the one without, share of the second peak and its distance in sigma; then the
-    whole deviance. `joint`: significance, share and offset of a second peak in all lines together; if it stands out,
-    the lines are fitted again with a start there.
+    whole deviance. `joint` (4): what a second resonator gains in all lines together, its share and its distance in
+    sigma, zero where nothing hints at one; and the photons of those lines. If it stands out, the lines are fitted again
+    with a start there.
     """
     use = np.zeros(skip.size, np.bool_)
     for k in range(skip.size):
@@ -278,22 +348,21 @@ def fit_pixel(
         use[k] = not skip[k] and facts[k, 8] >= fewest
     photons = _find_pixel_edge(edges, counts, use, edge)
     edge[0] = min(edge[0], _LAST_EDGE_DEG)
+    single, hint = np.full_like(theta, np.nan), np.zeros(2)
     _fit_all(
-        edges, counts, background, guess, use, models, edge, theta, variance, facts, score, information, joint
+        edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
     )  # fmt: skip
-    if not use.any() or _tail_share(theta, use, photons) > _FAINT_TAIL:
-        return
-    # without noise triggers there is no edge to see, unless it cuts a line: the end of a line may look like one
-    kept = (edge.copy(), theta.copy(), variance.copy(), facts.copy())
-    kept_scan = (score.copy(), information.copy(), joint.copy())
-    edge[0], edge[1] = _NO_EDGE_DEG, 1.0
-    _fit_all(
-        edges, counts, background, guess, use, models, edge, theta, variance, facts, score, information, joint
-    )  # fmt: skip
-    change = 0.0
-    for k in range(use.size):
-        if use[k]:
-            change += facts[k, 12] - kept[3][k, 12]
-    if change > _EDGE_PRICE:
-        edge[:], theta[:], variance[:], facts[:] = kept
-        score[:], information[:], joint[:] = kept_scan
+    if use.any() and _tail_share(theta, use, photons) <= _FAINT_TAIL:
+        # without noise triggers there is no edge to see, unless it cuts a line: the end of a line may look like one
+        _try_without_edge(
+            edges, counts, background, guess, use, models, hint, edge,
+            single, theta, variance, facts, score, information,
+        )  # fmt: skip
+    z = _strongest_hint(score, information)
+    _look_for_second(edges, counts, background, use, edge, single, facts, z, joint)
+    if joint[0] >= JOINT_GAIN:
+        hint[:] = joint[1:3]
+        _fit_all(
+            edges, counts, background, guess, use, models, hint, edge,
+            single, theta, variance, facts, score, information,
+        )  # fmt: skip

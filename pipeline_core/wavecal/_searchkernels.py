@@ -49,6 +49,9 @@ _MERGED_AT_LEAST = 8.0
 _ITERATIONS = 60
 _ROUGH_ITERATIONS = 15
 _ENOUGH = 2e-5  # of deviance: a hundredth of a parameter's error is 1e-4
+_AT_EDGE = np.array(
+    [-2.0, -0.8, 0.3]
+)  # sigma from the edge: where a line is begun that hides there
 _ROUGHLY = 0.05  # for a start that is only to be compared with others
 
 FloatArray = npt.NDArray[np.float64]
@@ -72,7 +75,8 @@ def _is_free(model: int, edge: float, free: BoolArray) -> None:
 def bounds(edges, edge, known, limits):  # type: ignore[no-untyped-def]
     """Set the limits of all parameters.
 
-    `known` (3, 2): mean and width of the priors of the log of the tail's slope, the edge, and the log of its softness.
+    `known` (4, 2): mean and width of the priors of the log of the tail's slope, the edge, the log of its softness, and
+    the log of the line's width.
     """
     limits[0], limits[1], limits[2:] = -30.0, 30.0, 0.0
     for first in (0, 3):
@@ -86,7 +90,7 @@ def bounds(edges, edge, known, limits):  # type: ignore[no-untyped-def]
     limits[0, 7], limits[1, 7] = math.log(_SLOPE[0]), math.log(_SLOPE[1])
     limits[0, 9], limits[1, 9] = edge - EDGE_REACH_DEG, edge + EDGE_REACH_DEG
     limits[0, 10], limits[1, 10] = math.log(_SOFTNESS_DEG[0]), math.log(_SOFTNESS_DEG[1])
-    for k, j in enumerate((7, 9, 10)):
+    for k, j in enumerate((7, 9, 10, 2)):
         limits[2, j] = known[k, 0]
         limits[3, j] = 1.0 / known[k, 1] ** 2
 
@@ -157,6 +161,16 @@ def _width(x, n, lam, centre):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _photons_around(x, n, centre, reach):  # type: ignore[no-untyped-def]
+    """Return half of the photons this near to `centre`, as a start for those of a line in a tail."""
+    photons = 0.0
+    for k in range(1, n.size):
+        if abs(0.5 * (x[k] + x[k + 1]) - centre) < reach:
+            photons += n[k]
+    return max(0.5 * photons, 3.0)
+
+
+@kernel
 def _start_tail(x, n, limits, seen, theta):  # type: ignore[no-untyped-def]
     """Set heights of tail and floor from the counts just below the edge and far below the rest."""
     photons, width = 0.0, 0.0
@@ -168,6 +182,7 @@ def _start_tail(x, n, limits, seen, theta):  # type: ignore[no-untyped-def]
                 break
     theta[6] = (photons + 0.5) / max(width, 1.0)
     theta[7], theta[9], theta[10] = limits[2, 7], limits[2, 9], limits[2, 10]
+    theta[2] = limits[2, 2]
     theta[8] = 0.02 * n.sum() / (x[-1] - x[0]) + 0.001
 
 
@@ -286,10 +301,11 @@ def fit_single(x, n, edge, seen, background, limits, guess, theta, lam, jac):  #
     flat, _ = _fit_model(_TAIL, x, n, edge, seen, background, limits, theta, lam, jac, 25, _ROUGHLY)
     flat += penalty(theta, False, limits)
     half = 2 if n.sum() > 1000.0 else 4
-    best, good = math.inf, False
+    best, best_cost, good = math.inf, math.inf, False
     trial = np.empty(N_THETA)
     trial_lam, trial_jac = lam.copy(), jac
-    for start in range(4):
+    # where the width is known, a line may also hide at the edge
+    for start in range(4 + (_AT_EDGE.size if limits[3, 2] > 0.0 else 0)):
         trial[:] = base
         if start == 0:
             centre, _ = _strongest(x, n, lam, half, x[1], edge + 2.0)
@@ -305,19 +321,24 @@ def fit_single(x, n, edge, seen, background, limits, guess, theta, lam, jac):  #
             if z < 4.0 or abs(centre - theta[1]) < 2.0 * math.exp(theta[2]):
                 continue
             trial[2], trial[0] = _width(x, n, trial_lam, centre)
-        else:
+        elif start == 3:
             if good and theta[1] < edge and math.exp(theta[2]) < 20.0:
                 continue
             centre, _ = _strongest(x, n, background, half, x[1], edge - 8.0)
             trial[2], trial[0] = _width(x, n, background, centre)
+        else:
+            trial[2] = math.exp(limits[2, 2])
+            centre = edge + _AT_EDGE[start - 4] * trial[2]
+            trial[0] = _photons_around(x, n, centre, 1.5 * trial[2])
         trial[0], trial[1], trial[2] = math.log(trial[0]), centre, math.log(trial[2])
         value, converged = _fit_model(
             GAUSS_TAIL, x, n, edge, seen, background, limits, trial, trial_lam, trial_jac, _ITERATIONS, _ENOUGH
         )  # fmt: skip
-        if value < best - 1e-6:
-            best, good = value, converged
+        cost = value + penalty(trial, False, limits)
+        if cost < best_cost - 1e-6:
+            best, best_cost, good = value, cost, converged
             theta[:] = trial
-    return flat - best - penalty(theta, False, limits), best, good
+    return flat - best_cost, best, good
 
 
 @kernel

@@ -19,7 +19,7 @@ from scipy.special import chdtrc, ndtr
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
 from pipeline_core.wavecal._linekernels import N_THETA
-from pipeline_core.wavecal._pixelkernels import JOINT_Z, LEAST_GAIN, N_FACTS, fit_pixel
+from pipeline_core.wavecal._pixelkernels import JOINT_GAIN, LEAST_GAIN, N_FACTS, fit_pixel
 from pipeline_core.wavecal._searchkernels import OFFSETS
 from pipeline_core.wavecal.models import LINE_MODELS
 
@@ -48,14 +48,13 @@ LEAST_VISIBLE = 0.3
 LEAST_P = 1e-4
 LARGEST_EXCESS = 0.03
 """Deviance beyond its degrees of freedom, per photon. A misfit that is significant is bad only if it is also large."""
-DOUBLED_SHARE, DOUBLED_SPREAD = 0.145, 0.3
-"""What makes a pixel doubled: the second peak's mean share of the photons, over the lines of the pixel, and how much it
-would add to the variance of the line: share (1 - share) distance**2 in sigma. A second resonator is to be found from
-0.2 at 2 sigma on, where the same photons may be told as 0.4 at 1.3; a wing of 0.1 to 0.15 is not one."""
-DOUBLED_GAIN = (13.0, 3.0)
-"""Deviance that second peaks must gain in all lines together: a constant, and what chance gains per line."""
-DOUBLED_GAIN_PER_PHOTON = 0.012
-"""The same where there are many photons, so that little pile-up is no second peak: 0.2 at 2 sigma gains 0.02."""
+DOUBLED_SHARE, DOUBLED_SPREAD = 0.145, 0.4
+"""What makes a pixel doubled: the second peak's share of the photons, and how much it would add to the variance of the
+line: share (1 - share) distance**2 in sigma. A second resonator is to be found from 0.2 at 2 sigma on, where the same
+photons may be told as 0.4 at 1.4; a wing of 0.1 to 0.15 is not one."""
+DOUBLED_GAIN_PER_PHOTON = 0.0002
+"""Deviance that it must gain where there are many photons, so that a line that is not quite Gaussian is no second peak;
+what a second resonator gains falls below where nearly all of it is under the noise triggers."""
 DOUBLED_LINE_SHARE, DOUBLED_LINE_DISTANCE, DOUBLED_LINE_GAIN = 0.17, 1.5, 20.0
 """The same of one line alone, where the others show nothing."""
 
@@ -94,7 +93,7 @@ class LineFits:
     second_significance : ndarray
         Standard deviations of the strongest hint of a second peak.
     double_significance, double_share : ndarray, shape (n_pixel,)
-        The same of all lines of a pixel together, and the share that a second peak seems to have (NaN below a hint).
+        The same of a second resonator in all lines together, and its share (NaN where nothing hints at one).
     parameters : ndarray, shape (n_pixel, n_line, len(PARAMETERS))
         For `models.evaluate`.
     """
@@ -143,7 +142,7 @@ class _Raw:
         self.facts = np.full((n_pixel, n_line, N_FACTS), np.nan)
         self.score = np.zeros((n_pixel, n_line, OFFSETS.size))
         self.information = np.zeros((n_pixel, n_line, OFFSETS.size))
-        self.joint = np.zeros((n_pixel, 3))
+        self.joint = np.zeros((n_pixel, 4))
 
 
 def fit_lines(
@@ -290,7 +289,7 @@ def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:
         "second_fraction": second / (second + photons),
         "second_distance_sigma": distance,
         "second_significance": facts[..., 6],
-        "double_significance": raw.joint[:, 0],
+        "double_significance": np.sqrt(np.maximum(raw.joint[:, 0], 0)),
         "double_share": share,
         "parameters": _natural(raw, second),
     }
@@ -302,25 +301,16 @@ def _doubles(
     theta: FloatArray, facts: FloatArray, raw: _Raw
 ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """Return the share of a second peak, (n_pixel,), and which lines are doubled, (n_pixel, n_line)."""
-    tried = facts[..., 10] > 0
-    number = tried.sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(tried, facts[..., 10], 0.0).sum(1) / np.where(number > 0, number, np.nan)
-        distances = np.where(tried, np.abs(facts[..., 11]), np.nan)
-        # a median that passes over lines without fit: NaN sort to the end
-        middle = np.take_along_axis(
-            np.sort(distances, axis=1), np.maximum(number - 1, 0)[:, None] // 2, axis=1
-        )[:, 0]
-        gain = np.where(tried, facts[..., 9], 0.0).sum(1)
-        pixel = (share >= DOUBLED_SHARE) & (share * (1 - share) * middle**2 >= DOUBLED_SPREAD)
-        pixel &= gain > DOUBLED_GAIN[0] + DOUBLED_GAIN[1] * number
-        pixel &= gain > DOUBLED_GAIN_PER_PHOTON * np.where(tried, np.exp(theta[..., 0]), 0.0).sum(1)
+    gain, share, distance, photons = raw.joint.T
+    pixel = (gain >= JOINT_GAIN) & (gain > DOUBLED_GAIN_PER_PHOTON * photons)
+    pixel &= (share >= DOUBLED_SHARE) & (share * (1 - share) * distance**2 >= DOUBLED_SPREAD)
+    with np.errstate(invalid="ignore"):
         # a hint in a single line is fitted in that line only
-        pixel &= raw.joint[:, 0] >= JOINT_Z
+        distances = np.abs(facts[..., 11])
         hump = theta[..., 4] + np.exp(theta[..., 5]) > theta[..., 9]
         line = (facts[..., 0] > 1) & ~hump & (facts[..., 9] > DOUBLED_LINE_GAIN)
         line &= (facts[..., 10] >= DOUBLED_LINE_SHARE) & (distances >= DOUBLED_LINE_DISTANCE)
-    return share, pixel[:, None] | line
+    return np.where(share > 0, share, np.nan), pixel[:, None] | line
 
 
 def _natural(raw: _Raw, second: FloatArray) -> FloatArray:

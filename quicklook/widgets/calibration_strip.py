@@ -1,8 +1,10 @@
-"""The state of every calibration at a glance: a symbol and a word each, the story in the tip."""
+"""The state of every calibration at a glance: a symbol and a word each, the story in the tip, and what can be done."""
 
 from __future__ import annotations
 
-from quicklook.qt import QtWidgets
+from collections.abc import Mapping, Sequence
+
+from quicklook.qt import Qt, QtWidgets
 from quicklook.tasks import CalibrationState
 from quicklook.widgets.symbol import Symbol
 
@@ -19,7 +21,12 @@ class CalibrationStrip(QtWidgets.QWidget):
         self._layout = QtWidgets.QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(16)
+        self._offered: dict[str, list[QtWidgets.QAction]] = {}
         self.states: tuple[CalibrationState, ...] = ()
+
+    def offer(self, actions: Mapping[str, Sequence[QtWidgets.QAction]]) -> None:
+        """Set what a field's menu offers, by the name of the calibration."""
+        self._offered = {name: list(some) for name, some in actions.items()}
 
     def show_states(self, states: tuple[CalibrationState, ...]) -> None:
         """Show these states."""
@@ -29,10 +36,10 @@ class CalibrationStrip(QtWidgets.QWidget):
             widget.setParent(None)
             widget.deleteLater()
         for state in states:
-            self._layout.addWidget(_field(state))
+            self._layout.addWidget(_field(state, self._offered.get(state.name, [])))
 
 
-def _field(state: CalibrationState) -> QtWidgets.QWidget:
+def _field(state: CalibrationState, offered: Sequence[QtWidgets.QAction]) -> QtWidgets.QWidget:
     field = QtWidgets.QWidget(toolTip=state.sentence)
     field.setAccessibleName(f"{state.name}: {state.word}. {state.sentence}")
     symbol = Symbol(14, _SYMBOLS[state.state])
@@ -41,6 +48,8 @@ def _field(state: CalibrationState) -> QtWidgets.QWidget:
     below.setSpacing(4)
     below.addWidget(symbol)
     below.addWidget(word)
+    if offered:
+        below.addWidget(_menu_button(state, offered))
     below.addStretch(1)
     column = QtWidgets.QVBoxLayout(field)
     column.setContentsMargins(0, 0, 0, 0)
@@ -48,3 +57,18 @@ def _field(state: CalibrationState) -> QtWidgets.QWidget:
     column.addWidget(QtWidgets.QLabel(state.name, objectName="caption"))
     column.addLayout(below)
     return field
+
+
+def _menu_button(
+    state: CalibrationState, offered: Sequence[QtWidgets.QAction]
+) -> QtWidgets.QToolButton:
+    """Return the little button that opens the menu of a calibration."""
+    button = QtWidgets.QToolButton(objectName="stateMenu", autoRaise=True)
+    button.setAccessibleName(f"{state.name}: apply or undo")
+    button.setToolTip(f"{state.sentence}\nClick to apply or undo")
+    button.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    menu = QtWidgets.QMenu(button)
+    menu.addActions(list(offered))
+    button.setMenu(menu)
+    return button

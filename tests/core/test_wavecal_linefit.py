@@ -6,8 +6,9 @@ from scipy.special import ndtr
 
 from pipeline_core.errors import ConfigError, OperationCancelled
 from pipeline_core.wavecal import _linekernels as lk
+from pipeline_core.wavecal._doublekernels import compare_peaks
 from pipeline_core.wavecal._edgekernels import find_edge
-from pipeline_core.wavecal._pixelkernels import PRIORS
+from pipeline_core.wavecal._pixelkernels import JOINT_GAIN, PRIORS
 from pipeline_core.wavecal.linefit import STATUS, fit_lines
 from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS, evaluate, trigger_share
 
@@ -151,6 +152,49 @@ def test_doubled_pixels_are_not_good(offset):
     assert np.median(fits.double_share) == pytest.approx(0.25, abs=0.04)
 
 
+@pytest.mark.parametrize("offset", [2.5, -3.0])
+def test_faint_doubled_pixels_are_not_good(offset):
+    drawn = draw_lines(np.random.default_rng(23), n_pixel=60, photons=300, second=(0.35, offset))
+    assert good_pixels(fit_lines(drawn.counts, EDGES)) < 0.04
+
+
+def test_chance_makes_no_second_resonator(clean_fits):
+    assert (clean_fits.double_significance**2 > JOINT_GAIN).mean() < 0.03
+
+
+def test_a_second_resonator_gains_what_scipy_finds():
+    drawn = draw_lines(np.random.default_rng(24), 1, 2000, lines_deg=(-80.0,), second=(0.3, 3.0))
+    n, edge = drawn.counts[0, 0].astype(float), drawn.edge[0]
+    seen = trigger_share(EDGES, edge, 1.0)
+
+    def cost(v):
+        share = 1 / (1 + np.exp(-v[6])) if v.size > 6 else 0.0
+        values = np.zeros(len(PARAMETERS))
+        values[[0, 3]] = np.exp(v[0]) * (1 - share), np.exp(v[0]) * share
+        values[[1, 2, 5]] = v[1], np.exp(v[2]), np.exp(v[2])
+        values[4] = v[1] * v[7] if v.size > 6 else 0.0
+        values[6:11] = abs(v[3]), np.exp(v[5]), abs(v[4]), edge, 1.0
+        lam = evaluate(3 if v.size > 6 else 1, values, EDGES)[0] + 1e-9
+        terms = lam - n + np.where(n > 0, n * np.log(np.maximum(n, 1) / lam), 0.0)
+        return 2 * terms.sum() + ((v[5] - np.log(0.13)) / 0.7) ** 2
+
+    options = {"maxiter": 20000, "maxfev": 20000, "xatol": 1e-6, "fatol": 1e-4, "adaptive": True}
+    start = np.array(
+        [np.log(1900.0), drawn.centre[0, 0], np.log(drawn.sigma[0, 0]), 250.0, 0.01, -2.0]
+    )
+    two = np.append(start, [-0.85, 1 + 3 * drawn.sigma[0, 0] / drawn.centre[0, 0]])
+    found = [minimize(cost, v, method="Nelder-Mead", options=options) for v in (start, two)]
+    result = np.zeros(4)
+    compare_peaks(
+        EDGES[None], n[None], np.zeros((1, n.size)), seen[None], np.array([n.size]), edge,
+        start[None, :5], -2.0, result,
+    )  # fmt: skip
+    assert result[0] == pytest.approx(found[0].fun - found[1].fun, abs=0.1)
+    assert result[1] == pytest.approx(1 / (1 + np.exp(-found[1].x[6])), abs=0.01)
+    assert result[1] == pytest.approx(0.3, abs=0.06)
+    assert result[2] == pytest.approx(3.0, abs=0.4)
+
+
 def test_a_wing_beside_the_line_is_no_second_peak():
     drawn = draw_lines(np.random.default_rng(15), n_pixel=60, photons=4000, wing=0.08)
     assert good_pixels(fit_lines(drawn.counts, EDGES)) > 0.96
@@ -172,6 +216,19 @@ def test_a_line_that_the_edge_cuts_keeps_its_centre():
     pull = ((fits.centre_deg - drawn.centre) / fits.centre_error)[cut, 2]
     assert abs(np.median(pull)) < 0.6
     assert pull.std() < 1.5
+
+
+def test_lines_at_the_edge_learn_their_width_from_the_one_that_is_free_of_it():
+    drawn = draw_lines(
+        np.random.default_rng(22), 150, 4000, lines_deg=(-36.0, -31.5, -29.5), edge_deg=(-27, -26)
+    )
+    clearance = (drawn.edge[:, None] - drawn.centre) / drawn.sigma
+    seen = (clearance[:, 0] > 2.5) & (clearance > 0.1).all(1) & (clearance[:, 2] < 1.5)
+    assert seen.sum() > 25
+    fits = fit_lines(drawn.counts[seen], EDGES)
+    assert good_pixels(fits) > 0.9
+    pull = ((fits.centre_deg - drawn.centre[seen]) / fits.centre_error)[fits.ok]
+    assert (np.abs(pull) < 4).all()
 
 
 def test_a_line_below_the_edge_is_not_used():

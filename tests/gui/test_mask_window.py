@@ -169,3 +169,45 @@ def test_cancelled_it_can_be_started_again(qtbot, real, path):
     if window.found is None:  # it may have been faster
         assert "cancelled" in window.messages.text
     assert window.find.isEnabled()
+
+
+def test_a_range_of_time_is_left_out_and_counts_again(qtbot, real, path):
+    open_path(qtbot, real, path)
+    real.actions_by_name["mask_time"].trigger()
+    assert "Set start and stop" in real.messages.text
+    real.session.set_time_range(0.5, 0.75)
+    facts = again(qtbot, real, real.actions_by_name["mask_time"].trigger)
+    assert facts.masked_s == pytest.approx(0.25)
+    assert "0.5 to 0.75 s" in real.messages.text
+    assert states(real)["Masks"].word == "0.25 s"
+    with ObsFile(path) as obs, ObsFile(path, time_masks=False) as raw:
+        assert obs.count_image(0.5, 0.75).sum() == 0
+        assert raw.count_image(0.5, 0.75).sum() > 0
+        assert obs.open_time() == pytest.approx(raw.open_time() - 0.25)
+    facts = again(qtbot, real, real.messages.button("Undo").click)
+    assert facts.masked_s == 0
+    assert not real.actions_by_name["undo_time_mask"].isEnabled()
+
+
+def test_bursts_over_the_whole_array_are_left_out(qtbot, real, tmp_path):
+    rates = np.full(SHAPE, 20.0)
+    path = make_observation(tmp_path, rates)[0]
+    open_path(qtbot, real, path)
+    with qtbot.waitSignal(real.fileOpened, timeout=200_000):
+        real.actions_by_name["find_cosmic"].trigger()
+    rest(qtbot, real)
+    assert "bursts of" in real.messages.text
+    with ObsFile(path) as obs:
+        assert obs.time_masks
+        assert obs.open_time() == pytest.approx(2.0 - real.session.file.masked_s)
+
+
+def test_the_strip_offers_what_belongs_to_a_calibration(qtbot, real, path):
+    open_path(qtbot, real, path)
+    buttons = {
+        button.accessibleName().partition(":")[0]: button
+        for button in real.strip.findChildren(QtWidgets.QToolButton, "stateMenu")
+    }
+    assert set(buttons) == {"Wavelength", "Flat field"}
+    offered = [action.objectName() for action in buttons["Wavelength"].menu().actions()]
+    assert offered == ["apply_wavecal", "compare_wavecal", "undo_wavecal"]
