@@ -80,6 +80,7 @@ def save_essentials(path, solution):
 
     from pipeline_core import schema
     from pipeline_core.records import write_record
+    from pipeline_core.solution_files import GROUP
     from pipeline_core.wavecal import apply
 
     curves = apply._PlainCurves(**vars(solution.curves))
@@ -87,7 +88,7 @@ def save_essentials(path, solution):
     with tables.open_file(str(path), "w") as h5:
         h5.root._v_attrs.format = schema.WAVECAL_FORMAT
         h5.root._v_attrs.version = schema.WAVECAL_VERSION
-        write_record(h5, apply.SOLUTION_GROUP, plain)
+        write_record(h5, GROUP, plain)
     return path
 
 

@@ -12,17 +12,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core import __version__, schema
-from pipeline_core.atomic import write_aside
-from pipeline_core.errors import ConfigError, InputFormatError, SchemaVersionError
-from pipeline_core.hdf5 import attribute, open_readonly, reading, writing
+from pipeline_core import __version__
+from pipeline_core.errors import ConfigError
 from pipeline_core.masks import PIXEL_KINDS, PixelMask
-from pipeline_core.records import read_record, write_record
+from pipeline_core.records import read_record
 from pipeline_core.selection import checked_pixel
+from pipeline_core.solution_files import BADPIXELS, GROUP, opened, written
 
 __all__ = ["BadPixels", "load_bad_pixels"]
 
-_GROUP = "/solution"
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -178,13 +176,8 @@ class BadPixels:
             If it exists already and may not be overwritten, or cannot be written.
         """
         path = Path(path).expanduser()
-        with write_aside(path, replace=overwrite) as part, writing(part, "MKID bad pixels") as h5:
-            attributes = h5.root._v_attrs
-            attributes.format = schema.BADPIXELS_FORMAT
-            attributes.version = np.int64(schema.BADPIXELS_VERSION)
-            attributes.software_version = __version__
-            attributes.solution_id = self.solution_id
-            write_record(h5, _GROUP, self)
+        with written(path, BADPIXELS, self, overwrite=overwrite):
+            pass
         return path
 
     @property
@@ -222,20 +215,5 @@ def load_bad_pixels(path: Path | str) -> BadPixels:
     SchemaVersionError
         If a newer version wrote it.
     """
-    path = Path(path).expanduser()
-    h5 = open_readonly(path)
-    try:
-        with reading(path):
-            if attribute(h5.root, "format") != schema.BADPIXELS_FORMAT:
-                raise InputFormatError(
-                    f"{path} is not a mask of bad pixels. Choose a file that 'badpixels' wrote."
-                )
-            version = attribute(h5.root, "version")
-            if version not in schema.READABLE_BADPIXELS_VERSIONS:
-                raise SchemaVersionError(
-                    f"{path} has mask version {version}; this program knows {schema.BADPIXELS_VERSION}. Update the "
-                    "program."
-                )
-            return read_record(h5, _GROUP, BadPixels)
-    finally:
-        h5.close()
+    with opened(Path(path).expanduser(), BADPIXELS) as h5:
+        return read_record(h5, GROUP, BadPixels)

@@ -5,16 +5,14 @@ Reads of a solution file only what photons need; nothing here fits anything.
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import tables
 
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap
@@ -23,7 +21,6 @@ from pipeline_core.errors import (
     CalibrationError,
     InputFormatError,
     PipelineError,
-    SchemaVersionError,
     WavecalMismatchError,
 )
 from pipeline_core.flags import PixelFlag
@@ -31,19 +28,16 @@ from pipeline_core.flatfield import FLATCAL_FLAGS, FlatCalibration
 from pipeline_core.hdf5 import attribute, open_readonly, reading
 from pipeline_core.matching import LEAST_MATCHED, camera_and_shape, places
 from pipeline_core.records import read_record
+from pipeline_core.solution_files import FLATCAL, GROUP, opened
 
 __all__ = [
-    "SOLUTION_GROUP",
     "chunk_path",
     "flat_for",
     "is_flat_solution",
     "load_weights",
     "means_flat",
-    "opened_solution",
     "solution_paths",
 ]
-
-SOLUTION_GROUP = "/solution"
 
 _INF = np.uint32(PixelFlag["flatcal_inf_weight"])
 _BELOW = np.uint32(PixelFlag["flatcal_below_range"])
@@ -164,39 +158,10 @@ def means_flat(path: Path) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def opened_solution(path: Path) -> Iterator[tables.File]:
-    """Open a solution file for reading, inside `hdf5.reading`.
-
-    Raises
-    ------
-    InputFormatError
-        Missing, damaged, or no flat-field solution.
-    SchemaVersionError
-        If a newer version wrote it.
-    """
-    h5 = open_readonly(path)
-    try:
-        with reading(path):
-            if attribute(h5.root, "format") != schema.FLATCAL_FORMAT:
-                raise InputFormatError(
-                    f"{path} is not a flat-field solution. Choose a file that 'flatcal' wrote."
-                )
-            version = attribute(h5.root, "version")
-            if version not in schema.READABLE_FLATCAL_VERSIONS:
-                raise SchemaVersionError(
-                    f"{path} has flat-field version {version}; this program knows {schema.FLATCAL_VERSION}. Update the "
-                    "program."
-                )
-            yield h5
-    finally:
-        h5.close()
-
-
 def load_weights(path: Path) -> SolutionLike:
-    """Read of a solution file what photons need; errors as for `opened_solution`."""
-    with opened_solution(path) as h5:
-        return read_record(h5, SOLUTION_GROUP, _PlainSolution)
+    """Read of a solution file what photons need; errors as for `solution_files.opened`."""
+    with opened(path, FLATCAL) as h5:
+        return read_record(h5, GROUP, _PlainSolution)
 
 
 def flat_for(

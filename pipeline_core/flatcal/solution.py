@@ -15,15 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import tables
 
-from pipeline_core import __version__, schema
-from pipeline_core.atomic import write_aside
+from pipeline_core import __version__
 from pipeline_core.beammap import Beammap
 from pipeline_core.errors import ConfigError
-from pipeline_core.flatcal.apply import SOLUTION_GROUP, opened_solution
 from pipeline_core.flatcal.binflags import MASKED
 from pipeline_core.flatcal.settings import FlatInput
-from pipeline_core.hdf5 import writing
-from pipeline_core.records import read_record, write_record
+from pipeline_core.records import read_record
+from pipeline_core.solution_files import FLATCAL, GROUP, opened, written
 
 __all__ = ["FlatSolution", "load_solution"]
 
@@ -220,13 +218,7 @@ class FlatSolution:
             If it exists already and may not be overwritten, or cannot be written.
         """
         path = Path(path).expanduser()
-        with write_aside(path, replace=overwrite) as part, writing(part, "MKID flat field") as h5:
-            attributes = h5.root._v_attrs
-            attributes.format = schema.FLATCAL_FORMAT
-            attributes.version = np.int64(schema.FLATCAL_VERSION)
-            attributes.software_version = __version__
-            attributes.solution_id = self.solution_id
-            write_record(h5, SOLUTION_GROUP, self)
+        with written(path, FLATCAL, self, overwrite=overwrite) as h5:
             self._write_guide(h5)
         return path
 
@@ -234,13 +226,13 @@ class FlatSolution:
         """Write the nodes of 2018: arrays are the same ones under a second name."""
         h5.create_group("/", "flatcal", "as the predecessor's files")
         for name, field in (("weights", "weights"), ("spectrum", "counts")):
-            h5.create_hard_link("/flatcal", name, f"{SOLUTION_GROUP}/{field}")
-        h5.create_hard_link("/flatcal", "wavelengthBins", f"{SOLUTION_GROUP}/edges_nm")
+            h5.create_hard_link("/flatcal", name, f"{GROUP}/{field}")
+        h5.create_hard_link("/flatcal", "wavelengthBins", f"{GROUP}/edges_nm")
         masked = self.masked
         h5.create_carray("/flatcal", "flags", obj=masked, filters=_FILTERS)
         h5.create_table("/flatcal", "calsoln", obj=self._rows(masked), filters=_FILTERS)
         h5.create_group("/", "header")
-        h5.create_hard_link("/header", "beamMap", f"{SOLUTION_GROUP}/res_id")
+        h5.create_hard_link("/header", "beamMap", f"{GROUP}/res_id")
         h5.create_array("/header", "nxpix", self.shape[0])
         h5.create_array("/header", "nypix", self.shape[1])
 
@@ -298,5 +290,5 @@ def load_solution(path: Path | str) -> FlatSolution:
     SchemaVersionError
         If a newer version wrote it.
     """
-    with opened_solution(Path(path).expanduser()) as h5:
-        return read_record(h5, SOLUTION_GROUP, FlatSolution)
+    with opened(Path(path).expanduser(), FLATCAL) as h5:
+        return read_record(h5, GROUP, FlatSolution)

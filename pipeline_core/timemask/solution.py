@@ -14,15 +14,14 @@ import numpy.typing as npt
 import tables
 
 from pipeline_core import __version__, schema
-from pipeline_core.atomic import write_aside
-from pipeline_core.errors import InputFormatError, SchemaVersionError
-from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading, writing
+from pipeline_core.errors import InputFormatError
+from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading
 from pipeline_core.masks import TimeMask, masked_intervals
-from pipeline_core.records import read_record, write_record
+from pipeline_core.records import read_record
+from pipeline_core.solution_files import GROUP, TIMEMASK, check_version, written
 
 __all__ = ["REASONS", "MaskedTimes", "load_time_mask"]
 
-_GROUP = "/solution"
 
 REASONS = (
     "unknown",
@@ -151,13 +150,7 @@ class MaskedTimes:
         rows = np.zeros(len(self.reasons), schema.TIME_MASK_DTYPE)
         rows["tBegin"], rows["tEnd"] = self.intervals_us.T
         rows["reason"] = self.codes
-        with write_aside(path, replace=overwrite) as part, writing(part, "MKID time mask") as h5:
-            attributes = h5.root._v_attrs
-            attributes.format = schema.TIMEMASK_FORMAT
-            attributes.version = np.int64(schema.TIMEMASK_VERSION)
-            attributes.software_version = __version__
-            attributes.solution_id = self.solution_id
-            write_record(h5, _GROUP, self)
+        with written(path, TIMEMASK, self, overwrite=overwrite) as h5:
             where, name = schema.TIME_MASK_TABLE.rsplit("/", 1)
             h5.create_table(where or "/", name, schema.TIME_MASK_DTYPE, "us").append(rows)
         return path
@@ -179,13 +172,8 @@ def load_time_mask(path: Path | str) -> MaskedTimes:
         with reading(path):
             if attribute(h5.root, "format") != schema.TIMEMASK_FORMAT:
                 return _foreign(h5, path)
-            version = attribute(h5.root, "version")
-            if version not in schema.READABLE_TIMEMASK_VERSIONS:
-                raise SchemaVersionError(
-                    f"{path} has mask version {version}; this program knows {schema.TIMEMASK_VERSION}. Update the "
-                    "program."
-                )
-            return read_record(h5, _GROUP, MaskedTimes)
+            check_version(h5, path, TIMEMASK)
+            return read_record(h5, GROUP, MaskedTimes)
     finally:
         h5.close()
 

@@ -5,28 +5,22 @@ Reads of a solution file only what photons need; nothing here fits anything.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import tables
 
-from pipeline_core import schema
 from pipeline_core.beammap import Beammap
 from pipeline_core.calibration import WAVECAL_FLAGS, WavelengthCalibration
-from pipeline_core.errors import CalibrationError, InputFormatError, SchemaVersionError
+from pipeline_core.errors import CalibrationError
 from pipeline_core.flags import PixelFlag
-from pipeline_core.hdf5 import attribute, open_readonly, reading
 from pipeline_core.matching import LEAST_MATCHED, camera_and_shape, places
 from pipeline_core.records import read_record
+from pipeline_core.solution_files import GROUP, WAVECAL, opened
 
-__all__ = ["SOLUTION_GROUP", "calibration_for", "load_curves", "opened_solution"]
-
-SOLUTION_GROUP = "/solution"
+__all__ = ["calibration_for", "load_curves"]
 
 _BAD = np.uint32(PixelFlag["wavecal_bad"])
 _NOT_ATTEMPTED = np.uint32(PixelFlag["wavecal_bad"] | PixelFlag["wavecal_not_attempted"])
@@ -88,39 +82,10 @@ class _PlainSolution:
     curves: _PlainCurves
 
 
-@contextlib.contextmanager
-def opened_solution(path: Path) -> Iterator[tables.File]:
-    """Open a solution file for reading, inside `hdf5.reading`.
-
-    Raises
-    ------
-    InputFormatError
-        Missing, damaged, or no solution.
-    SchemaVersionError
-        If a newer version wrote it.
-    """
-    h5 = open_readonly(path)
-    try:
-        with reading(path):
-            if attribute(h5.root, "format") != schema.WAVECAL_FORMAT:
-                raise InputFormatError(
-                    f"{path} is not a wavelength solution. Choose a file that 'wavecal' wrote."
-                )
-            version = attribute(h5.root, "version")
-            if version not in schema.READABLE_WAVECAL_VERSIONS:
-                raise SchemaVersionError(
-                    f"{path} has solution version {version}; this program knows {schema.WAVECAL_VERSION}. Update the "
-                    "program."
-                )
-            yield h5
-    finally:
-        h5.close()
-
-
 def load_curves(path: Path) -> SolutionLike:
-    """Read of a solution file what photons need; errors as for `opened_solution`."""
-    with opened_solution(path) as h5:
-        return read_record(h5, SOLUTION_GROUP, _PlainSolution, {"curves": _PlainCurves})
+    """Read of a solution file what photons need; errors as for `solution_files.opened`."""
+    with opened(path, WAVECAL) as h5:
+        return read_record(h5, GROUP, _PlainSolution, {"curves": _PlainCurves})
 
 
 def calibration_for(

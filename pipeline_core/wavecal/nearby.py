@@ -17,11 +17,10 @@ from pipeline_core.flags import PixelFlag
 from pipeline_core.progress import Progress, silent
 from pipeline_core.records import read_record
 from pipeline_core.schema import SIDECAR_ENDING
+from pipeline_core.solution_files import GROUP, WAVECAL, opened
 from pipeline_core.wavecal.apply import (
-    SOLUTION_GROUP,
     calibration_for,
     load_curves,
-    opened_solution,
 )
 
 __all__ = ["SolutionFile", "nearby_solutions", "read_solution_file"]
@@ -91,8 +90,8 @@ def read_solution_file(path: Path | str) -> SolutionFile:
         If a newer version wrote it.
     """
     path = Path(path).expanduser()
-    with opened_solution(path) as h5:
-        found = read_record(h5, SOLUTION_GROUP, _Brief, {"curves": _Kinds})
+    with opened(path, WAVECAL) as h5:
+        found = read_record(h5, GROUP, _Brief, {"curves": _Kinds})
     good = found.curves.kind > 0
     good &= (found.flags.ravel() & np.uint32(PixelFlag["wavecal_bad"])) == 0
     r = found.resolving_power[good]

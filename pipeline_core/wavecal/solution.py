@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core import __version__, schema
-from pipeline_core.atomic import write_aside
+from pipeline_core import __version__
 from pipeline_core.beammap import Beammap
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import PixelFlag
-from pipeline_core.hdf5 import writing
-from pipeline_core.records import read_record, write_record
-from pipeline_core.wavecal.apply import SOLUTION_GROUP, opened_solution
+from pipeline_core.records import read_record
+from pipeline_core.solution_files import GROUP, WAVECAL, opened, written
 from pipeline_core.wavecal.curves import Curves
 from pipeline_core.wavecal.histograms import LaserHistograms
 from pipeline_core.wavecal.linefit import LineFits
@@ -167,13 +165,8 @@ class Solution:
             If it exists already and may not be overwritten, or cannot be written.
         """
         path = Path(path).expanduser()
-        with write_aside(path, replace=overwrite) as part, writing(part, "MKID solution") as h5:
-            attributes = h5.root._v_attrs
-            attributes.format = schema.WAVECAL_FORMAT
-            attributes.version = np.int64(schema.WAVECAL_VERSION)
-            attributes.software_version = __version__
-            attributes.solution_id = self.solution_id
-            write_record(h5, SOLUTION_GROUP, self)
+        with written(path, WAVECAL, self, overwrite=overwrite):
+            pass
         return path
 
     def _content_hash(self) -> str:
@@ -209,5 +202,5 @@ def load_solution(path: Path | str) -> Solution:
     SchemaVersionError
         If a newer version wrote it.
     """
-    with opened_solution(Path(path).expanduser()) as h5:
-        return read_record(h5, SOLUTION_GROUP, Solution, _PARTS)
+    with opened(Path(path).expanduser(), WAVECAL) as h5:
+        return read_record(h5, GROUP, Solution, _PARTS)
