@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_core.errors import PipelineError
+from pipeline_core.errors import OperationCancelled, PipelineError
 from pipeline_core.progress import Progress, part_of, silent
 
 if TYPE_CHECKING:
@@ -138,9 +139,10 @@ def make_flat(form: FlatForm, *, progress: Progress) -> Path:
     base = check_outputs(settings, overwrite=form.overwrite)
     last = 0.9 if form.plots == "none" else 0.6
     result = run(settings, part_of(progress, 0.0, last))
-    saving = part_of(progress, last, last + 0.1)
-    paths = save_result(result, base, saving, overwrite=form.overwrite)
-    write_pages(result, base, form.plots, part_of(progress, last + 0.1, 1.0))
+    progress(int(1000 * last), 1000, "write solutions")
+    paths = save_result(result, base, overwrite=form.overwrite)  # all of them, or none
+    with contextlib.suppress(OperationCancelled):  # the solutions are there all the same
+        write_pages(result, base, form.plots, part_of(progress, last + 0.1, 1.0))
     return paths[0]
 
 

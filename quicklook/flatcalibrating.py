@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -27,15 +28,26 @@ _OPEN, _MAP, _PAGE = "flat open", "flat map", "flat page"
 _SOLUTIONS = "Flat fields (*.h5);;All files (*)"
 
 
-def make_flat_in_child(form: FlatForm, folder: Path, *, progress: Progress) -> Path:
-    """Make a flat field in a child process; returns the path of the solution. Runs in the jobs lane."""
+def make_flat_in_child(form: FlatForm, base: Path, *, progress: Progress) -> Path:
+    """Make a flat field in a child process; returns the path of the solution. Runs in the jobs lane.
+
+    If the child is ended while it writes, what is new goes with it: some files of a run are none.
+    """
+    before = set(_files_of(base))
 
     def clean_up(process_id: int) -> None:
-        for left_over in folder.glob(f"*.{process_id}.part"):
+        left = [path for path in _files_of(base) if path not in before]
+        for left_over in (*base.parent.glob(f"*.{process_id}.part"), *left):
             left_over.unlink(missing_ok=True)
 
     found: Path = run_in_child(flatcal_tasks.make_flat, form, progress=progress, clean_up=clean_up)
     return found
+
+
+def _files_of(base: Path) -> list[Path]:
+    """Return the solutions and pages that a base name means: ``<base>.h5``, ``<base>1.h5``, ``<base>__mask.pdf``, ..."""
+    pattern = re.compile(rf"{re.escape(base.name.removesuffix('.h5'))}\d*(\.h5|(__\w+)?\.pdf)")
+    return [path for path in base.parent.glob("*") if pattern.fullmatch(path.name)]
 
 
 def write_book_in_child(solution: Path, path: Path, *, progress: Progress) -> Path:
@@ -146,8 +158,8 @@ class FlatController(QtCore.QObject):
         """Queue a flat field, and show the window in which it will be looked at."""
         out = Path(str(dict(form.values).get(("Data", "calSolnPath"), ""))).expanduser()
         name = out.name or "flat field"
-        folder = (Path(form.folder or ".") / out).parent
-        self._job = self._jobs.submit(f"Making {name}", make_flat_in_child, form, folder, key=_RUN)
+        base = Path(form.folder or ".") / out
+        self._job = self._jobs.submit(f"Making {name}", make_flat_in_child, form, base, key=_RUN)
         self.submitted.emit(self._job)
         window = self._made_window()
         window.show_running(name)

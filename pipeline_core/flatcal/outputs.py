@@ -71,7 +71,8 @@ def save_result(
     """Write ``<base>.h5`` and ``<base><index>.h5``; return their paths, the combined one first.
 
     Chunks that an earlier run has left under this base name and that this one has not are removed, once asked to
-    overwrite: a base name must not mean solutions of two runs.
+    overwrite: a base name must not mean solutions of two runs. If not all can be written, or `progress` cancels, those
+    that are new are removed again.
 
     Raises
     ------
@@ -84,9 +85,15 @@ def save_result(
         raise OutputError(f"Folder {base.parent} cannot be created: {error.strerror}.") from error
     solutions = [result.combined, *result.chunks]
     paths = [solution_path(base, one) for one in solutions]
-    for k, (solution, path) in enumerate(zip(solutions, paths, strict=True)):
-        progress(k, len(solutions), f"writing {path.name}")
-        solution.save(path, overwrite=overwrite)
+    new = [path for path in paths if not path.exists()]
+    try:
+        for k, (solution, path) in enumerate(zip(solutions, paths, strict=True)):
+            progress(k, len(solutions), f"writing {path.name}")
+            solution.save(path, overwrite=overwrite)
+    except BaseException:
+        for path in new:  # some of a run are none
+            path.unlink(missing_ok=True)
+        raise
     if overwrite:
         _remove_older(base, paths)
     progress(len(solutions), len(solutions), "written")

@@ -83,6 +83,5 @@ class FlagLegend(QtWidgets.QScrollArea):
 def _in_lines(name: str) -> str:
     """Return a name in lines that fit beside their numbers."""
     parts = name.replace("beammap.", "").replace(" + ", "\n+\u00a0").split("\n")
-    return "\n".join(
-        "\n".join(textwrap.wrap(part, _LONGEST_LINE, break_long_words=False)) for part in parts
-    )
+    lines = [textwrap.wrap(part, _LONGEST_LINE, break_long_words=False) for part in parts]
+    return "\n".join("\n".join(some) for some in lines).replace("\u00a0", " ")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flat_fields import draw, inputs_of, lamp, responses, settings
 
-from pipeline_core.errors import ConfigError
+from pipeline_core.errors import ConfigError, OperationCancelled, OutputError
 from pipeline_core.flatcal import book, bookparts, outputs
 from pipeline_core.flatcal.compute import solve
 from pipeline_core.flatfield import FlatCalibration
@@ -186,3 +186,21 @@ def test_the_book_of_applied_weights(tmp_path):
     assert path.name == "SolnFlatCalSolnPlotsPerPixel.pdf"
     _, texts = read_pdf(path)
     assert re.findall(r"pixel \\\((\d), (\d)\\\)", texts[0]) == [("0", "0"), ("1", "0"), ("1", "1")]
+
+
+def test_solutions_are_written_all_or_none(result, tmp_path):
+    base = tmp_path / "F.h5"
+
+    def stop(done, total, stage=""):
+        if done == 2:
+            raise OperationCancelled
+
+    with pytest.raises(OperationCancelled):
+        outputs.save_result(result, base, stop)
+    assert not list(tmp_path.iterdir())
+    paths = outputs.save_result(result, base)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    kept = {path: path.read_bytes() for path in paths}
+    with pytest.raises(OutputError):
+        outputs.save_result(result, base)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
