@@ -45,7 +45,7 @@ def make_flat_in_child(form: FlatForm, base: Path, *, progress: Progress) -> Pat
 
 
 def _files_of(base: Path) -> list[Path]:
-    """Return the solutions and pages that a base name means: ``<base>.h5``, ``<base>1.h5``, ``<base>__mask.pdf``, ..."""
+    """Return the solutions and pages that a base name means: ``<base>.h5``, ``<base>1.h5``, ``<base>__mask.pdf``."""
     pattern = re.compile(rf"{re.escape(base.name.removesuffix('.h5'))}\d*(\.h5|(__\w+)?\.pdf)")
     return [path for path in base.parent.glob("*") if pattern.fullmatch(path.name)]
 
