@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["WavecalWindow"]
 
 _REDRAW_MS = 150
+_POLISHED_AT_ONCE = 10
 
 
 class WavecalWindow(ResultWindow):
@@ -50,12 +51,15 @@ class WavecalWindow(ResultWindow):
         self.curve = CurvePanel()
         self.centres = CentrePanel()
         self._to_build = [self.curve.build, self.centres.build]
+        self._to_polish: list[QtWidgets.QWidget] | None = None
         super().__init__("spectrum")
         self.save.clicked.connect(self.saveWanted)
         self.try_out.clicked.connect(self.tryWanted)
         self.refit.clicked.connect(self._on_refit)
         self.take_back.clicked.connect(self.takeBackWanted)
         self.pages.setToolTip("The eight pages for the log book, as PDF")
+        self._curve_later = QtCore.QTimer(self, singleShot=True, interval=0)
+        self._curve_later.timeout.connect(self._show_curve)
         self._redraw = QtCore.QTimer(self, singleShot=True, interval=_REDRAW_MS)
         self._redraw.timeout.connect(self.map.redraw)
 
@@ -79,7 +83,14 @@ class WavecalWindow(ResultWindow):
         if self._to_build:
             self._to_build.pop()()
             return True
-        return self.histograms.build_next()
+        if self.histograms.build_next():
+            return True
+        if self._to_polish is None:
+            self._to_polish = self._pixel.findChildren(QtWidgets.QWidget)
+        for widget in self._to_polish[-_POLISHED_AT_ONCE:]:
+            widget.ensurePolished()  # or it would be done when the first pixel is shown
+        del self._to_polish[-_POLISHED_AT_ONCE:]
+        return bool(self._to_polish)
 
     def right(self) -> QtWidgets.QWidget:
         """Return the tabs of pixel and array."""
@@ -161,6 +172,7 @@ class WavecalWindow(ResultWindow):
         self.refit.setEnabled(True)
         self.centres.show_histogram(opened.centres)
         self.histograms.make_room(len(facts.wavelengths_nm))
+        self._to_polish = None
         self._builder.start()
         self.map.offer(opened.maps)
         self.mapWanted.emit(self.map.wanted)
@@ -177,8 +189,13 @@ class WavecalWindow(ResultWindow):
         flags = ", ".join(name.removeprefix("wavecal.") for name in page.flags) or "none"
         self.details.setText(f"Flags: {flags}.  {page.cuts}")
         self.histograms.show_page(page)
-        self.curve.show_page(page)
         self._pixel.setCurrentIndex(1)
+        self._curve_later.start()  # both in one go would hold up everybody for too long
+
+    @Slot()
+    def _show_curve(self) -> None:
+        if self.page is not None:
+            self.curve.show_page(self.page)
 
     def set_open_file(self, name: str, why_not: str) -> None:
         """Say which file the solution can be applied to, or why to none."""
