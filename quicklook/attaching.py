@@ -165,9 +165,6 @@ class AttachControl(QtCore.QObject):
             _, solution, replace, _ = job.args
             again = partial(self.attach, solution, replace=replace, force=True)
             buttons = [("Apply all the same", again)]
-        if failure.expected:
-            kind = "warning" if buttons else "error"
-            self._messages.show_message(kind, str(error), *buttons)
-        else:
-            self._messages.show_message("error", f"Unexpected error: {error!r}")
+        self._messages.show_message("warning" if buttons else "error", failure.text, *buttons)
+        if not failure.expected:
             self.bugFound.emit(failure)

@@ -17,6 +17,7 @@ from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.tasks import OpenFiles
 from quicklook.wavecal_tasks import look_for_solutions
+from quicklook.widgets.bring_to_front import bring_to_front
 from quicklook.widgets.message_bar import MessageBar
 
 __all__ = ["CalibrationControl"]
@@ -91,9 +92,7 @@ class CalibrationControl(QtCore.QObject):
             key=_SEARCH,
             newest=True,
         )
-        self.dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+        bring_to_front(self.dialog)
 
     def folders(self) -> tuple[Path, ...]:
         """Return where solutions are looked for: beside the open file, and where the last one was written."""

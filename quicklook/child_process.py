@@ -15,12 +15,13 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from pipeline_core.errors import OperationCancelled, PipelineError
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["ChildCrashError", "ChildError", "run_in_child"]
+__all__ = ["ChildCrashError", "ChildError", "remove_parts", "run_in_child"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,12 @@ class ChildCrashError(PipelineError):
 
 class ChildError(Exception):
     """An unexpected exception of the child that could not travel; its text is the traceback."""
+
+
+def remove_parts(folder: Path, process_id: int) -> None:
+    """Remove the half-written files that a process has left in a folder; with ``partial(..., folder)`` a `clean_up`."""
+    for left_over in folder.glob(f"*.{process_id}.part"):
+        left_over.unlink(missing_ok=True)
 
 
 def run_in_child(

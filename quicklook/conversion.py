@@ -5,17 +5,19 @@ Created by the main window, which shows what the signals say.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_core.progress import Progress
 from quicklook import background_tasks
 from quicklook.background_tasks import ConvertForm
-from quicklook.child_process import run_in_child
+from quicklook.child_process import remove_parts, run_in_child
 from quicklook.dialogs.convert_dialog import ConvertDialog
 from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
+from quicklook.widgets.bring_to_front import bring_to_front
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
@@ -27,10 +29,7 @@ def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
     """Convert in a child process; returns the core's `ConversionSummary`. Runs in the jobs lane."""
     folder = Path(form.out).expanduser().parent
 
-    def clean_up(process_id: int) -> None:
-        for left_over in folder.glob(f"*.{process_id}.part"):
-            left_over.unlink(missing_ok=True)
-
+    clean_up = partial(remove_parts, folder)
     return run_in_child(background_tasks.convert, form, progress=progress, clean_up=clean_up)
 
 
@@ -89,9 +88,7 @@ class ConversionController(QtCore.QObject):
             self.dialog = ConvertDialog(self._settings, self._parent)
             self.dialog.checkRequested.connect(self._check)
             self.dialog.finished.connect(self._on_dialog_finished)
-        self.dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+        bring_to_front(self.dialog)
 
     @Slot(object)
     def start(self, form: ConvertForm) -> Job:

@@ -173,5 +173,5 @@ class ExportController(QtCore.QObject):
         if failure.expected:
             self.said.emit("error", str(failure.error))
         else:
-            self.said.emit("error", f"Nothing was written. Unexpected error: {failure.error!r}")
+            self.said.emit("error", f"Nothing was written. {failure.text}")
             self.bugFound.emit(failure)

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline_core.progress import Progress
 from quicklook import flatcal_tasks
 from quicklook.attaching import AttachControl
-from quicklook.child_process import run_in_child
+from quicklook.child_process import remove_parts, run_in_child
 from quicklook.dialogs.flatcal_dialog import FlatcalDialog
 from quicklook.flatcal_tasks import FlatForm, OpenFlat
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
@@ -19,6 +19,7 @@ from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.views.flat_window import FlatWindow
+from quicklook.widgets.bring_to_front import bring_to_front
 
 __all__ = ["FlatController", "make_flat_in_child", "write_book_in_child"]
 
@@ -36,9 +37,10 @@ def make_flat_in_child(form: FlatForm, base: Path, *, progress: Progress) -> Pat
     before = set(_files_of(base))
 
     def clean_up(process_id: int) -> None:
-        left = [path for path in _files_of(base) if path not in before]
-        for left_over in (*base.parent.glob(f"*.{process_id}.part"), *left):
-            left_over.unlink(missing_ok=True)
+        remove_parts(base.parent, process_id)
+        for path in _files_of(base):
+            if path not in before:
+                path.unlink(missing_ok=True)
 
     found: Path = run_in_child(flatcal_tasks.make_flat, form, progress=progress, clean_up=clean_up)
     return found
@@ -52,13 +54,12 @@ def _files_of(base: Path) -> list[Path]:
 
 def write_book_in_child(solution: Path, path: Path, *, progress: Progress) -> Path:
     """Write the book of a solution file in a child process. Runs in the jobs lane."""
-
-    def clean_up(process_id: int) -> None:
-        for left_over in path.parent.glob(f"*.{process_id}.part"):
-            left_over.unlink(missing_ok=True)
-
     found: Path = run_in_child(
-        flatcal_tasks.write_book, solution, path, progress=progress, clean_up=clean_up
+        flatcal_tasks.write_book,
+        solution,
+        path,
+        progress=progress,
+        clean_up=partial(remove_parts, path.parent),
     )
     return found
 
@@ -122,7 +123,7 @@ class FlatController(QtCore.QObject):
             dialog.configSaved.connect(self._write_config)
             dialog.finished.connect(self._on_dialog_finished)
             self._propose(dialog)
-        _bring(self.dialog)
+        bring_to_front(self.dialog)
 
     def _propose(self, dialog: FlatcalDialog) -> None:
         """Take the open file for the flat: a person may type another."""
@@ -163,7 +164,7 @@ class FlatController(QtCore.QObject):
         self.submitted.emit(self._job)
         window = self._made_window()
         window.show_running(name)
-        _bring(window)
+        bring_to_front(window)
         return self._job
 
     @Slot()
@@ -297,12 +298,12 @@ class FlatController(QtCore.QObject):
         window = self._made_window()
         window.show_solution(opened)
         if not window.isVisible():
-            _bring(window)
+            bring_to_front(window)
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
         job = failure.job
-        text = str(failure.error) if failure.expected else f"Unexpected error: {failure.error!r}"
+        text = failure.text
         if job is self._job:
             self._job = None
             self._stopped("error", f"No flat field was written. {text}")
@@ -324,9 +325,3 @@ class FlatController(QtCore.QObject):
         for widget in (self.dialog, self.window):
             if widget is not None:
                 widget.close()
-
-
-def _bring(widget: QtWidgets.QWidget) -> None:
-    widget.show()
-    widget.raise_()
-    widget.activateWindow()

@@ -85,6 +85,11 @@ class Failure:
         """Whether the error is one that its message explains (not a bug)."""
         return isinstance(self.error, PipelineError)
 
+    @property
+    def text(self) -> str:
+        """What to tell the person: the message, or for a bug what it was."""
+        return str(self.error) if self.expected else f"Unexpected error: {self.error!r}"
+
 
 class _GaveWay(OperationCancelled):
     """Stops a patient job for the time being."""

@@ -459,7 +459,7 @@ class MainWindow(QtWidgets.QMainWindow):
             text = str(failure.error)
             self.messages.show_message("error", text if path.name in text else f"{what} {text}")
         else:
-            self.messages.show_message("error", f"{what} Unexpected error: {failure.error!r}")
+            self.messages.show_message("error", f"{what} {failure.text}")
             self.report_bug(failure)
 
     @Slot(object)

@@ -19,6 +19,7 @@ from quicklook.opening import OpeningController
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.views.mask_window import MaskWindow
+from quicklook.widgets.bring_to_front import bring_to_front
 from quicklook.widgets.message_bar import MessageBar
 
 __all__ = ["MaskController", "find_cosmic_in_child", "find_in_child"]
@@ -110,9 +111,7 @@ class MaskController(QtCore.QObject):
         found = self.window.found
         if self._job is None and (found is None or found.path != facts.path):
             self.window.show_file(str(facts.path), facts.path.name)
-        self.window.show()
-        self.window.raise_()
-        self.window.activateWindow()
+        bring_to_front(self.window)
 
     @Slot(object)
     def find(self, form: MaskForm) -> None:
@@ -263,7 +262,7 @@ class MaskController(QtCore.QObject):
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
         job = failure.job
-        text = str(failure.error) if failure.expected else f"Unexpected error: {failure.error!r}"
+        text = failure.text
         if job is self._job:
             self._job = None
             if self.window is not None:

@@ -23,6 +23,7 @@ from quicklook.jobs import Failure, Success
 from quicklook.qt import QtCore, QtWidgets, Slot
 from quicklook.views.files_pane import FilesPane
 from quicklook.views.image_colours import map_choices
+from quicklook.widgets.bring_to_front import bring_to_front
 from quicklook.widgets.command_palette import CommandPalette
 from quicklook.widgets.drop_target import DropTarget
 from quicklook.widgets.recent_menu import RecentMenu
@@ -159,7 +160,7 @@ class Panels(QtCore.QObject):
                 key=_DESCRIBE,
                 newest=True,
             )
-        _bring(self.details)
+        bring_to_front(self.details)
 
     @Slot()
     def show_preferences(self) -> None:
@@ -170,7 +171,7 @@ class Panels(QtCore.QObject):
             self.preferences = PreferencesDialog(window.settings, rows, map_choices(), window)
             self.preferences.changed.connect(self._on_preference)
         self.preferences.load()
-        _bring(self.preferences)
+        bring_to_front(self.preferences)
 
     @Slot(str)
     def _on_preference(self, name: str) -> None:
@@ -188,7 +189,7 @@ class Panels(QtCore.QObject):
         if self.keys is None:
             actions = list(self._window.actions_by_name.values())
             self.keys = KeyboardSheet(actions, GESTURES, self._window)
-        _bring(self.keys)
+        bring_to_front(self.keys)
 
     @Slot()
     def show_about(self) -> None:
@@ -196,14 +197,14 @@ class Panels(QtCore.QObject):
         if self.about is None:
             self.about = AboutDialog(self._window)
         self.about.refresh()
-        _bring(self.about)
+        bring_to_front(self.about)
 
     @Slot()
     def show_guide(self) -> None:
         """Show the illustrated guide."""
         if self.guide is None:
             self.guide = GuideDialog(self._window)
-        _bring(self.guide)
+        bring_to_front(self.guide)
 
     def _use_theme(self, name: str, _checked: bool) -> None:
         self._window.settings.theme = name
@@ -247,9 +248,3 @@ class Panels(QtCore.QObject):
         for dialog in (self.details, self.preferences, self.keys, self.about, self.guide):
             if dialog is not None:
                 dialog.close()
-
-
-def _bring(dialog: QtWidgets.QWidget) -> None:
-    dialog.show()
-    dialog.raise_()
-    dialog.activateWindow()

@@ -95,8 +95,6 @@ class ReadBroker(QtCore.QObject):
         pane = self._pane_of(failure.job)
         if pane is None:
             return
-        if failure.expected:
-            pane.show_error(str(failure.error))
-        else:
-            pane.show_error(f"Unexpected error: {failure.error!r}")
+        pane.show_error(failure.text)
+        if not failure.expected:
             self.bugFound.emit(failure)

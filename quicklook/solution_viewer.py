@@ -17,6 +17,7 @@ from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.views.wavecal_window import WavecalWindow
 from quicklook.wavecal_tasks import OpenSolution
+from quicklook.widgets.bring_to_front import bring_to_front
 
 __all__ = ["SolutionViewer"]
 
@@ -79,7 +80,7 @@ class SolutionViewer(QtCore.QObject):
         self._before_refits = []
         window = self._made_window()
         window.show_running(name)
-        _bring(window)
+        bring_to_front(window)
         return window
 
     @property
@@ -135,7 +136,7 @@ class SolutionViewer(QtCore.QObject):
         window = self._made_window()
         window.show_solution(opened, can_take_back=bool(self._before_refits))
         if not window.isVisible():
-            _bring(window)
+            bring_to_front(window)
 
     def _of_solution(self, key: str, function: Any, *args: Any) -> None:
         """Have something of the solution on the screen computed; only the newest answer counts."""
@@ -242,7 +243,7 @@ class SolutionViewer(QtCore.QObject):
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
         key = failure.job.key
-        text = str(failure.error) if failure.expected else f"Unexpected error: {failure.error!r}"
+        text = failure.text
         if key == _OPEN:
             self.said.emit("error", text)
         elif key in (_MAP, _PAGE, _REFIT, _SAVE, _PAGES):
@@ -258,9 +259,3 @@ class SolutionViewer(QtCore.QObject):
         """Close the window."""
         if self.window is not None:
             self.window.close()
-
-
-def _bring(widget: QtWidgets.QWidget) -> None:
-    widget.show()
-    widget.raise_()
-    widget.activateWindow()

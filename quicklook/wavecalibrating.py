@@ -13,7 +13,7 @@ from typing import Any
 from pipeline_core.progress import Progress
 from quicklook import wavecal_tasks
 from quicklook.calibrating import CalibrationControl
-from quicklook.child_process import run_in_child
+from quicklook.child_process import remove_parts, run_in_child
 from quicklook.dialogs.wavecal_dialog import WavecalDialog
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
@@ -22,6 +22,7 @@ from quicklook.settings import Settings
 from quicklook.solution_viewer import SolutionViewer
 from quicklook.tasks import OpenFiles
 from quicklook.wavecal_tasks import RBlock, WavecalForm
+from quicklook.widgets.bring_to_front import bring_to_front
 from quicklook.widgets.solution_table import age_text
 
 __all__ = ["WavecalController", "calibrate_in_child"]
@@ -41,15 +42,11 @@ def calibrate_in_child(form: WavecalForm, messenger: _Messenger, *, progress: Pr
     """Calibrate in a child process; returns the path of the solution. Runs in the jobs lane."""
     folder = Path(form.out).expanduser().parent
 
-    def clean_up(process_id: int) -> None:
-        for left_over in folder.glob(f"*.{process_id}.part"):
-            left_over.unlink(missing_ok=True)
-
     found: Path = run_in_child(
         wavecal_tasks.calibrate,
         form,
         progress=progress,
-        clean_up=clean_up,
+        clean_up=partial(remove_parts, folder),
         news=messenger.news.emit,
     )
     return found
@@ -128,9 +125,7 @@ class WavecalController(QtCore.QObject):
             dialog.solutionsRequested.connect(self._show_existing)
             dialog.finished.connect(self._on_dialog_finished)
             self._look_for_nearest()
-        self.dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+        bring_to_front(self.dialog)
 
     def _look_for_nearest(self) -> None:
         facts = self._session.file
@@ -240,7 +235,7 @@ class WavecalController(QtCore.QObject):
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
         job = failure.job
-        text = str(failure.error) if failure.expected else f"Unexpected error: {failure.error!r}"
+        text = failure.text
         if job is self._job:
             self._job = None
             name = Path(job.args[0].out).name
