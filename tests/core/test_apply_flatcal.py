@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 from flat_files import SHAPE, attach, night, settings
+from wavecal_solutions import essentials, save_essentials
 
 from pipeline_core import ObsFile, cubes
 from pipeline_core.calibration import HC_EV_NM
@@ -152,8 +153,8 @@ def test_weighted_reads_are_sums_over_photons(made, path, masked):
         assert cube.unit == "nm"
         assert film.edges.tolist() == [0.2, 0.7, 1.2, 1.7]
         np.testing.assert_allclose(film.live_s.sum(axis=2), obs.live_time(start=0.2, stop=1.7))
-        excluded = obs.weighted_image(exclude=int(PixelFlag["wavecal_bad"])).image
-        assert excluded[0, 0] == 0
+        excluded = obs.weighted_image(exclude=int(PixelFlag["wavecal_bad"]))
+        assert (excluded.image[0, 0], excluded.variance[0, 0]) == (0, 0)
 
 
 def test_weighted_curves_and_spectra(made, path):
@@ -185,6 +186,13 @@ def test_weighted_curves_and_spectra(made, path):
             np.testing.assert_allclose(spectrum.sums[k], weights[chosen].sum(), rtol=1e-12)
             error = np.sqrt((weights[chosen] ** 2).sum())
             np.testing.assert_allclose(spectrum.errors[k], error, rtol=1e-12)
+        # half-open also where a photon lies on the edge
+        first, last = inside["time"][10] / 1e6, inside["time"][40] / 1e6
+        short = obs.spectrum(pixels, first, last, weighted=True)
+        chosen = (inside["time"] >= inside["time"][10]) & (inside["time"] < inside["time"][40])
+        nm = inside["wavelength"]
+        chosen &= (nm >= short.edges[0]) & (nm < short.edges[-1])
+        np.testing.assert_allclose(short.sums.sum(), weights[chosen].sum(), rtol=1e-12)
         density, error = spectrum.density("nm")
         np.testing.assert_allclose(density * np.diff(spectrum.edges), spectrum.sums)
         np.testing.assert_allclose(error * np.diff(spectrum.edges), spectrum.errors)
@@ -231,6 +239,20 @@ def test_a_flat_knows_its_wavecal(made, tmp_path):
     with ObsFile(other) as obs:
         assert obs.is_flat_calibrated
         assert np.isfinite(obs.photons((0, 1))["weight"]).all()
+
+
+def test_a_pixel_with_weights_but_without_wavelengths_has_no_sum(made, tmp_path):
+    """Only a flat that was forced upon another wavelength solution has any."""
+    other = night(tmp_path, "other", seed=8, wavecal=False)
+    with ObsFile(other, mode="write") as obs:
+        solution = essentials(obs.beammap, obs.camera, seed=5, solution_id="def")
+        solution.curves.kind[1] = 0
+        obs.apply_wavecal(save_essentials(tmp_path / "def.h5", solution))
+        obs.apply_flatcal(made[2], force=True)
+        assert obs.flatcal.weighted[0, 1]
+        image, variance = obs.weighted_image()
+        assert np.isnan([image[0, 1], variance[0, 1]]).all()
+        assert (image[0, 2] > 0, variance[0, 2] > 0) == (True, True)
 
 
 def test_a_wavecal_stays_while_a_flat_depends_on_it(made, path, tmp_path):

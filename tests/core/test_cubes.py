@@ -8,6 +8,7 @@ from observations import make_observation
 
 from pipeline_core import ObsFile, cubes
 from pipeline_core.errors import CalibrationError
+from pipeline_core.wavecal._curvekernels import LINEAR
 
 
 @st.composite
@@ -45,6 +46,33 @@ def test_counting_is_what_a_loop_counts(given):
                         dumb[t, k] += 1
     np.testing.assert_array_equal(counts, dumb)
     np.testing.assert_array_equal(recorded, seen)
+
+
+@given(pixel())
+@settings(max_examples=300)
+def test_weighing_is_what_a_loop_adds_up(given):
+    """Phases and times lie on edges now and then; weights differ from photon to photon."""
+    times, phases, edges, excluded, thresholds = given
+    line = np.array([6.3, -21.0, 0.0])  # phase = 6.3 deg - 21 deg/eV * energy
+    valid = np.array([-45.0, 10.0])
+    middle = np.linspace(2.0, 0.4, 7)
+    weights = np.linspace(0.5, 1.7, 7).astype(np.float32) ** 2
+    shape = (edges.size - 1, thresholds.size - 1)
+    sums, squares, cells = np.zeros(shape), np.zeros(shape), np.empty(17, np.int32)
+    pixel = (LINEAR, line, valid, middle, weights)
+    cubes._weigh_pixel(times, phases, edges, excluded, thresholds, cells, *pixel, sums, squares)
+    dumb, dumb_squares = np.zeros(shape), np.zeros(shape)
+    for time, phase in zip(times.tolist(), phases.tolist(), strict=True):
+        if any(a <= time < b for a, b in excluded.tolist()):
+            continue
+        weight = np.interp((phase - 6.3) / -21.0, middle[::-1], weights[::-1])
+        for t in range(shape[0]):
+            for k in range(shape[1]):
+                if edges[t] <= time < edges[t + 1] and thresholds[k] <= phase < thresholds[k + 1]:
+                    dumb[t, k] += weight
+                    dumb_squares[t, k] += weight**2
+    np.testing.assert_allclose(sums, dumb, rtol=1e-5)
+    np.testing.assert_allclose(squares, dumb_squares, rtol=1e-5)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pipeline_core.errors import CalibrationError, ConfigError, InputFormatError
 from pipeline_core.masks import TIME_KINDS
 from pipeline_core.timemask import compute
 from pipeline_core.timemask._kernels import count_bins, window_sums
-from pipeline_core.timemask.compute import bursts_of, find_bursts
+from pipeline_core.timemask.compute import Burst, bursts_of, find_bursts
 from pipeline_core.timemask.settings import BurstSettings
 from pipeline_core.timemask.solution import MaskedTimes, load_time_mask
 
@@ -87,6 +87,23 @@ def check_bursts(found):
         assert begin + 15 + 80 <= stop <= begin + 15 + 140
     assert (found.codes == TIME_KINDS["cosmic"]).all()
     assert found.reasons[0] == "Burst: 72 photons in 20 us, where 0.255 were expected."
+
+
+def test_bursts_whose_masked_times_touch_are_one():
+    bursts = [
+        Burst(501, 600, 7, 1.0),
+        Burst(100, 400, 10, 1.0),
+        Burst(150, 300, 20, 2.0),
+        Burst(400, 500, 5, 1.0),
+    ]
+    assert compute._joined(bursts, 550) == [Burst(100, 500, 20, 2.0), Burst(501, 550, 7, 1.0)]
+
+
+def test_a_rate_that_rises_from_one_stretch_to_the_next_is_no_burst():
+    counts = np.repeat([0, 6], 10_000).astype(np.uint16)  # stretches of 0.1 s in bins of 10 us
+    assert bursts_of(counts, BurstSettings()) == []
+    counts[15_000] = 60
+    assert len(bursts_of(counts, BurstSettings())) == 1
 
 
 @pytest.mark.parametrize("surveyed", [False, True])
