@@ -120,7 +120,7 @@ def _what_else(path: Path, head: bytes) -> str:
             f"{path} is a raw file of one second. Convert it first: File > Convert .bin files..., or "
             "'python -m pipeline_core convert'."
         )
-    return f"{path} is not a photon file (not HDF5). Choose a file that ends in .h5."
+    return f"{path} is not HDF5, as photon files, solutions and masks are. Choose one of these."
 
 
 @contextlib.contextmanager

@@ -29,6 +29,8 @@ class Parameter:
     sentence : str
     guide : bool
         Whether it is one of the guide's.
+    unit : str
+        Of a number that has one.
     """
 
     section: str
@@ -38,6 +40,7 @@ class Parameter:
     needed: str
     sentence: str
     guide: bool = True
+    unit: str = ""
 
 
 PARAMETERS: tuple[Parameter, ...] = (
@@ -105,8 +108,24 @@ PARAMETERS: tuple[Parameter, ...] = (
         "conditional",
         "Own-directory mode: path and base name of the solutions, such as /home/me/flats/FlatSoln.h5.",
     ),
-    Parameter("Data", "intTime", "whole", 5, "optional", "Seconds of a chunk."),
-    Parameter("Data", "expTime", "whole", 30, "optional", "Seconds of each file that are used."),
+    Parameter(
+        "Data",
+        "intTime",
+        "whole",
+        5,
+        "optional",
+        "Seconds of a chunk.",
+        unit="s",
+    ),
+    Parameter(
+        "Data",
+        "expTime",
+        "whole",
+        30,
+        "optional",
+        "Seconds of each file that are used.",
+        unit="s",
+    ),
     Parameter(
         "Data",
         "lasers",
@@ -126,12 +145,35 @@ PARAMETERS: tuple[Parameter, ...] = (
         0.00001,
         "optional",
         "Seconds. The photon files' own dead time is used; another value here is a warning.",
+        unit="s",
     ),
     Parameter(
-        "Instrument", "energyBinWidth", "number", 0.01, "optional", "eV: width of a bin of energy."
+        "Instrument",
+        "energyBinWidth",
+        "number",
+        0.01,
+        "optional",
+        "eV: width of a bin of energy.",
+        unit="eV",
     ),
-    Parameter("Instrument", "wvlStart", "number", 700.0, "optional", "nm: beginning of the range."),
-    Parameter("Instrument", "wvlStop", "number", 1500.0, "optional", "nm: end of the range."),
+    Parameter(
+        "Instrument",
+        "wvlStart",
+        "number",
+        700.0,
+        "optional",
+        "nm: beginning of the range.",
+        unit="nm",
+    ),
+    Parameter(
+        "Instrument",
+        "wvlStop",
+        "number",
+        1500.0,
+        "optional",
+        "nm: end of the range.",
+        unit="nm",
+    ),
     Parameter(
         "Calibration",
         "countRateCutoff",
@@ -139,6 +181,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         20000.0,
         "optional",
         "Counts per second: chunks whose median pixel counts more are left out.",
+        unit="counts/s",
     ),
     Parameter(
         "Calibration",
@@ -167,6 +210,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "optional",
         "The combined solution bends with wavelength once for about so many counts of a pixel.",
         guide=False,
+        unit="counts",
     ),
     Parameter(
         "Calibration",

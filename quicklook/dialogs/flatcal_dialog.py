@@ -19,6 +19,8 @@ from quicklook.widgets.path_edit import PathEdit
 __all__ = ["FlatcalDialog"]
 
 _SETTLE_MS = 250
+_REASON_LINES = 3
+"""Room for a reason, so that nothing is squeezed when one comes."""
 _CONFIGS = "Configurations (*.cfg *.yml *.yaml);;All files (*)"
 _PATHS = {
     "flatPath": ("open", "Photon file of the flat"),
@@ -165,6 +167,7 @@ class FlatcalDialog(QtWidgets.QDialog):
             self.plots.addItem(text, key)
         self.plots.setCurrentIndex(1)
         self.reason = QtWidgets.QLabel(objectName="reason", wordWrap=True)
+        self.reason.setMinimumHeight(_REASON_LINES * self.fontMetrics().lineSpacing())
         self.config_menu = QtWidgets.QPushButton("Configuration", autoDefault=False)
         menu = QtWidgets.QMenu(self.config_menu)
         menu.addAction("Open…", self._open_config)
@@ -209,7 +212,7 @@ class FlatcalDialog(QtWidgets.QDialog):
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         for key in keys:
             one = _BY_KEY[key]
-            label = QtWidgets.QLabel(key)
+            label = QtWidgets.QLabel(f"{key} [{one.unit}]" if one.unit else key)
             label.setToolTip(_tip(one))
             form.addRow(label, self.fields[key])
         return group

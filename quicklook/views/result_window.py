@@ -164,6 +164,7 @@ class ResultWindow(QtWidgets.QWidget):
     def show_running(self, name: str) -> None:
         """Show that a calibration has been started, which will write the file `name`."""
         self._since = 0.0
+        self.messages.hide()
         self.show_mode(running=True)
         self.setWindowTitle(f"{self.kind.capitalize()} - {name}")
         self.headline.setText(f"Calibrating: {name}")

@@ -42,6 +42,8 @@ class PathEdit(QtWidgets.QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.line, 1)
         layout.addWidget(button)
+        policy = QtWidgets.QSizePolicy.Policy
+        self.setSizePolicy(policy.Expanding, policy.Fixed)
         self.setFocusProxy(self.line)
 
     def text(self) -> str:

@@ -169,6 +169,10 @@ def test_cancelled_it_can_be_started_again(qtbot, real, path):
     if window.found is None:  # it may have been faster
         assert "cancelled" in window.messages.text
     assert window.find.isEnabled()
+    window.find.click()
+    assert window.messages.isHidden()  # of the search before
+    qtbot.waitUntil(lambda: window.found is not None, timeout=100_000)
+    assert window.messages.isHidden()
 
 
 def test_a_range_of_time_is_left_out_and_counts_again(qtbot, real, path):
