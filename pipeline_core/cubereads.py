@@ -212,9 +212,13 @@ class CubeReads(Attached):
         weighted = self._weights().weighted
         chosen = tuple(pixel for pixel in pixels if weighted[pixel])
         if not chosen:
+            which = (
+                f"pixel {pixels[0]} has no"
+                if len(pixels) == 1
+                else f"none of {len(pixels)} pixels has"
+            )
             raise CalibrationError(
-                f"{self.path}: none of the chosen pixels has flat-field weights. Choose others, or ask for plain "
-                "counts."
+                f"{self.path}: {which} flat-field weights. Choose others, or ask for plain counts."
             )
         return chosen
 

@@ -273,6 +273,7 @@ def export_regions(
     *,
     band: Band = OPEN,
     units: Mapping[str, str] | None = None,
+    weighted: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> None:
@@ -285,6 +286,8 @@ def export_regions(
         None is NaN among numbers.
     units : mapping, optional
         Name of a column -> unit; default: those of `RegionStatistics`.
+    weighted : bool
+        Whether photons counted with their flat-field weights.
 
     Notes
     -----
@@ -292,6 +295,7 @@ def export_regions(
     """
     columns = _columns_of(rows, _STATISTICS if units is None else units)
     settings = window_settings(obs, start, stop, band) | ({"exclude": exclude} if exclude else {})
+    settings |= {"weighted": True} if weighted else {}
     facts = {
         **facts_of(obs, start, stop, band, settings),
         "EXFLAGS": (exclude, "flag bits of pixels that were set to 0"),

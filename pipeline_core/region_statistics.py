@@ -52,7 +52,8 @@ class RegionStatistics:
     net_sum : float
         `sum` less `background` times the number of pixels that have a value; without background, `sum`.
     net_error : float
-        Photon noise of `net_sum`: root of ``sum + n^2 background_sum / n_background^2``.
+        Photon noise of `net_sum`: root of ``v + n^2 v_background / n_background^2``, where v is the variance of a sum:
+        of counts the sum itself, of weighted counts the sum of the squared weights.
     signal_to_noise : float
         net_sum / net_error.
     """
@@ -135,6 +136,7 @@ def statistics(
     good: _Mask,
     exposure_s: float,
     background: _Mask | None = None,
+    variance: _Floats | None = None,
 ) -> RegionStatistics:
     """Measure a region of an image of counts.
 
@@ -148,6 +150,8 @@ def statistics(
         Seconds; the rate is NaN if it is not positive.
     background : ndarray of bool, same shape, optional
         Where the background is measured, such as `regions.ring`. Pixels of the region do not count to it.
+    variance : ndarray of float64, same shape, optional
+        Of the image, if it is one of weighted counts; default: the counts themselves.
 
     Raises
     ------
@@ -155,20 +159,23 @@ def statistics(
         If the shapes differ.
     """
     values = np.asarray(image, np.float64)
-    masks = [mask, good] if background is None else [mask, good, background]
-    if any(part.shape != values.shape for part in masks):
-        shapes = ", ".join(str(part.shape) for part in masks)
+    variances = values if variance is None else variance
+    parts = [part for part in (mask, good, background, variances) if part is not None]
+    if any(part.shape != values.shape for part in parts):
+        shapes = ", ".join(str(part.shape) for part in parts)
         raise ConfigError(f"The masks {shapes} do not fit the image {values.shape}.")
     finite = np.isfinite(values)
     used = mask & finite
     n_used = int(np.count_nonzero(used))
     total = float(values[used].sum())
-    around = np.empty(0) if background is None else values[background & ~mask & finite & good]
+    ring = np.zeros(mask.shape, bool) if background is None else background & ~mask & finite & good
+    around = values[ring]
     level = float(around.mean()) if around.size else math.nan
-    net, error = total, math.sqrt(max(total, 0.0))
+    net, squared_error = total, float(variances[used].sum())
     if around.size:
         net = total - n_used * level
-        error = math.sqrt(max(total + n_used**2 * level / around.size, 0.0))
+        squared_error += n_used**2 * float(variances[ring].sum()) / around.size**2
+    error = math.sqrt(max(squared_error, 0.0))
     xs, ys = np.nonzero(used & good)
     kept = values[xs, ys]
     mean, sigma = _moments(kept)

@@ -177,6 +177,14 @@ _ROWS = (
     ),
     ("choose_flags", "&Beam Flag Image", "1", "image", "Choose and draw the flag image", "file"),
     ("choose_counts", "Raw &Counts", "2", "image", "Choose and draw the raw counts", "file"),
+    (
+        "weighted",
+        "&Weighted counts on or off",
+        "3",
+        "histogram",
+        "Count every photon with its flat-field weight, or plainly",
+        "flat",
+    ),
     # Image
     ("fit", "&Fit to window", "F; Ctrl+0", "fit", "Show the whole array", "file"),
     ("zoom_in", "Zoom &in", "+; Ctrl++", "zoom_in", "Show a smaller part of the array", "file"),
@@ -474,6 +482,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "",
             "choose_flags",
             "choose_counts",
+            "weighted",
             "plot_image",
         ),
     ),

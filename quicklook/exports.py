@@ -165,7 +165,7 @@ def suggest_path(item: ExportItem, state: State, folder: Path) -> Path:
     request: Request | None = None
     if item.what == IMAGE:
         counts = _counts_shown(state)
-        parts.append("raw-counts" if counts else "flags")
+        parts.append(counts.title if counts else "flags")
         request = counts.request if counts else None
     elif item.what in (REGIONS, WINDOW):
         parts.append(item.what)
@@ -291,12 +291,14 @@ def _data(item: ExportItem, state: State, path: Path, overwrite: bool) -> DataEx
         if item.what == IMAGE:
             call, first = "export_image", counts.image
             settings["display"] = _display(state.image)
+            settings["variance"] = counts.variance
         else:
             rows = [
                 {"region": name, "shape": label} | vars(found)
                 for name, label, found in state.regions
             ]
             call, first = "export_regions", rows
+            settings["weighted"] = request.weighted
         arguments = (first, request.start_s, request.stop_s)
         return DataExport(path, request.token, call, arguments, settings, overwrite)
     pane = _pane(item, state)
@@ -347,8 +349,9 @@ def _figure_of_image(item: ExportItem, state: State) -> Figure:
     image = state.image
     title = f"{image.heading}, {_file_name(state, item)}"
     lines = (image.detail, *_origin(state))
-    if _counts_shown(state) is not None:
-        bar, label = image.colour_bar, "Counts per pixel"
+    counts = _counts_shown(state)
+    if counts is not None:
+        bar, label = image.colour_bar, f"{counts.what} per pixel"
         return Figure(title, lines, image.view, bar, label, restyle=image.view.restyle)
 
     def restyle() -> None:

@@ -58,6 +58,7 @@ class ImageControl(QtCore.QObject):
         controls.times.stepped.connect(self._on_time_step)
         controls.band.rangeChanged.connect(self._on_band)
         controls.band.stepped.connect(self._on_band_step)
+        controls.weightsToggled.connect(self._on_weights)
         for button in (controls.flags, controls.counts):
             button.toggled.connect(self._update_hint)
         self._timeline.timeSpanSelected.connect(self.take_span)
@@ -74,6 +75,7 @@ class ImageControl(QtCore.QObject):
         act["plot_image"].triggered.connect(self.plot_image)
         act["choose_flags"].triggered.connect(lambda: self._choose(controls.flags))
         act["choose_counts"].triggered.connect(lambda: self._choose(controls.counts))
+        act["weighted"].triggered.connect(controls.weights.toggle)
         act["fit"].triggered.connect(image.fit)
         act["zoom_in"].triggered.connect(view.zoom_in)
         act["zoom_out"].triggered.connect(view.zoom_out)
@@ -126,6 +128,7 @@ class ImageControl(QtCore.QObject):
             request = shown.counts.request
             same = (request.start_s, request.stop_s) == self._session.time_range
             same = same and (request.low, request.high) == self._session.band
+            same = same and request.weighted == self._session.weighted
         self._controls.set_hint("" if same else UPDATE)
 
     # --- ranges ----------------------------------------------------------------------------------
@@ -163,6 +166,12 @@ class ImageControl(QtCore.QObject):
         if self._session.file is not None:
             self._controls.band.set_range(low, high)
             self._session.set_band(*self._controls.chosen_band)
+
+    @Slot(bool)
+    def _on_weights(self, weighted: bool) -> None:
+        self._session.set_weighted(weighted)
+        self._update_hint()
+        self._follow()
 
     @Slot(object)
     def _on_survey(self, survey: object) -> None:

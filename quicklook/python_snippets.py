@@ -45,7 +45,7 @@ def image_snippet(facts: FileFacts, request: CountsRequest, beammap: Path | None
     command = _command(facts, "image", request, beammap, "image.fits")
     return _script(
         facts,
-        f"Raw counts, {_window(facts, request)}",
+        f"{'Weighted' if request.weighted else 'Raw'} counts, {_window(facts, request)}",
         command,
         [f"image = obs.count_image({_arguments(facts, request)})"],
         ["# image[x, y]: counts", "print(image.shape, image.sum())"],
@@ -115,14 +115,15 @@ class _Recipe:
 
 def _recipe(facts: FileFacts, request: PixelRequest, per: str) -> _Recipe:
     arguments = _arguments(facts, request)
+    values = "values" if request.weighted else "counts"
     if isinstance(request, LightCurveRequest):
         return _Recipe(
             "Light curve",
             "curve",
             f"curve = obs.light_curve(pixel, bin_s={float(request.bin_s)!r}, {arguments})",
             (
-                "# curve.edges_s [s], curve.counts, curve.rate_cps [counts/s]",
-                "print(curve.pixels, curve.counts.sum())",
+                f"# curve.edges_s [s], curve.{values}, curve.rate_cps [counts/s]",
+                f"print(curve.pixels, curve.{values}.sum())",
             ),
             "lightcurve",
             ("--bin-ms", repr(1e3 * request.bin_s)),
@@ -146,9 +147,9 @@ def _recipe(facts: FileFacts, request: PixelRequest, per: str) -> _Recipe:
         "spectrum",
         f"spectrum = obs.{method}(pixel, {arguments})",
         (
-            f"# spectrum.edges [{'deg' if phases else facts.unit}], spectrum.counts, spectrum.errors",
+            f"# spectrum.edges [{'deg' if phases else facts.unit}], spectrum.{values}, spectrum.errors",
             *density,
-            "print(spectrum.pixels, spectrum.counts.sum())",
+            f"print(spectrum.pixels, spectrum.{values}.sum())",
         ),
         "" if method == "phase_histogram" else "spectrum",
     )
@@ -172,12 +173,12 @@ def regions_snippet(
         "",
         [f"image = obs.count_image({_arguments(facts, request)})"],
         [
-            "sums = {name: int(image[shape.mask(image.shape)].sum()) for name, shape in regions.items()}",
+            "sums = {name: np.nansum(image[shape.mask(image.shape)]).item() for name, shape in regions.items()}",
             "print(sums)",
         ],
         beammap,
         _assigned("regions", dict(named)),
-        [f"from pipeline_core.regions import {kinds}"] if kinds else [],
+        ["import numpy as np", *([f"from pipeline_core.regions import {kinds}"] if kinds else [])],
     )
 
 
@@ -232,7 +233,8 @@ def _arguments(facts: FileFacts, request: Request) -> str:
         f"min_{facts.quantity}": request.low,
         f"max_{facts.quantity}": request.high,
     }
-    return ", ".join(f"{k}={float(v)!r}" for k, v in given.items() if v is not None)
+    words = [f"{k}={float(v)!r}" for k, v in given.items() if v is not None]
+    return ", ".join([*words, "weighted=True"] if request.weighted else words)
 
 
 def _window(facts: FileFacts, request: Request) -> str:
@@ -260,6 +262,7 @@ def _command(
         return ""
     words = ["python", "-m", "pipeline_core", name, path, *extra]
     words += ["--start", repr(float(request.start_s)), "--stop", repr(float(request.stop_s))]
+    words += ["--weighted"] if request.weighted else []
     if beammap is not None and facts.kind != "photons":
         words += ["--beammap", str(beammap.expanduser().absolute())]
     line = shlex.join([*words, "--out", out])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Request:
         Time range, half-open, seconds from the start of the observation.
     low, high : float, optional
         Band, half-open, in the file's quantity: phase [deg] or wavelength [nm]. None: open end.
+    weighted : bool
+        Whether photons count with their flat-field weights, where the pane's kind of plot knows them.
     """
 
     pane: str
@@ -45,6 +47,7 @@ class Request:
     stop_s: float
     low: float | None = None
     high: float | None = None
+    weighted: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -108,19 +111,33 @@ class CountsResult:
     Attributes
     ----------
     image : ndarray of int64, shape (ncols, nrows)
+        If weighted, of float64, and NaN where a pixel has no weights.
     good : ndarray of bool, same shape
         Pixels without a problem flag.
     typical : ndarray of bool, same shape
         Those of `good` that do not outshine their surroundings: what contrast limits look at.
     open_s : float
         Seconds of the time range with data.
+    variance : ndarray of float64, same shape, optional
+        Of a weighted image: the sums of squared weights.
     """
 
     request: CountsRequest
-    image: npt.NDArray[np.int64]
+    image: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     good: npt.NDArray[np.bool_]
     typical: npt.NDArray[np.bool_]
     open_s: float
+    variance: npt.NDArray[np.float64] | None = None
+
+    @property
+    def title(self) -> str:
+        """What the image is called."""
+        return "Raw Counts" if self.variance is None else "Weighted Counts"
+
+    @property
+    def what(self) -> str:
+        """What its pixels hold."""
+        return "Counts" if self.variance is None else "Weighted counts"
 
 
 @dataclass(frozen=True, eq=False)

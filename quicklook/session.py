@@ -41,6 +41,8 @@ class Session(QtCore.QObject):
         `band`.
     binChanged
         `bin_s`.
+    weightedChanged
+        `weighted`.
     targetChanged
         `target`.
     """
@@ -50,6 +52,7 @@ class Session(QtCore.QObject):
     timeRangeChanged = Signal()  # noqa: N815
     bandChanged = Signal()  # noqa: N815
     binChanged = Signal()  # noqa: N815
+    weightedChanged = Signal()  # noqa: N815
     targetChanged = Signal()  # noqa: N815
 
     def __init__(self, bin_s: float, parent: QtCore.QObject | None = None) -> None:
@@ -59,6 +62,7 @@ class Session(QtCore.QObject):
         self._time_range = (0.0, 0.0)
         self._band: Band = (None, None)
         self._bin_s = bin_s
+        self._weighted = False
         self._target: Target | None = None
 
     @property
@@ -87,6 +91,11 @@ class Session(QtCore.QObject):
         return self._bin_s
 
     @property
+    def weighted(self) -> bool:
+        """Whether photons count with their flat-field weights."""
+        return self._weighted
+
+    @property
     def target(self) -> Target | None:
         """What the plots show: the active pixel unless a region was chosen."""
         return self._target
@@ -96,6 +105,7 @@ class Session(QtCore.QObject):
         self._file = facts
         self._time_range = (0.0, facts.exposure_s) if facts else (0.0, 0.0)
         self._band = (None, None)
+        self._weighted = self._weighted and facts is not None and facts.flat_calibrated
         if self._pixel is not None and (facts is None or not _inside(self._pixel, facts.shape)):
             self._pixel = None
         self._target = None if self._pixel is None else _of_pixel(self._pixel)
@@ -158,6 +168,20 @@ class Session(QtCore.QObject):
         if bin_s != self._bin_s:
             self._bin_s = bin_s
             self.binChanged.emit()
+
+    def set_weighted(self, weighted: bool) -> None:
+        """Count photons with their flat-field weights, or plainly.
+
+        Raises
+        ------
+        ValueError
+            If the photons of the open file have no weights.
+        """
+        if weighted and (self._file is None or not self._file.flat_calibrated):
+            raise ValueError("No flat field is attached.")
+        if weighted != self._weighted:
+            self._weighted = weighted
+            self.weightedChanged.emit()
 
 
 def _inside(pixel: Pixel, shape: tuple[int, int]) -> bool:

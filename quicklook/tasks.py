@@ -252,12 +252,16 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
 
     span = request.start_s, request.stop_s
     band = _band(handle, request.low, request.high)
-    image = handle.count_image(*span, progress=progress, **band)
+    variance = None
+    if request.weighted:
+        image, variance = handle.weighted_image(*span, progress=progress, **band)
+    else:
+        image = handle.count_image(*span, progress=progress, **band)
     # what is wrong with a pixel's wavelengths does not matter to counts of all of them
     harmless = _FLATCAL | (_WAVECAL_DETAILS if band else _WAVECAL)
     good = (handle.flags & ~np.uint32(_GOOD | harmless)) == 0
     typical = good & ~outshining(image, good)
-    return CountsResult(request, image, good, typical, float(handle.open_time(*span)))
+    return CountsResult(request, image, good, typical, float(handle.open_time(*span)), variance)
 
 
 def _read_pixels(handle: Any, request: PixelRequest, progress: Progress) -> Any:
@@ -266,12 +270,14 @@ def _read_pixels(handle: Any, request: PixelRequest, progress: Progress) -> Any:
     window["progress"] = progress
     window |= _band(handle, request.low, request.high)
     if isinstance(request, LightCurveRequest):
-        return handle.light_curve(pixels, bin_s=request.bin_s, **window)
+        weights = {"weighted": True} if request.weighted else {}
+        return handle.light_curve(pixels, bin_s=request.bin_s, **window, **weights)
     if isinstance(request, HistogramRequest):
         return handle.intensity_histogram(pixels, bin_s=request.bin_s, **window)
     if isinstance(request, PhaseRequest):
         return handle.phase_histogram(pixels, **window)
-    return handle.spectrum(pixels, **window)
+    weights = {"weighted": True} if request.weighted else {}
+    return handle.spectrum(pixels, **window, **weights)
 
 
 def _facts(

@@ -41,8 +41,8 @@ def picture_table(settings: DisplaySettings) -> npt.NDArray[np.uint8]:
 
 def saturation(counts: CountsResult) -> float | None:
     """Return how many counts of an image are a rate that a pixel cannot follow; None if not known."""
-    if not counts.open_s > 0:
-        return None
+    if not counts.open_s > 0 or counts.variance is not None:
+        return None  # how many photons a pixel took in, weighted ones do not tell
     return float(defaults()["saturation_cps"]) * counts.open_s
 
 

@@ -145,7 +145,13 @@ class ImagePane(Pane):
         if facts is None:
             return
         self.ask(
-            CountsRequest(self.name, facts.token, *self.session.time_range, *self.session.band)
+            CountsRequest(
+                self.name,
+                facts.token,
+                *self.session.time_range,
+                *self.session.band,
+                weighted=self.session.weighted,
+            )
         )
 
     def show_result(self, result: object) -> None:
@@ -154,9 +160,9 @@ class ImagePane(Pane):
         self.counts = result
         self.array = result.image
         self._span = _describe_span(result.request, self.session.file)
-        self.colour_bar.set_label(f"Counts per pixel, {self._span} [photons]")
+        self.colour_bar.set_label(f"{result.what} per pixel, {self._span} [photons]")
         self._draw_counts(keep_levels=self.display.locked and self.scale is not None)
-        self._now_showing(RAW_COUNTS, "Raw Counts", self._span)
+        self._now_showing(RAW_COUNTS, result.title, self._span)
 
     def on_stopped(self) -> None:
         """Keep the image, whose title says what it is of."""
@@ -164,13 +170,21 @@ class ImagePane(Pane):
 
     def value_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
         """Return value and unit of a pixel as text, taken from the array on the screen."""
-        if self.array is None or self.kind != RAW_COUNTS:
+        if self.counts is None or self.kind != RAW_COUNTS:
             return "", ""
-        value = int(self.array[pixel])
-        unit = f"counts in {self._span}"
-        if self.counts is not None and self.counts.open_s > 0:
-            unit += f" ({value / self.counts.open_s:.4g} counts/s)"
-        return f"{value:,}", unit
+        value = float(self.counts.image[pixel])
+        if self.counts.variance is None:
+            text = f"{value:,.0f}"
+        elif np.isnan(value):
+            return "no weights", ""
+        else:
+            error = float(np.sqrt(self.counts.variance[pixel]))
+            text = f"{value:,.1f} ± {error:,.1f}"
+        what = self.counts.what.lower()
+        unit = f"{what} in {self._span}"
+        if self.counts.open_s > 0:
+            unit += f" ({value / self.counts.open_s:.4g} {what}/s)"
+        return text, unit
 
     @Slot()
     def fit(self) -> None:

@@ -12,7 +12,7 @@ from quicklook.requests import LightCurveRequest, PlotResult
 from quicklook.session import Session
 from quicklook.views.axes import TimeAxis, over
 from quicklook.views.gap_shade import GapShade
-from quicklook.views.plot_pane import Columns, Home, PlotPane, tool_button
+from quicklook.views.plot_pane import Columns, Home, PlotPane, tool_button, weighted_title
 
 __all__ = ["LightCurvePane"]
 
@@ -37,6 +37,7 @@ class LightCurvePane(PlotPane):
     title: ClassVar[str] = "Light curve"
     request_type = LightCurveRequest
     uses_bin = True
+    uses_weights = True
 
     def __init__(self, session: Session, name: str = "", home: Home | None = None) -> None:
         self.times = TimeAxis()
@@ -94,6 +95,7 @@ class LightCurvePane(PlotPane):
         self.plot.show_heights(floor, np.nanmax(highest, initial=0.0))
         self._show_range(result)
         self._show_times()
+        self.set_title(weighted_title(self.title, request))
         self._describe(data, request.label, with_band)
 
     def _show_range(self, result: PlotResult) -> None:
@@ -106,15 +108,19 @@ class LightCurvePane(PlotPane):
             self.plot.setXRange(request.start_s, request.stop_s, padding=0)
 
     def _describe(self, data: Any, label: str, with_band: bool) -> None:
-        band = "band ±√n" if with_band else f"no error band above {_BAND_UP_TO} bins"
+        error = "√n" if data.sums is None else "√Σw²"
+        band = f"band ±{error}" if with_band else f"no error band above {_BAND_UP_TO} bins"
         gaps = ", grey: no data" if self.gaps.intervals else ""
         self.set_detail(f"{label}   {1e3 * data.bin_s:g} ms bins, {band}")
         live, whole = data.live_time_s.sum(), data.edges_s[-1] - data.edges_s[0]
         error = data.mean_rate_error_cps
-        sigma = np.sqrt(data.fano * data.mean_rate_cps / data.bin_s)
+        spread = ""
+        if data.sums is None:  # both say something of photons only if each counts once
+            sigma = np.sqrt(data.fano * data.mean_rate_cps / data.bin_s)
+            spread = f"σ {number(sigma)}   Fano {number(data.fano, 3)}   "
         self.set_figures(
-            f"mean {number(data.mean_rate_cps)} ± {number(error, 2)} counts/s   σ {number(sigma)}   "
-            f"Fano {number(data.fano, 3)}   live {number(live)} of {number(whole)} s{gaps}"
+            f"mean {number(data.mean_rate_cps)} ± {number(error, 2)} counts/s   "
+            f"{spread}live {number(live)} of {number(whole)} s{gaps}"
         )
 
     @Slot()
@@ -148,6 +154,7 @@ class LightCurvePane(PlotPane):
             "start": ("s", data.edges_s[:-1]),
             "stop": ("s", data.edges_s[1:]),
             "counts": ("", data.counts),
+            **({} if data.sums is None else {"weighted counts": ("", data.sums)}),
             "live time": ("s", data.live_time_s),
             "rate": ("counts/s", data.rate_cps),
             "rate error": ("counts/s", data.rate_error_cps),

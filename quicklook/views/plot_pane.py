@@ -73,6 +73,8 @@ class PlotPane(Pane):
     request_type: ClassVar[type[PixelRequest]] = PixelRequest
     uses_bin: ClassVar[bool] = False
     """Whether the effective exposure time matters to this plot."""
+    uses_weights: ClassVar[bool] = False
+    """Whether photons can count with their flat-field weights in this plot."""
     log_at_first: ClassVar[bool] = False
 
     def __init__(
@@ -95,6 +97,8 @@ class PlotPane(Pane):
         session.bandChanged.connect(self.refresh)
         if self.uses_bin:
             session.binChanged.connect(self.refresh)
+        if self.uses_weights:
+            session.weightedChanged.connect(self.refresh)
         self.refresh()
 
     def _build(self) -> None:
@@ -212,6 +216,7 @@ class PlotPane(Pane):
             stop_s=stop_s,
             low=low,
             high=high,
+            weighted=self.uses_weights and self.session.weighted,
             pixels=target.pixels,
             label=target.label,
             **({"bin_s": bin_s} if self.uses_bin else {}),
@@ -344,6 +349,11 @@ def tool_button(text: str, tip: str, picture: str = "") -> QtWidgets.QToolButton
     button.setAccessibleName(tip)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
+
+
+def weighted_title(title: str, request: PixelRequest) -> str:
+    """Return a title that tells whether photons count with their weights."""
+    return f"{title}, weighted" if request.weighted else title
 
 
 def lower_first(label: str) -> str:

@@ -100,7 +100,12 @@ class RegionsPane(QtWidgets.QFrame):
                 mask = region.shape.mask(counts.image.shape)
                 if mask.any():
                     self.statistics[region.number] = core.statistics(
-                        counts.image, mask, counts.good, counts.open_s, core.ring(mask)
+                        counts.image,
+                        mask,
+                        counts.good,
+                        counts.open_s,
+                        core.ring(mask),
+                        counts.variance,
                     )
         self._fill(regions)
         there = bool(regions)

@@ -11,7 +11,7 @@ from quicklook.qt import QtWidgets, Signal, Slot, pg
 from quicklook.requests import PixelRequest, PlotResult, SpectrumRequest
 from quicklook.views.axes import Steps
 from quicklook.views.lightcurve_pane import number
-from quicklook.views.plot_pane import Columns, PlotPane, tool_button
+from quicklook.views.plot_pane import Columns, PlotPane, tool_button, weighted_title
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,6 +45,7 @@ class SpectrumPane(PlotPane):
     kind: ClassVar[str] = "spectrum"
     title: ClassVar[str] = "Spectrum"
     request_type: ClassVar[type[PixelRequest]] = SpectrumRequest
+    uses_weights = True
     units: ClassVar[tuple[str, ...]] = ("bin", "nm", "eV", "deg")
 
     def add_items(self) -> None:
@@ -127,12 +128,13 @@ class SpectrumPane(PlotPane):
             self.errors.setData(x=middle, y=y, bottom=y - low, top=high - y)
 
     def _describe(self, result: PlotResult, data: Any) -> None:
-        self.set_title(_TITLES[data.quantity])
+        self.set_title(weighted_title(_TITLES[data.quantity], result.request))
         widths = data.edges[1:] - data.edges[:-1]
         narrow, wide = float(widths.min()), float(widths.max())
         same = wide - narrow < 1e-6 * wide
         width = f"{wide:.3g}" if same else f"{narrow:.3g} to {wide:.3g}"
-        errors = "errors √n" if data.counts.size <= _ERRORS_UP_TO else "errors √n not drawn"
+        errors = "errors √n" if data.sums is None else "errors √Σw²"
+        errors += "" if data.counts.size <= _ERRORS_UP_TO else " not drawn"
         self.set_detail(result.request.label)
         n = int(data.counts.sum())
         self.set_figures(
@@ -170,6 +172,7 @@ class SpectrumPane(PlotPane):
             f"{data.quantity} from": (data.unit, data.edges[:-1]),
             f"{data.quantity} to": (data.unit, data.edges[1:]),
             "counts": ("", data.counts),
+            **({} if data.sums is None else {"weighted counts": ("", data.sums)}),
             "error": ("", data.errors),
         }
         if self.per != "bin":

@@ -15,6 +15,7 @@ UPDATE = "Press Plot Image"
 
 _NO_FILE = "Open a photon file first (Ctrl+O)"
 _FRAME = "A .img frame holds one picture of counts: no times, no phases"
+_NO_WEIGHTS = "No flat field is attached: Calibrate > Apply flat field… gives photons their weights"
 _QUANTITIES = {"phase": "Phase", "wavelength": "Wavelength"}
 
 
@@ -25,9 +26,12 @@ class PlotControls(QtWidgets.QFrame):
     -------
     plotRequested
         The button was pressed; `wants_counts` says what for.
+    weightsToggled
+        Whether photons are to count with their flat-field weights.
     """
 
     plotRequested = Signal()  # noqa: N815
+    weightsToggled = Signal(bool)  # noqa: N815
 
     def __init__(self) -> None:
         super().__init__(objectName="card")
@@ -35,12 +39,15 @@ class PlotControls(QtWidgets.QFrame):
         self.band = RangeBoxes("Phase", "deg", decimals=1, step=10.0)
         self.flags = QtWidgets.QRadioButton("Beam Flag Image", checked=True)
         self.counts = QtWidgets.QRadioButton("Raw Counts")
+        self.weights = QtWidgets.QCheckBox("Weighted")
         self.plot = QtWidgets.QPushButton("Plot Image", objectName="primary")
         self.hint = ElidedLabel(objectName="hint")
         self.note = ElidedLabel(objectName="hint")
         self._tips = {
             self.flags: "What the beam map and later checks say of each pixel",
             self.counts: "Photons of each pixel in the ranges above, nothing left out",
+            self.weights: "Count every photon with its flat-field weight: in the image of counts, the light curve, the "
+            "spectrum and the table of regions",
             self.plot: "Draw the chosen image for the ranges above (Ctrl+P)",
         }
         # room for it is kept, so that nothing moves when it appears
@@ -49,6 +56,7 @@ class PlotControls(QtWidgets.QFrame):
         last.setSpacing(14)
         last.addWidget(self.flags)
         last.addWidget(self.counts)
+        last.addWidget(self.weights)
         last.addWidget(self.note, 1)
         last.addWidget(self.hint)
         last.addWidget(self.plot)
@@ -61,6 +69,7 @@ class PlotControls(QtWidgets.QFrame):
         self.plot.clicked.connect(self.plotRequested)
         self.times.noted.connect(self.note.setText)
         self.band.noted.connect(self.note.setText)
+        self.weights.toggled.connect(self.weightsToggled)
         self.set_file(None)
 
     @property
@@ -72,9 +81,14 @@ class PlotControls(QtWidgets.QFrame):
         """Enable what an observation offers; None: say that a file is needed."""
         there = facts is not None
         photons = facts is not None and facts.has_photons
-        for widget in (self.flags, self.counts, self.plot):
+        for widget in (self.flags, self.counts, self.weights, self.plot):
             widget.setEnabled(there)
             widget.setToolTip(self._tips[widget] if there else _NO_FILE)
+        has_weights = facts is not None and facts.flat_calibrated
+        self.weights.setEnabled(has_weights)
+        self.weights.setChecked(self.weights.isChecked() and has_weights)
+        if there and not has_weights:
+            self.weights.setToolTip(_NO_WEIGHTS)
         quantity = facts.quantity if facts else "phase"
         self.band.set_quantity(_QUANTITIES[quantity], facts.unit if facts else "deg")
         self.times.set_limits(0.0, facts.exposure_s if facts else 0.0)

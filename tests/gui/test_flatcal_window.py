@@ -11,11 +11,14 @@ from laser_files import SHAPE, START, laser_files, observe
 from window_rig import open_path, real_window
 
 from pipeline_core import ObsFile
+from pipeline_core.errors import OperationCancelled
 from pipeline_core.flatcal.config import load_config
 from pipeline_core.flatcal.parameters import PARAMETERS
 from pipeline_core.flatcal.solution import load_solution
+from pipeline_core.progress import silent
 from pipeline_core.wavecal.compute import run
 from pipeline_core.wavecal.settings import Laser, WavecalSettings
+from quicklook import flatcalibrating
 from quicklook.dialogs.flatcal_dialog import FlatcalDialog
 from quicklook.flatcal_tasks import read_config
 from quicklook.qt import QtWidgets
@@ -231,6 +234,24 @@ def test_cancelled_it_leaves_nothing_behind(qtbot, real, files):
     else:  # it was faster: then everything is there
         assert window.opened is not None
         assert {f"F{k}.h5" for k in ("", 1, 2, 3, 4)} <= {path.name for path in after}
+
+
+def test_ended_in_the_middle_it_takes_only_its_own_files_with_it(tmp_path, monkeypatch):
+    base = tmp_path / "F.h5"
+    older = [tmp_path / name for name in ("F77.h5", "F__mask.pdf", "Fine.h5", "F.txt", "G.h5")]
+    for path in older:
+        path.write_text("old")
+
+    def ended(_function, _form, *, progress, clean_up):
+        for name in ("F.h5", "F1.h5", "F1__wvlSlices.pdf", "F77.h5"):
+            (tmp_path / name).write_text("new")
+        clean_up(1)
+        raise OperationCancelled
+
+    monkeypatch.setattr(flatcalibrating, "run_in_child", ended)
+    with pytest.raises(OperationCancelled):
+        flatcalibrating.make_flat_in_child(None, base, progress=silent)
+    assert sorted(tmp_path.iterdir()) == sorted(older)
 
 
 def test_the_book_of_all_pixels_is_written_on_request(qtbot, real, files, tmp_path, monkeypatch):
