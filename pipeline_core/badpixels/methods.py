@@ -5,7 +5,8 @@ they could not work.
 
 surroundings
     No image is sharper than a star. So each pixel is predicted from the 24 around it by kriging (an optimal linear
-    interpolation of such an image, e.g. Cressie, Statistics for Spatial Data, 1993, 3.2), with its uncertainty. What
+    interpolation of such an image, e.g. Cressie, Statistics for Spatial Data, 1993, 3.2), with its uncertainty. How
+    wide the structure of the image is, a star's width or more, the image itself tells: see `_structure_width`. What
     good pixels differ by in sensitivity is measured on the array and comes to it, as does photon noise. A pixel is hot
     if the logarithm of its counts lies `n_sigma` of all that above the prediction, or if it has `ratio` times the
     prediction and the median around; and if no source of light could do it: the middle of a star's image stands above
@@ -44,12 +45,15 @@ _LEAST_EXPECTED = 8.0
 """A pixel without photons is dead if so many were expected: good ones are empty once in 3000 times then."""
 _LIKELY = 20.0
 _QUANTILE = 10.0
-_COLD_SHARE, _DARK_SHARE = 0.5, 0.35
+_COLD_SHARE, _DARK_SHARE = 0.5, 0.27
 """A cold pixel has less than these shares of what is expected, and of its second darkest good neighbour."""
 _PHOTON_SIGMA = 5.0
 _FIRST_SCATTER, _LEAST_SCATTER = 0.15, 0.01
 _ENOUGH_PIXELS = 10
 _LEAST_PASSES = 4
+_WIDTH_FROM = 2
+_WIDTH_FACTORS = (1.0, 1.2, 1.5, 2.0, 3.0)
+"""The structure of an image may be wider than a star by these factors; looked for from this pass on."""
 _TRUSTED_SIGMA = 2.0
 """From so many sigmas on, a pixel's say about its neighbours shrinks."""
 _DARKEST = 0.2
@@ -148,13 +152,15 @@ def _surroundings(
     level = np.fmax(_box(image, usable, 5).median, 1.0)
     level = np.where(np.isfinite(level), level, np.maximum(image, 1.0))
     distrust = np.ones(image.shape)
-    scatter = _FIRST_SCATTER
+    scatter, width = _FIRST_SCATTER, settings.fwhm
     expected, uncertainty = np.empty(image.shape), np.empty(image.shape)
     sigma = np.zeros(image.shape)
     for number in range(max(settings.max_iter, _LEAST_PASSES)):
         good = usable & (kind == GOOD)
         noise = (level + (scatter * level) ** 2) * distrust
-        interpolate(image, noise, good, settings.fwhm, expected, uncertainty)
+        if number == _WIDTH_FROM:
+            width = _structure_width(image, noise, good, scatter, settings.fwhm)
+        interpolate(image, noise, good, width, expected, uncertainty)
         box = _box(image, good, 5)
         # where pixels differ much, an interpolation may go below zero
         level = np.fmax(expected, np.fmax(_DARKEST * box.low, 1.0))
@@ -172,6 +178,28 @@ def _surroundings(
             break
         kind = found
     return Verdict(kind, np.where(np.isfinite(expected), level, np.nan), sigma)
+
+
+def _structure_width(
+    image: FloatArray, noise: FloatArray, good: BoolArray, scatter: float, fwhm: float
+) -> float:
+    """Return the width of the image's structure: that with which good pixels are predicted best.
+
+    Best is the likelihood of the pixels' counts given their neighbours (cross-validation of the covariance, Rasmussen &
+    Williams, Gaussian Processes for Machine Learning, 2006, 5.4.2), with outlying ones held at 3 sigma.
+    """
+    expected, uncertainty = np.empty(image.shape), np.empty(image.shape)
+    best, width = -math.inf, fwhm
+    for factor in _WIDTH_FACTORS:
+        interpolate(image, noise, good, factor * fwhm, expected, uncertainty)
+        use = good & np.isfinite(expected)
+        level = np.fmax(expected[use], 1.0)
+        variance = level + (scatter * level) ** 2 + uncertainty[use] ** 2
+        squares = np.minimum((image[use] - expected[use]) ** 2 / variance, 9.0)
+        likelihood = -0.5 * float((squares + np.log(variance)).sum())
+        if likelihood > best:
+            best, width = likelihood, factor * fwhm
+    return width
 
 
 def _scatter(difference: FloatArray, noise: FloatArray, use: BoolArray) -> float:

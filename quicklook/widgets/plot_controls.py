@@ -53,7 +53,7 @@ class PlotControls(QtWidgets.QFrame):
         # room for it is kept, so that nothing moves when it appears
         self.hint.setMinimumWidth(self.hint.fontMetrics().horizontalAdvance(f"{UPDATE} "))
         last = QtWidgets.QHBoxLayout()
-        last.setSpacing(14)
+        last.setSpacing(10)
         last.addWidget(self.flags)
         last.addWidget(self.counts)
         last.addWidget(self.weights)
