@@ -19,7 +19,9 @@ from pipeline_core.flatcal.apply import flat_for, load_weights, solution_paths
 from pipeline_core.flatfield import FlatCalibration
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.pixel_cache import PixelCache
+from pipeline_core.selection import Band, band_of
 from pipeline_core.sidecar import Action, Sidecar, load_sidecar, save_sidecar, sidecar_path
+from pipeline_core.stored_wavelengths import stored_calibration
 from pipeline_core.wavecal.apply import calibration_for, load_curves
 
 if TYPE_CHECKING:
@@ -60,6 +62,11 @@ class Attached(AttachedMasks):
         return self._sidecar_path
 
     @property
+    def has_phases(self) -> bool:
+        """Whether all photons have phases: in files of older programs, wavelengths may have taken their place."""
+        return self._file.stored_nm is None
+
+    @property
     def wavecal(self) -> WavelengthCalibration | None:
         """The wavelength calibration in use: attached, or tried out."""
         return None if self._calibrated is None else self._calibrated.calibration
@@ -77,7 +84,25 @@ class Attached(AttachedMasks):
     @property
     def is_flat_calibrated(self) -> bool:
         """Whether photons have weights, as far as their pixels have."""
-        return self._flat is not None
+        return self._flat is not None or self._file.has_weights
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether an older program has given photons weights for ever; a flat field multiplies them."""
+        return self._file.has_weights
+
+    @property
+    def weighted(self) -> npt.NDArray[np.bool_]:
+        """Which pixels' photons have weights; shape (ncols, nrows).
+
+        Raises
+        ------
+        CalibrationError
+            If there are none at all.
+        """
+        if self._flat is None and self._file.has_weights:
+            return np.ones(self._file.shape, bool)
+        return self._weights().weighted
 
     def annotate(self: Self, text: str) -> Self:
         """Attach a note; returns the observation. Needs ``mode="write"``."""
@@ -201,6 +226,8 @@ class Attached(AttachedMasks):
 
     def _use(self, wavecal: WavelengthCalibration | None) -> None:
         """Read photons with this calibration from now on, and with the flat field, if that belongs to it."""
+        if wavecal is None and not self.has_phases:
+            wavecal = self.wavecal or stored_calibration(self._file)
         if wavecal is not self.wavecal:
             self._calibrated = None
             if wavecal is not None:
@@ -232,6 +259,11 @@ class Attached(AttachedMasks):
 
     def _calibration(self, solution: Path | str | Solution) -> WavelengthCalibration:
         """Return what a solution says about this observation."""
+        if not self.has_phases:
+            raise CalibrationError(
+                f"{self.path}: an older program has put wavelengths into the place of its phases, so no "
+                "solution can be applied any more. Convert the raw files again to calibrate anew."
+            )
         if isinstance(solution, (str, Path)):
             path = Path(solution).expanduser()
             source, found = str(path), load_curves(path)
@@ -254,7 +286,7 @@ class Attached(AttachedMasks):
             source, found = f"flat field {solution.solution_id}", [solution]
         file = self._file
         where = (file.beammap, file.camera, file.baseline, source, str(self.path))
-        return flat_for(found, self._sidecar.wavecal, *where, force=force)
+        return flat_for(found, self._sidecar.wavecal or self.wavecal, *where, force=force)
 
     def _weights(self) -> FlatCalibration:
         if self._flat is None:
@@ -270,6 +302,26 @@ class Attached(AttachedMasks):
                 "range open, or apply a wavelength solution first."
             )
         return self._calibrated
+
+    def _band(
+        self,
+        min_phase: float | None,
+        max_phase: float | None,
+        min_wavelength: float | None,
+        max_wavelength: float | None,
+        extrapolated: bool,
+    ) -> Band:
+        """Return a band as `selection.band_of` does; there are none of phase where phases are gone."""
+        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        if not self.has_phases and band.phases != (-np.inf, np.inf):
+            raise CalibrationError(self._no_phases())
+        return band
+
+    def _no_phases(self) -> str:
+        return (
+            f"{self.path}: its phases are not known any more, since an older program has put wavelengths into their "
+            "place. Choose by wavelength, or convert the raw files again."
+        )
 
     def _check_writable(self) -> None:
         if not self._writable:

@@ -198,6 +198,19 @@ class AttachedMasks:
         keep = self._unmasked(times)
         return times[keep], phases[keep]
 
+    def _without_masked(
+        self, pixel: Pixel, column: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Return another column of a pixel's photons, as `_unmasked_columns` does times and phases."""
+        if not self._masked_us.size:
+            return column
+        kept: npt.NDArray[np.float32] = column[self._unmasked(self._file.columns(pixel)[0])]
+        return kept
+
+    def _stored_weights(self, pixel: Pixel) -> npt.NDArray[np.float32]:
+        """Return the weights that an older program gave a pixel's photons."""
+        return self._without_masked(pixel, self._file.weights(pixel))
+
     def _unmasked(self, times: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
         keep = np.empty(times.size, bool)
         outside(times, self._masked_us, keep)

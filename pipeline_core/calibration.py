@@ -17,12 +17,15 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAGS
 from pipeline_core.wavecal._curvekernels import energy_at, phase_at
 
-__all__ = ["HC_EV_NM", "WAVECAL_FLAGS", "WavelengthCalibration", "rounded_nm"]
+__all__ = ["HC_EV_NM", "STORED", "WAVECAL_FLAGS", "WavelengthCalibration", "rounded_nm"]
 
 WAVECAL_FLAGS = sum(1 << flag.bit for flag in FLAGS if flag.name.startswith("wavecal."))
 """Bits that a wavelength calibration sets or clears."""
 
 HC_EV_NM = 1239.841984
+
+STORED = 255
+"""Kind of the "curve" of a pixel whose photons have wavelengths (nm) stored in the place of phases."""
 _FURTHEST_DEG = 1000.0
 _NEAR_DEG = 1e-3
 
@@ -79,6 +82,11 @@ class WavelengthCalibration:
                 )
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+
+    @property
+    def stored(self) -> npt.NDArray[np.bool_]:
+        """Which pixels have wavelengths in the place of phases, for ever; shape (ncols, nrows)."""
+        return self.kind == STORED
 
     @property
     def calibrated(self) -> npt.NDArray[np.bool_]:
@@ -199,6 +207,8 @@ def rounded_nm(
     kind: int, coefficients: FloatArray, valid_deg: FloatArray, phase_deg: float
 ) -> np.float32:
     """Return the wavelength (nm) of a photon, rounded as photons have it."""
+    if kind == STORED:
+        return np.float32(phase_deg)
     a, b, c = coefficients[0], coefficients[1], coefficients[2]
     energy = energy_at(kind, a, b, c, valid_deg[0], valid_deg[1], phase_deg)
     return np.float32(HC_EV_NM / energy)
@@ -229,7 +239,9 @@ def _first_phase(
     curve = (kind, coefficients, valid_deg)
     a, b, c = coefficients[0], coefficients[1], coefficients[2]
     guess = np.nan
-    if wavelength_nm > 0.0 and wavelength_nm < np.inf:
+    if kind == STORED:
+        guess = wavelength_nm
+    elif wavelength_nm > 0.0 and wavelength_nm < np.inf:
         guess = phase_at(kind, a, b, c, valid_deg[0], valid_deg[1], HC_EV_NM / wavelength_nm)
     low, high = float(np.float32(guess - _NEAR_DEG)), float(np.float32(guess + _NEAR_DEG))
     below = np.float64(rounded_nm(*curve, low)) < wavelength_nm

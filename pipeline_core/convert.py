@@ -36,6 +36,7 @@ __all__ = [
     "ConvertSettings",
     "brief_ranges",
     "convert",
+    "refuse_to_orphan",
 ]
 
 logger = logging.getLogger(__name__)
@@ -224,7 +225,7 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     beammap = settings.beammap
     if not isinstance(beammap, Beammap):
         beammap = read_beammap(beammap, settings.shape)
-    _refuse_to_orphan(settings.out)
+    refuse_to_orphan(settings.out)
     folder = scan_folder(settings.bin_dir)
     seconds = folder.covering(settings.start, settings.duration)
     total_bytes = _check_space(
@@ -344,8 +345,14 @@ def _warnings(content: PhotonFileContent) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refuse_to_orphan(out: Path) -> None:
-    """Refuse to replace a photon file to which something is attached: it would fit no longer."""
+def refuse_to_orphan(out: Path) -> None:
+    """Refuse to replace a photon file to which something is attached: it would fit no longer.
+
+    Raises
+    ------
+    OutputError
+        If there is a sidecar of this name.
+    """
     sidecar = out.with_name(f"{out.stem}{schema.SIDECAR_ENDING}")
     if sidecar.exists():
         raise OutputError(

@@ -17,7 +17,7 @@ from pipeline_core.exposure import live_time_us, live_times_s
 from pipeline_core.histograms import Spectrum
 from pipeline_core.lightcurves import LightCurve, bin_edges_us
 from pipeline_core.progress import Progress, silent
-from pipeline_core.selection import Band, Pixel, band_of, inside, window_us
+from pipeline_core.selection import Band, Pixel, inside, window_us
 
 if TYPE_CHECKING:
     from pipeline_core.calibration import WavelengthCalibration
@@ -102,7 +102,7 @@ class CubeReads(Attached):
         CalibrationError
             If no flat field is attached.
         """
-        band = band_of(None, None, min_wavelength, max_wavelength, extrapolated)
+        band = self._band(None, None, min_wavelength, max_wavelength, extrapolated)
         edges = np.array(window_us(start, stop, self._file.exposure_us))
         sums, variances = self._weighed(edges, self._thresholds(band), progress)
         image, variance = sums[..., 0], variances[..., 0]
@@ -180,7 +180,7 @@ class CubeReads(Attached):
         progress : Progress
             May cancel.
         """
-        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        band = self._band(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         times = bin_edges_us(*window_us(start, stop, self._file.exposure_us), bin_s)
         values, variances, recorded = self._cube(times, self._thresholds(band), weighted, progress)
         shape = (*self._file.shape, -1)
@@ -209,7 +209,7 @@ class CubeReads(Attached):
         CalibrationError
             If there is no flat field, or none of them has weights.
         """
-        weighted = self._weights().weighted
+        weighted = self.weighted
         chosen = tuple(pixel for pixel in pixels if weighted[pixel])
         if not chosen:
             which = (
@@ -226,7 +226,7 @@ class CubeReads(Attached):
         self, pixels: tuple[Pixel, ...], band: Band, progress: Progress
     ) -> Iterator[tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32], npt.NDArray[np.float64]]]:
         """Yield times, wavelengths and weights of the photons of each pixel that are in a band."""
-        flat, calibrated = self._weights(), self._calibrated_photons()
+        calibrated = self._calibrated_photons()
         in_order = self._pixels.in_order(pixels)
         for pixel, (times, phases) in zip(
             in_order, self._pixels.each(pixels, progress), strict=True
@@ -236,7 +236,11 @@ class CubeReads(Attached):
                 found = calibrated.wavelengths(pixel, extrapolated=band.extrapolated)
                 chosen &= inside(found, band.wavelengths)
             wavelengths = calibrated.wavelengths(pixel, extrapolated=True)[chosen]
-            weights = flat.weights_of(pixel, wavelengths).astype(np.float64)
+            weights = np.ones(wavelengths.size)
+            if self._flat is not None:
+                weights *= self._flat.weights_of(pixel, wavelengths)
+            if self._file.has_weights:
+                weights *= self._stored_weights(pixel)[chosen]
             yield times[chosen], wavelengths, weights
 
     def _weigh_curve(self, curve: LightCurve, band: Band, progress: Progress) -> LightCurve:
@@ -285,6 +289,8 @@ class CubeReads(Attached):
     def _weighed(
         self, times: IntArray, thresholds: FloatArray, progress: Progress
     ) -> tuple[FloatArray, FloatArray]:
+        if self._file.has_weights:
+            return self._weighed_one_by_one(times, thresholds, progress)
         flat = self._weights()
         wavecal = self._calibrated_photons().calibration
         found = weigh_cube(self._file, wavecal, flat, times, thresholds, self._masked_us, progress)
@@ -295,6 +301,34 @@ class CubeReads(Attached):
         missing = ~(flat.weighted & wavecal.calibrated)
         sums[missing] = variances[missing] = np.nan
         return sums, variances
+
+    def _weighed_one_by_one(
+        self, times: IntArray, thresholds: FloatArray, progress: Progress
+    ) -> tuple[FloatArray, FloatArray]:
+        """Add up weights that are stored with the photons, pixel by pixel; of phases too, where those are known."""
+        n_time, n_band = times.size - 1, thresholds.shape[1] - 1
+        shape = self._file.shape
+        sums = np.zeros((shape[0] * shape[1], n_time * n_band))
+        variances = np.zeros_like(sums)
+        weighted = self.weighted
+        pixels = self._pixels.in_order([(int(x), int(y)) for x, y in np.argwhere(weighted)])
+        columns = self._pixels.each(pixels, progress)
+        for pixel, (arrivals, phases) in zip(pixels, columns, strict=True):
+            flat = pixel[0] * shape[1] + pixel[1]
+            weights = self._stored_weights(pixel).astype(np.float64)
+            if self._flat is not None:
+                found = self._calibrated_photons().wavelengths(pixel, extrapolated=True)
+                weights *= self._flat.weights_of(pixel, found)
+            t = np.searchsorted(times, arrivals.astype(np.int64), side="right") - 1
+            k = np.searchsorted(thresholds[flat], phases.astype(np.float64), side="right") - 1
+            good = (t >= 0) & (t < n_time) & (k >= 0) & (k < n_band)
+            cell = t[good] * n_band + k[good]
+            sums[flat] = np.bincount(cell, weights[good], minlength=sums.shape[1])
+            variances[flat] = np.bincount(cell, weights[good] ** 2, minlength=sums.shape[1])
+        missing = ~weighted.ravel()
+        sums[missing] = variances[missing] = np.nan
+        final = (*shape, n_band) if n_time == 1 else (*shape, n_time, n_band)
+        return sums.reshape(final), variances.reshape(final)
 
     def _live_s(self, times: IntArray, recorded: npt.NDArray[np.uint32]) -> FloatArray:
         """Return each pixel's time alive in each bin: without gaps, masked times, and dead time after photons."""

@@ -14,7 +14,8 @@ import numpy as np
 from pipeline_core import rawkernels, schema
 from pipeline_core.beammap import Beammap, camera_name, read_beammap
 from pipeline_core.binfile import read_words
-from pipeline_core.errors import InputFormatError
+from pipeline_core.cached_observation import CachedObservation
+from pipeline_core.errors import InputFormatError, OlderLayoutError
 from pipeline_core.flags import BEAMMAP_CODES, FLAGS
 from pipeline_core.hdf5 import (
     attribute,
@@ -28,6 +29,8 @@ from pipeline_core.health import Check, check_health
 from pipeline_core.imgfile import Frame
 from pipeline_core.masks import MASK_FLAGS
 from pipeline_core.obsfile import ObsFile
+from pipeline_core.older.describe import describe_origin, made_from, origin_values
+from pipeline_core.older.observation import OlderObservation
 from pipeline_core.rawobservation import RawObservation
 from pipeline_core.rawwords import TICKS_PER_SECOND
 
@@ -84,7 +87,7 @@ class Description:
     Attributes
     ----------
     path : Path
-    kind : {'photons', 'raw', 'frame'}
+    kind : {'photons', 'raw', 'older', 'frame'}
     header : tuple of HeaderRow
         A summary, then every key that is stored, in groups.
     history : tuple of HistoryRow
@@ -120,7 +123,12 @@ def describe_observation(obs: ObsFile | Frame) -> Description:
 
 def _summary(obs: ObsFile | Frame) -> list[HeaderRow]:
     ncols, nrows = obs.shape
-    kinds = {"photons": "photon file", "raw": "raw .bin file", "frame": ".img frame (counts only)"}
+    kinds = {
+        "photons": "photon file",
+        "raw": "raw .bin file",
+        "older": "photon file of an older program",
+        "frame": ".img frame (counts only)",
+    }
     facts = {
         "file": (str(obs.path), ""),
         "kind": (kinds[obs.kind], ""),
@@ -155,7 +163,7 @@ def _beammap_source(obs: ObsFile | Frame) -> str:
 
 def _stored(obs: ObsFile) -> list[HeaderRow]:
     """Read every key that the photon file stores."""
-    path = obs.photon_file if isinstance(obs, RawObservation) else obs.path
+    path = obs.photon_file if isinstance(obs, CachedObservation) else obs.path
     h5 = open_readonly(path.absolute())
     try:
         with reading(path):
@@ -171,7 +179,10 @@ def _stored(obs: ObsFile) -> list[HeaderRow]:
             settings = attribute(h5.get_node(schema.MKID), "settings")
     finally:
         h5.close()
-    return rows + _settings(settings)
+    rows += _settings(settings)
+    older = [_row("older file", "not certain", doubt) for doubt in obs.origin.get("doubts", ())]
+    older += [_row("older file's header", *pair) for pair in origin_values(obs.origin)]
+    return older + rows
 
 
 def _settings(stored: object) -> list[HeaderRow]:
@@ -206,8 +217,9 @@ def _row(group: str, key: str, value: Any) -> HeaderRow:
 
 
 def _made(obs: ObsFile) -> HistoryRow:
-    detail = f"from {len(obs.sources)} raw files, by quicklook {obs.software_version}"
-    if obs.kind == "raw":
+    what = made_from(obs.origin) if obs.origin else f"{len(obs.sources)} raw files"
+    detail = f"from {what}, by quicklook {obs.software_version}"
+    if obs.kind != "photons":
         detail += ", to look at it: kept in the cache only"
     return HistoryRow("unknown", "convert", detail)
 
@@ -314,7 +326,11 @@ _SOLUTIONS: dict[object, Callable[[Path], dict[str, object]]] = {
 
 
 def _describe_photons(path: Path) -> dict[str, object]:
-    with ObsFile(path) as obs:
+    try:
+        obs = ObsFile(path)
+    except OlderLayoutError:
+        obs = OlderObservation(path)
+    with obs:
         dropped = (
             "end_of_frame",
             "outside_array",
@@ -324,11 +340,13 @@ def _describe_photons(path: Path) -> dict[str, object]:
         )
         ncols, nrows = obs.shape
         open_s = obs.open_time()
+        older = obs.kind == "older"
         return {
             "file": str(path),
-            "kind": "photon file",
-            "file id": obs.file_id,
-            "written by": f"quicklook {obs.software_version}",
+            "kind": "photon file of an older program" if older else "photon file",
+            "file id": "none" if older else obs.file_id,
+            "written by": "an older program" if older else f"quicklook {obs.software_version}",
+            **({"made from": describe_origin(obs.origin)} if obs.origin else {}),
             "camera": f"{obs.camera}, {ncols} columns x {nrows} rows",
             "start": f"{_utc(obs.start_unix)} ({obs.start_unix})",
             "exposure (s)": obs.exposure_s,
@@ -361,6 +379,12 @@ def _wavecal(obs: ObsFile) -> str:
     wavecal = obs.wavecal
     if wavecal is None:
         return "none: phases in degrees"
+    if not obs.has_phases:
+        number = int(np.count_nonzero(wavecal.stored))
+        return (
+            f"stored for ever in the place of phases by an older program ({wavecal.source}): {number} of "
+            f"{wavecal.kind.size} pixels"
+        )
     lines = ", ".join(f"{line:g}" for line in wavecal.wavelengths_nm)
     number = int(np.count_nonzero(wavecal.calibrated))
     return (
@@ -373,7 +397,8 @@ def _flatcal(obs: ObsFile) -> str:
     """Say which flat field is in use, and for how many pixels."""
     flat = obs.flatcal
     if flat is None:
-        return "none: photons count as one"
+        stored = "stored for ever with the photons by an older program"
+        return stored if obs.has_weights else "none: photons count as one"
     forced = f"; forced, made with wavelength solution {flat.wavecal_id}" if flat.forced else ""
     low, high = flat.edges_nm[[0, -1]]
     return (

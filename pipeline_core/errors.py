@@ -11,6 +11,7 @@ __all__ = [
     "CalibrationError",
     "ConfigError",
     "InputFormatError",
+    "OlderLayoutError",
     "OperationCancelled",
     "OutputError",
     "PipelineError",
@@ -35,6 +36,10 @@ class BeammapNeededError(InputFormatError):
 
 class SchemaVersionError(InputFormatError):
     """A file was written by a version of this software that this one does not know."""
+
+
+class OlderLayoutError(InputFormatError):
+    """A photon file of an older program was given where only ours will do."""
 
 
 class CalibrationError(PipelineError):

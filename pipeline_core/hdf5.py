@@ -27,10 +27,12 @@ __all__ = [
     "has_node",
     "no_pickles",
     "open_readonly",
+    "plain_group",
     "plain_node",
     "read_array",
     "reading",
     "refuse_special",
+    "stored_attribute",
     "writing",
 ]
 
@@ -80,8 +82,14 @@ def refuse_special(path: Path) -> None:
         raise InputFormatError(f"{path} is no ordinary file (a pipe or a device). Choose another.")
 
 
-def open_readonly(path: Path) -> tables.File:
+def open_readonly(path: Path, *, with_indexes: bool = False) -> tables.File:
     """Open an HDF5 file for reading.
+
+    Parameters
+    ----------
+    path : path
+    with_indexes : bool
+        Whether its tables may have PyTables indexes, as those of older programs have: ours have none.
 
     Raises
     ------
@@ -104,7 +112,7 @@ def open_readonly(path: Path) -> tables.File:
         raise InputFormatError(_what_else(path, head))
     try:
         with no_pickles():
-            return tables.open_file(str(path), "r", pytables_sys_attrs=False)
+            return tables.open_file(str(path), "r", pytables_sys_attrs=with_indexes)
     except Exception as error:  # damaged superblocks make PyTables raise anything
         raise InputFormatError(
             f"{path} is an HDF5 file, but damaged or cut off. Copy it again, or convert the raw files again."
@@ -158,6 +166,16 @@ def attribute_names(node: Any) -> frozenset[str]:
 
 def attribute(node: Any, name: str) -> str | int | float | None:
     """Return a text or number stored as an attribute, or None if it is absent or anything else."""
+    value = stored_attribute(node, name)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, (str, int, float)):
+        return value
+    return None
+
+
+def stored_attribute(node: Any, name: str) -> Any:
+    """Return what is stored as an attribute: a text, a number, an array; bytes also of a pickle. None if absent."""
     with _library_errors():
         attributes = node._v_attrs
         if name not in attributes._v_attrnames:
@@ -166,15 +184,7 @@ def attribute(node: Any, name: str) -> str | int | float | None:
         value = attributes._g_getattr(node, name)
     if isinstance(value, np.ndarray) and value.shape == ():
         value = value[()]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (np.integer, int)):
-        return int(value)
-    if isinstance(value, (np.floating, float)):
-        return float(value)
-    return None
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def plain_node(h5: tables.File, name: str) -> Any:
@@ -194,6 +204,17 @@ def plain_node(h5: tables.File, name: str) -> Any:
     if not isinstance(node, (tables.Array, tables.Table)):
         raise InputFormatError(
             f"{h5.filename} is damaged: {name} is not a plain array. Convert the raw files again."
+        )
+    return node
+
+
+def plain_group(h5: tables.File, name: str) -> Any:
+    """Return a group, for its attributes; errors as for `plain_node`."""
+    with _library_errors():
+        node = h5.get_node(name)
+    if not isinstance(node, tables.Group):
+        raise InputFormatError(
+            f"{h5.filename} is damaged: {name} is no group. Convert the raw files again."
         )
     return node
 

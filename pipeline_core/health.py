@@ -117,6 +117,8 @@ def _times(obs: ObsFile) -> tuple[str, str]:
 
 def _gaps(obs: ObsFile) -> tuple[str, str]:
     gaps = obs.gaps_us
+    if obs.origin:
+        return "unknown", "The file of the older program does not tell when no packets came."
     if not len(gaps):
         return "good", f"There are packets all through the {obs.exposure_s:g} s."
     open_s = _with_data(obs)
@@ -241,8 +243,8 @@ def _saturation(obs: ObsFile | Frame, counts: npt.NDArray[np.int64]) -> tuple[st
 
 
 def _sidecar(obs: ObsFile | Frame) -> tuple[str, str]:
-    if isinstance(obs, Frame) or obs.kind == "raw":
-        return "good", "Nothing can be attached to a raw file or frame."
+    if isinstance(obs, Frame) or obs.kind != "photons":
+        return "good", "Nothing can be attached to raw files, frames and files of older programs."
     if not obs.sidecar.exists():
         return "good", "There is none: nothing was ever attached."
     if obs.sidecar.parent.absolute() != obs.path.parent.absolute():

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipeline_core.beammap import Beammap
-from pipeline_core.errors import ConfigError
+from pipeline_core.errors import ConfigError, OlderLayoutError
 from pipeline_core.hdf5 import refuse_special
 from pipeline_core.imgfile import Frame
 from pipeline_core.obsfile import ObsFile
+from pipeline_core.older.observation import OlderObservation
 from pipeline_core.progress import Progress, silent
 from pipeline_core.rawobservation import RawObservation
 
@@ -20,7 +21,8 @@ __all__ = ["Observation", "open_observation", "open_photons"]
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 Observation: TypeAlias = ObsFile | Frame
-"""What can be opened; `kind` says 'photons', 'raw' (a `RawObservation`) or 'frame'."""
+"""What can be opened; `kind` says 'photons', 'raw' (a `RawObservation`), 'older' (an `OlderObservation`)
+or 'frame'."""
 
 
 def open_observation(
@@ -29,7 +31,7 @@ def open_observation(
     beammap: Beammap | Path | str | None = None,
     progress: Progress = silent,
 ) -> Observation:
-    """Open a photon file, a raw file or several, or a frame.
+    """Open a photon file, also one of an older program, a raw file or several, or a frame.
 
     Photon files are recognised by their content, the others by their ending.
 
@@ -40,7 +42,7 @@ def open_observation(
     beammap : Beammap or path, optional
         For raw files and frames; default: see `find_beammap`. Photon files have their own.
     progress : Progress
-        Called while raw files are converted; may cancel.
+        Called while raw files, or those of older programs, are converted; may cancel.
 
     Returns
     -------
@@ -68,7 +70,10 @@ def open_observation(
         if ending == ".bin":
             return RawObservation(only, beammap, progress)
         return Frame(only, beammap)
-    return ObsFile(only)
+    try:
+        return ObsFile(only)
+    except OlderLayoutError:
+        return OlderObservation(only, progress)
 
 
 def open_photons(

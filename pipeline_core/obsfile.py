@@ -18,7 +18,7 @@ from pipeline_core.beammap import Beammap
 from pipeline_core.binning import first_at_or_after
 from pipeline_core.cubereads import CubeReads
 from pipeline_core.curve_cache import CurveCache
-from pipeline_core.errors import ConfigError
+from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
 from pipeline_core.histograms import (
     IntensityHistogram,
@@ -38,7 +38,6 @@ from pipeline_core.rates import RateImage
 from pipeline_core.selection import (
     Band,
     Pixel,
-    band_of,
     checked_pixel,
     different_pixels,
     inside,
@@ -192,6 +191,11 @@ class ObsFile(CubeReads):
         return self._file.sources
 
     @property
+    def origin(self) -> dict[str, Any]:
+        """What the older program's file said of itself, from which this one was made; {} if there was none."""
+        return self._file.origin
+
+    @property
     def lost_packets(self) -> dict[int, int]:
         """Packets lost on the network, by board."""
         return self._file.lost_packets
@@ -229,7 +233,7 @@ class ObsFile(CubeReads):
             In order of time within a pixel.
         """
         window = self._window(start, stop)
-        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        band = self._band(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         dtype = self._file.photon_dtype
         if self._calibrated is not None:
             dtype = [*dtype, ("extrapolated", "?")]
@@ -293,7 +297,7 @@ class ObsFile(CubeReads):
                 extrapolated=extrapolated,
             ).image
         window = self._window(start, stop)
-        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        band = self._band(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         image = None
         if self._planes is not None and not band.chooses:
             image = self._planes.image(*window)
@@ -392,7 +396,7 @@ class ObsFile(CubeReads):
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
-        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        band = self._band(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         if weighted:
             pixels = self._weighted_pixels(pixels)
         gaps = self._closed()
@@ -471,7 +475,7 @@ class ObsFile(CubeReads):
             Called while pixels are read; may cancel.
         """
         pixels = different_pixels(pixel, self.shape)
-        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        band = self._band(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
         wavecal = self.wavecal
         if weighted:
             if band.phases != (-np.inf, np.inf):
@@ -526,7 +530,9 @@ class ObsFile(CubeReads):
         """
         window = self._window(start, stop)
         pixels = different_pixels(pixel, self.shape)
-        band = band_of(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        band = self._band(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        if self.wavecal is not None and any(self.wavecal.stored[one] for one in pixels):
+            raise CalibrationError(self._no_phases())
         photons = self._pixels.each(pixels, progress)
         if band.wavelengths is not None:
             where = pixels, band.wavelengths, extrapolated
@@ -628,12 +634,15 @@ class ObsFile(CubeReads):
         if self.wavecal is not None:
             photons["wavelength"] = self.wavecal.wavelengths(pixel, phases)
             photons["extrapolated"] = self.wavecal.outside(pixel, phases)
+            if self.wavecal.stored[pixel]:
+                photons["phase"] = np.nan
+        if self._file.has_weights:
+            photons["weight"] = self._stored_weights(pixel)[rows][chosen]
         if self._flat is not None:
-            photons["weight"] = self._flat.weights_of(pixel, photons["wavelength"])
+            photons["weight"] *= self._flat.weights_of(pixel, photons["wavelength"])
             photons["outside_flat"] = self._flat.outside(pixel, photons["wavelength"])
         if self._file.has_baseline:
-            baselines = self._file.baselines(pixel)
-            if self._masked_us.size:
-                baselines = baselines[self._unmasked(self._file.columns(pixel)[0])]
-            photons["baseline"] = baselines[rows][chosen]
+            photons["baseline"] = self._without_masked(pixel, self._file.baselines(pixel))[rows][
+                chosen
+            ]
         return photons

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +18,31 @@ import tables
 
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap
-from pipeline_core.errors import ConfigError, InputFormatError, SchemaVersionError
+from pipeline_core.errors import (
+    ConfigError,
+    InputFormatError,
+    OlderLayoutError,
+    SchemaVersionError,
+)
 from pipeline_core.hdf5 import (
     attribute,
     attribute_names,
     has_node,
     open_readonly,
+    plain_group,
     plain_node,
     read_array,
     reading,
 )
 from pipeline_core.photon_kernels import ChunkOfRows
-from pipeline_core.photon_reader import BASELINE, PHASE, TIME, PhotonReader
+from pipeline_core.photon_reader import (
+    BASELINE,
+    NOISE_WEIGHT,
+    PHASE,
+    SPEC_WEIGHT,
+    TIME,
+    PhotonReader,
+)
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Pixel
 
@@ -72,6 +87,11 @@ class PhotonFile:
     start_unix, exposure_us, n_photons : int
     dead_time_us : float
     flags : ndarray of uint32, shape (ncols, nrows)
+    stored_nm : ndarray of float64, shape (ncols, nrows, 2), or None
+        Shortest and longest wavelength of the pixels whose photons have wavelengths in the place of phases; NaN in the
+        others. None: all have phases.
+    has_weights : bool
+        Whether photons have weights of their own, which an older program gave them.
 
     Raises
     ------
@@ -126,6 +146,8 @@ class PhotonFile:
         self.baseline = str(attribute(root, "baseline"))
         self.software_version = str(attribute(root, "software_version"))
         self.dead_time_us = self._number("dead_time")
+        self.has_weights = attribute(plain_group(h5, schema.MKID), "weights") == "stored"
+        self.stored_nm = self._stored_nm()
         self._table = plain_node(h5, schema.PHOTON_TABLE)
         if self._table.dtype != schema.photon_dtype(with_baseline=self.has_baseline):
             raise InputFormatError(
@@ -141,6 +163,17 @@ class PhotonFile:
         order = np.lexsort((self._stop_row.ravel(), self._start_row.ravel()))
         self._order: npt.NDArray[np.int64] = order.astype(np.int64)
         self._reader = PhotonReader(self.path, self._table, self._stop_row.ravel()[self._order])
+
+    def _stored_nm(self) -> npt.NDArray[np.float64] | None:
+        if not has_node(self._h5, schema.STORED_NM):
+            return None
+        limits: npt.NDArray[np.float64] = read_array(self._h5, schema.STORED_NM)
+        flags = plain_node(self._h5, schema.BEAMMAP_FLAG)
+        if limits.shape != (*flags.shape, 2) or limits.dtype != np.float64:
+            raise InputFormatError(
+                f"{self.path} is damaged: its ranges of wavelengths do not fit its pixels. Bring it in again."
+            )
+        return limits
 
     def _number(self, name: str) -> float:
         value = attribute(self._h5.root, name)
@@ -204,6 +237,19 @@ class PhotonFile:
         return Beammap(res_id, code, frequency, str(self.path))
 
     @cached_property
+    def origin(self) -> dict[str, Any]:
+        """What the older file said of itself from which this one was made; {} if it was made from raw files."""
+        with reading(self.path):
+            if not has_node(self._h5, schema.ORIGIN):
+                return {}
+            text = np.asarray(read_array(self._h5, schema.ORIGIN))
+        try:
+            found = json.loads(bytes(text.item()))
+        except (ValueError, TypeError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
     def gaps_us(self) -> npt.NDArray[np.int64]:
         """Intervals without any packet, half-open, us; shape (n, 2)."""
         with reading(self.path):
@@ -238,6 +284,12 @@ class PhotonFile:
     def baselines(self, pixel: Pixel) -> npt.NDArray[np.float32]:
         """Return the baselines (deg) of all photons of a pixel, where they were kept; as `columns`."""
         return self._column_bits(pixel, (BASELINE,))[0].view(np.float32)
+
+    def weights(self, pixel: Pixel) -> npt.NDArray[np.float32]:
+        """Return the weights of all photons of a pixel that are stored with them; as `columns`."""
+        spec, noise = self._column_bits(pixel, (SPEC_WEIGHT, NOISE_WEIGHT))
+        product: npt.NDArray[np.float32] = spec.view(np.float32) * noise.view(np.float32)
+        return product
 
     def first_row(self, pixel: Pixel) -> int:
         """Return where in the table a pixel's photons begin: reads in this order are quickest."""
@@ -328,8 +380,8 @@ class PhotonFile:
 def _not_ours(path: Path, h5: tables.File) -> InputFormatError:
     """Explain what kind of HDF5 file this is, if not ours."""
     if any(has_node(h5, name) for name in ("/Photons", "/photons")):
-        return InputFormatError(
-            f"{path} has the layout of an older program, which cannot be opened yet. Convert its raw .bin files with "
-            "'python -m pipeline_core convert'."
+        return OlderLayoutError(
+            f"{path} was written by an older program. It can be looked at, but not changed or used for "
+            "calibrations: bring it in first with 'python -m pipeline_core convert OLD.h5 --out NEW.h5'."
         )
     return InputFormatError(f"{path} is an HDF5 file, but holds no photons. Choose a photon file.")

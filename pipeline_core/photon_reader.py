@@ -34,15 +34,17 @@ from pipeline_core.progress import Progress, silent
 
 __all__ = [
     "BASELINE",
+    "NOISE_WEIGHT",
     "PHASE",
     "SCAN_THREADS",
+    "SPEC_WEIGHT",
     "TIME",
     "PhotonReader",
     "load_kernels",
 ]
 
 # place of the columns in a row
-TIME, PHASE, BASELINE = 1, 2, 5
+TIME, PHASE, SPEC_WEIGHT, NOISE_WEIGHT, BASELINE = 1, 2, 3, 4, 5
 
 SCAN_THREADS = 2
 _SHARE_OF_MEMORY = 0.25

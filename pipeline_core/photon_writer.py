@@ -12,8 +12,9 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +25,13 @@ from pipeline_core._jit import kernel
 from pipeline_core.beammap import Beammap, camera_name
 from pipeline_core.chunkcodec import CHUNK_ROWS, encode_chunk, encoded_bound
 from pipeline_core.errors import ConfigError
-from pipeline_core.flags import FLAGS, V3C_FLAG_NAMES
+from pipeline_core.flags import FLAG_NAMES, FLAGS, V3C_FLAG_NAMES
 from pipeline_core.hdf5 import writing
 from pipeline_core.photonruns import Batch
 from pipeline_core.progress import Progress
 from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
 
-__all__ = ["PhotonFileContent", "encoder_works", "write_photon_file"]
+__all__ = ["Columns", "PhotonFileContent", "encoder_works", "write_photon_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,15 @@ class PhotonFileContent:
     settings : mapping
         What the conversion was asked to do; plain values.
     dead_time_us : float
+    flags : ndarray of uint32, shape (ncols, nrows), optional
+        Flag bits of the pixels; default: those that the beam map implies.
+    stored_nm : ndarray of float64, shape (ncols, nrows, 2), optional
+        Of files in which wavelengths have taken the place of phases: shortest and longest one of each pixel; NaN where
+        a pixel still has phases.
+    has_weights : bool
+        Whether photons have weights of their own.
+    origin : mapping
+        What an older file said of itself; plain values.
     """
 
     beammap: Beammap
@@ -78,6 +88,20 @@ class PhotonFileContent:
     data_dir: str
     settings: Mapping[str, object]
     dead_time_us: float
+    flags: npt.NDArray[np.uint32] | None = None
+    stored_nm: npt.NDArray[np.float64] | None = None
+    has_weights: bool = False
+    origin: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        """Of the format: the lowest that can say all of this."""
+        return 1 if self.stored_nm is None and not self.has_weights else 2
+
+    @property
+    def pixel_flags(self) -> npt.NDArray[np.uint32]:
+        """Flag bits of the pixels, shape (ncols, nrows)."""
+        return self.beammap.flags if self.flags is None else self.flags
 
     @property
     def n_photons(self) -> int:
@@ -86,7 +110,10 @@ class PhotonFileContent:
 
 
 def write_photon_file(
-    path: Path, content: PhotonFileContent, batches: Iterator[Batch], progress: Progress
+    path: Path,
+    content: PhotonFileContent,
+    batches: Iterator[Batch] | Iterator[Columns],
+    progress: Progress,
 ) -> int:
     """Write a complete photon file.
 
@@ -95,7 +122,7 @@ def write_photon_file(
     path : path
         Where to write; an existing file is overwritten.
     content : PhotonFileContent
-    batches : iterator of Batch
+    batches : iterator of Batch or Columns
         All photons in the order of the file.
     progress : Progress
         Told of rows written.
@@ -128,7 +155,7 @@ def _write_frame(h5: tables.File, content: PhotonFileContent) -> None:
     beammap = content.beammap
     attributes = h5.root._v_attrs
     attributes.format = schema.FORMAT
-    attributes.version = np.int64(schema.VERSION)
+    attributes.version = np.int64(content.version)
     attributes.software_version = __version__
     attributes.file_id = uuid.uuid4().hex
     attributes.camera = camera_name(beammap.shape)
@@ -142,7 +169,7 @@ def _write_frame(h5: tables.File, content: PhotonFileContent) -> None:
     h5.create_group("/", "Photons", "Photon Information")
     h5.create_group("/", "BeamMap", "Beammap Information")
     h5.create_array("/BeamMap", "Map", beammap.res_id.astype(np.int64), "resID map [x, y]")
-    h5.create_array("/BeamMap", "Flag", beammap.flags.astype(np.int64), "flag bits [x, y]")
+    h5.create_array("/BeamMap", "Flag", content.pixel_flags.astype(np.int64), "flag bits [x, y]")
     _write_header(h5, content)
     _write_mkid(h5, content)
 
@@ -155,7 +182,9 @@ def _write_header(h5: tables.File, content: PhotonFileContent) -> None:
     row["dataDir"] = _text(content.data_dir, schema.HEADER_STRING)
     row["energyBinWidth"], row["wvlBinStart"], row["wvlBinEnd"] = 0.1, 700.0, 1500.0
     row["startTime"], row["expTime"] = content.start, content.exposure_s
-    row["metadata"] = "flags:\n" + "".join(f"- {name}\n" for name in V3C_FLAG_NAMES)
+    later = int(np.bitwise_or.reduce(content.pixel_flags, axis=None)) >> len(V3C_FLAG_NAMES)
+    names = FLAG_NAMES if later else V3C_FLAG_NAMES
+    row["metadata"] = "flags:\n" + "".join(f"- {name}\n" for name in names)
     table = h5.create_table(
         "/header", "header", row.dtype, "Header", filters=_FILTERS, chunkshape=1, expectedrows=1
     )
@@ -176,7 +205,7 @@ def _write_mkid(h5: tables.File, content: PhotonFileContent) -> None:
     pixels["x"], pixels["y"] = np.divmod(order, nrows)
     pixels["resID"] = beammap.res_id.ravel()[order]
     pixels["code"] = beammap.code.ravel()[order]
-    pixels["flags"] = beammap.flags.ravel()[order]
+    pixels["flags"] = content.pixel_flags.ravel()[order]
     pixels["frequency"] = beammap.frequency_mhz.ravel()[order]
     flags = np.zeros(len(FLAGS), schema.FLAG_DTYPE)
     for row, flag in zip(flags, FLAGS, strict=True):
@@ -192,6 +221,12 @@ def _write_mkid(h5: tables.File, content: PhotonFileContent) -> None:
         group, "gaps", tables.Int64Atom(), (0, 2), "us without any packet [start, stop)"
     )
     gaps.append(content.gaps_us.reshape(-1, 2))
+    if content.stored_nm is not None:
+        h5.create_carray(group, "stored_nm", obj=content.stored_nm, filters=_FILTERS)
+    group._v_attrs.weights = "stored" if content.has_weights else "none"
+    if content.origin:
+        text = json.dumps(dict(content.origin), sort_keys=True, default=str)
+        h5.create_array(group, "origin", obj=text.encode())
     group._v_attrs.settings = json.dumps(dict(content.settings), sort_keys=True)
 
 
@@ -249,6 +284,12 @@ def _fill_res_id(
         out[a:b] = res_id[p]
 
 
+class Columns(NamedTuple):
+    """Photons as the columns of the table, each as its bits: uint32, shape (n_columns, n_rows), ResID first."""
+
+    columns: npt.NDArray[np.uint32]
+
+
 _Buffers = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 """A chunk's columns, its byte planes, and the encoded chunk."""
 
@@ -265,7 +306,7 @@ class _ChunkWriter:
         self._phase_offset = -2 * content.baseline_median
         self._row_bytes = table.dtype.itemsize
         self._constant = np.zeros(self._row_bytes // 4, np.bool_)
-        self._constant[_WEIGHTS] = True
+        self._constant[_WEIGHTS] = not content.has_weights
         self._direct = encoder_works(self._row_bytes)
         if not self._direct:
             logger.warning(
@@ -284,6 +325,18 @@ class _ChunkWriter:
         columns[_WEIGHTS] = _ONE
         planes = np.empty(self._row_bytes * CHUNK_ROWS, np.uint8)
         return columns, planes, np.empty(encoded_bound(self._row_bytes), np.uint8)
+
+    def add_columns(self, columns: npt.NDArray[np.uint32]) -> None:
+        """Take over photons whose columns are ready; shape (n_columns, n_rows)."""
+        row, n_rows = 0, columns.shape[1]
+        while row < n_rows:
+            count = min(CHUNK_ROWS - self._filled, n_rows - row)
+            place = slice(self._filled, self._filled + count)
+            self._columns[:, place] = columns[:, row : row + count]
+            self._filled += count
+            row += count
+            if self._filled == CHUNK_ROWS:
+                self._send()
 
     def add(self, batch: Batch) -> None:
         """Take over the photons of a batch."""
@@ -347,7 +400,10 @@ class _ChunkWriter:
 
 
 def _write_rows(
-    table: tables.Table, content: PhotonFileContent, batches: Iterator[Batch], progress: Progress
+    table: tables.Table,
+    content: PhotonFileContent,
+    batches: Iterator[Batch] | Iterator[Columns],
+    progress: Progress,
 ) -> int:
     repaired = done = 0
     total = content.n_photons
@@ -355,6 +411,10 @@ def _write_rows(
         writer = _ChunkWriter(table, content, pool)
         for batch in batches:
             progress(done, total, "writing photons")
+            if isinstance(batch, Columns):
+                writer.add_columns(batch.columns)
+                done += batch.columns.shape[1]
+                continue
             writer.add(batch)
             done += batch.photons.size
             repaired += batch.repaired_pixels

@@ -31,7 +31,12 @@ OPEN: Band = (None, None)
 
 _UNIX_EPOCH_MJD = 40587.0
 _DAY_S = 86400.0
-_KINDS = {"photons": "photon file", "raw": "raw file", "frame": "frame of the monitor"}
+_KINDS = {
+    "photons": "photon file",
+    "raw": "raw file",
+    "older": "file of an older program",
+    "frame": "frame of the monitor",
+}
 
 
 def facts_of(

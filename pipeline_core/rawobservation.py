@@ -10,21 +10,20 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from pipeline_core import __version__, schema
 from pipeline_core.beammap import CAMERAS, Beammap
 from pipeline_core.beammap_search import find_beammap
 from pipeline_core.binfile import scan_folder
+from pipeline_core.cached_observation import CachedObservation
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
-from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, silent
 from pipeline_core.rawcache import content_key, obtain
 from pipeline_core.rawwords import BYTES_PER_WORD
-from pipeline_core.sidecar import Sidecar
 
 __all__ = ["RawObservation"]
 
@@ -37,7 +36,7 @@ _ENOUGH_PHOTONS = 1000
 _STRAY = 0.001
 
 
-class RawObservation(ObsFile):
+class RawObservation(CachedObservation):
     """One raw file, or several of consecutive seconds, as one observation.
 
     Parameters
@@ -82,18 +81,7 @@ class RawObservation(ObsFile):
         given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
         self.paths = _in_order([Path(path).expanduser() for path in given])
         map_ = find_beammap(self.paths[0], beammap)
-        self.photon_file = _converted(self.paths, map_, progress)
-        try:
-            super().__init__(self.photon_file)
-        except InputFormatError:
-            # spoilt in the cache, which anybody may clean or damage: once more
-            with suppress(OSError):
-                self.photon_file.unlink()
-            super().__init__(_converted(self.paths, map_, progress))
-        self.path = self.paths[0]
-        self._sidecar = Sidecar(self.file_id)
-        self._use(None)
-        self._use_masks()
+        super().__init__(self.paths[0], partial(_converted, self.paths, map_, progress))
         try:
             self._check_map(map_)
         except BaseException:
@@ -105,11 +93,6 @@ class RawObservation(ObsFile):
 
     def _opened_again(self) -> RawObservation:
         return RawObservation(self.paths, self.beammap)
-
-    def _check_writable(self) -> NoReturn:
-        raise ConfigError(
-            f"{self.path} is a raw file, to which nothing can be attached. Convert it to a photon file first."
-        )
 
     def _check_map(self, beammap: Beammap) -> None:
         """Refuse the beam map of another camera, as far as the photons' coordinates tell."""

@@ -2,6 +2,9 @@
 
 Format "mkid-photons"
     version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid.
+    version 2 (2026-11): only of files made from older ones in which wavelengths have taken the place of phases, or that
+        have weights: /mkid/stored_nm [x, y, 2] (shortest and longest wavelength of a pixel; NaN: phases), attribute
+        ``weights`` of /mkid ("stored": SpecWeight and NoiseWeight hold them), /mkid/origin.
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
     version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
@@ -40,6 +43,7 @@ __all__ = [
     "INDEX_STOP",
     "METADATA_BYTES",
     "MKID",
+    "ORIGIN",
     "PHOTON_TABLE",
     "PIXEL_DTYPE",
     "READABLE_BADPIXELS_VERSIONS",
@@ -52,10 +56,12 @@ __all__ = [
     "SIDECAR_FORMAT",
     "SIDECAR_VERSION",
     "SOURCE_DTYPE",
+    "STORED_NM",
     "TIMEMASK_FORMAT",
     "TIMEMASK_VERSION",
     "TIME_MASK_DTYPE",
     "TIME_MASK_TABLE",
+    "UNKNOWN_BASELINE",
     "VERSION",
     "WAVECAL_FORMAT",
     "WAVECAL_VERSION",
@@ -64,8 +70,8 @@ __all__ = [
 ]
 
 FORMAT = "mkid-photons"
-VERSION = 1
-READABLE_VERSIONS = (1,)
+VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 SIDECAR_FORMAT = "mkid-sidecar"
 SIDECAR_VERSION = 3
@@ -96,6 +102,11 @@ TIME_MASK_DTYPE = np.dtype(
 )
 
 BASELINE_MODES = ("ignore", "keep", "subtract-median")
+UNKNOWN_BASELINE = "unknown"
+"""Of older files, which do not tell whether phases include baselines."""
+
+STORED_NM = "/mkid/stored_nm"
+ORIGIN = "/mkid/origin"
 
 PHOTON_TABLE = "/Photons/PhotonTable"
 INDEX_START = "/Photons/PixelIndex/start"

@@ -31,6 +31,8 @@ NEEDS = {
     "calibrated": "No wavelength solution is attached",
     "wavelengths": "Apply a wavelength solution first: weights depend on wavelength",
     "flat": "No flat field is attached",
+    "weights": "No flat field is attached, so photons have no weights",
+    "older": "Only for photon files of older programs, which open as they are",
     "masked_times": "No times are left out of this file",
     "marks": "No marks were attached to this file",
     "tried": "Try a solution first: Apply wavelength solution > Try it",
@@ -42,6 +44,14 @@ _ROWS = (
     # File
     ("open", "&Open…", "Ctrl+O", "open", "Show a photon file (.h5), .bin or .img file"),
     ("convert", "&Convert .bin files…", "Ctrl+B", "convert", "Make a photon file from raw files"),
+    (
+        "bring_in",
+        "Bring in &older file…",
+        "",
+        "convert",
+        "Make a photon file of the open one, which an older program wrote",
+        "older",
+    ),
     ("reload", "&Reload", "F5", "refresh", "Open the same file again", "file"),
     (
         "export_image",
@@ -183,7 +193,7 @@ _ROWS = (
         "3",
         "histogram",
         "Count every photon with its flat-field weight, or plainly",
-        "flat",
+        "weights",
     ),
     # Image
     ("fit", "&Fit to window", "F; Ctrl+0", "fit", "Show the whole array", "file"),
@@ -457,6 +467,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "@recent",
             "reload",
             "convert",
+            "bring_in",
             "",
             ("&Export", (*_EXPORTS, "export_regions", "export_window")),
             "copy_python",

@@ -18,11 +18,14 @@ from pipeline_core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.older.convert import OlderSummary
     from pipeline_core.simulate import SimulationSettings
 
 __all__ = [
     "ConvertCheck",
     "ConvertForm",
+    "OlderForm",
+    "bring_in",
     "check_conversion",
     "convert",
     "missing_files",
@@ -49,6 +52,15 @@ class ConvertForm:
     shape: str = ""
     baseline: str = "ignore"
     overwrite: bool = False
+    open_result: bool = True
+
+
+@dataclass(frozen=True)
+class OlderForm:
+    """A photon file of an older program that is to be brought in: paths as texts."""
+
+    path: str
+    out: str
     open_result: bool = True
 
 
@@ -175,6 +187,13 @@ def convert(form: ConvertForm, *, progress: Progress = silent) -> ConversionSumm
         overwrite=form.overwrite,
     )
     return run(settings, progress)
+
+
+def bring_in(form: OlderForm, *, progress: Progress = silent) -> OlderSummary:
+    """Bring in a photon file of an older program (in a child process); the dialog has asked whether to replace."""
+    from pipeline_core.older.convert import convert_older
+
+    return convert_older(Path(form.path), Path(form.out), overwrite=True, progress=progress)
 
 
 def rehearse(*, progress: Progress = silent) -> None:

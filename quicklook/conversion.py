@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_core.progress import Progress
 from quicklook import background_tasks
-from quicklook.background_tasks import ConvertForm
+from quicklook.background_tasks import ConvertForm, OlderForm
 from quicklook.child_process import remove_parts, run_in_child
 from quicklook.dialogs.convert_dialog import ConvertDialog
 from quicklook.jobs import Failure, Job, JobRunner, Success
@@ -21,6 +21,7 @@ from quicklook.widgets.bring_to_front import bring_to_front
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.older.convert import OlderSummary
 
 __all__ = ["ConversionController", "convert_in_child", "describe_result"]
 
@@ -33,7 +34,13 @@ def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
     return run_in_child(background_tasks.convert, form, progress=progress, clean_up=clean_up)
 
 
-def describe_result(summary: ConversionSummary) -> tuple[str, str]:
+def bring_in_in_child(form: OlderForm, *, progress: Progress) -> object:
+    """Bring in an older file in a child process; returns the core's `OlderSummary`. Runs in the jobs lane."""
+    clean_up = partial(remove_parts, Path(form.out).parent)
+    return run_in_child(background_tasks.bring_in, form, progress=progress, clean_up=clean_up)
+
+
+def describe_result(summary: ConversionSummary | OlderSummary) -> tuple[str, str]:
     """Return kind and text of the message on a finished conversion: a warning if it has any."""
     text = "Converted: " + "; ".join(summary.lines()) + "."
     warnings = summary.warnings
@@ -53,11 +60,11 @@ class ConversionController(QtCore.QObject):
     submitted
         The Job of a new conversion.
     succeeded
-        (summary, ConvertForm).
+        (summary, ConvertForm or OlderForm).
     failed
-        (`Failure`, ConvertForm).
+        (`Failure`, ConvertForm or OlderForm).
     cancelled
-        ConvertForm.
+        ConvertForm or OlderForm.
     """
 
     submitted = Signal(object)
@@ -73,7 +80,7 @@ class ConversionController(QtCore.QObject):
         self._chores = chores
         self._settings = settings
         self._parent = parent
-        self._forms: dict[int, ConvertForm] = {}
+        self._forms: dict[int, ConvertForm | OlderForm] = {}
         self.dialog: ConvertDialog | None = None
         jobs.succeeded.connect(self._on_success)
         jobs.failed.connect(self._on_failure)
@@ -98,6 +105,20 @@ class ConversionController(QtCore.QObject):
         self._forms[job.id] = form
         self.submitted.emit(job)
         return job
+
+    def bring_in(self, path: Path) -> None:
+        """Ask where to write the photon file of an older one, and queue it."""
+        suggested = path.with_name(f"{path.stem}_new.h5")
+        chosen, _ = QtWidgets.QFileDialog.getSaveFileName(
+            self._parent, f"Bring in {path.name}", str(suggested), "Photon files (*.h5)"
+        )
+        if not chosen:
+            return
+        out = Path(chosen) if chosen.endswith(".h5") else Path(f"{chosen}.h5")
+        form = OlderForm(str(path), str(out))
+        job = self._jobs.submit(f"Bringing in {path.name}", bring_in_in_child, form, key="convert")
+        self._forms[job.id] = form
+        self.submitted.emit(job)
 
     @Slot(int)
     def _on_dialog_finished(self, code: int) -> None:

@@ -75,7 +75,7 @@ class ImageControl(QtCore.QObject):
         act["plot_image"].triggered.connect(self.plot_image)
         act["choose_flags"].triggered.connect(lambda: self._choose(controls.flags))
         act["choose_counts"].triggered.connect(lambda: self._choose(controls.counts))
-        act["weighted"].triggered.connect(controls.weights.toggle)
+        act["weighted"].triggered.connect(controls.weights.click)  # which a disabled box ignores
         act["fit"].triggered.connect(image.fit)
         act["zoom_in"].triggered.connect(view.zoom_in)
         act["zoom_out"].triggered.connect(view.zoom_out)
@@ -197,7 +197,7 @@ class ImageControl(QtCore.QObject):
 
     def _follow(self) -> None:
         """Draw counts anew if counts are on the screen: after a step nobody wants to press a button."""
-        if self._image.kind == RAW_COUNTS and self._controls.wants_counts:
+        if self._controls.wants_counts and (self._image.kind == RAW_COUNTS or self._image.waits):
             self._image.ask_counts()
 
     # --- looks -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quicklook.background_tasks import ConvertForm
+from quicklook.background_tasks import ConvertForm, OlderForm
 from quicklook.conversion import ConversionController, describe_result
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner
 from quicklook.opening import OpeningController
@@ -20,6 +20,7 @@ from quicklook.widgets.message_bar import MessageBar
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.older.convert import OlderSummary
 
 __all__ = ["JobControl"]
 
@@ -108,7 +109,9 @@ class JobControl(QtCore.QObject):
         self._opening.open_paths([path])
 
     @Slot(object, object)
-    def _on_converted(self, summary: ConversionSummary, form: ConvertForm) -> None:
+    def _on_converted(
+        self, summary: ConversionSummary | OlderSummary, form: ConvertForm | OlderForm
+    ) -> None:
         """Open the result; only offer it if another file was opened meanwhile, or as wished."""
         path = Path(summary.path)
         message = describe_result(summary)
@@ -121,10 +124,10 @@ class JobControl(QtCore.QObject):
             self._messages.show_message(*message, ("Open result", lambda: self._open(path)))
 
     @Slot(object, object)
-    def _on_conversion_failed(self, failure: Failure, form: ConvertForm) -> None:
+    def _on_conversion_failed(self, failure: Failure, form: ConvertForm | OlderForm) -> None:
         self.failed.emit(Path(form.out), "written", failure)
 
     @Slot(object)
-    def _on_conversion_cancelled(self, form: ConvertForm) -> None:
+    def _on_conversion_cancelled(self, form: ConvertForm | OlderForm) -> None:
         text = f"The conversion was cancelled; {Path(form.out).name} was not written."
         self._messages.show_message("info", text)

@@ -240,6 +240,7 @@ class MainWindow(QtWidgets.QMainWindow):
         act["open"].triggered.connect(self.opening.choose)
         act["reload"].triggered.connect(self._reload)
         act["convert"].triggered.connect(self.conversion.open_dialog)
+        act["bring_in"].triggered.connect(self._bring_in)
         act["exit"].triggered.connect(self.close)
         act["full_screen"].triggered.connect(self._toggle_full_screen)
         act["reset_layout"].triggered.connect(self._reset_layout)
@@ -345,7 +346,24 @@ class MainWindow(QtWidgets.QMainWindow):
         self.session.set_file(facts)
         if not self.masking.say_what_was_done():
             self.calibrating.say_what_was_done()
+        if facts.kind == "older":
+            self._say_what_is_older(facts)
         self.fileOpened.emit(facts)
+
+    def _say_what_is_older(self, facts: FileFacts) -> None:
+        text = (
+            f"{facts.path.name} was written by an older program (layout {facts.layout}). It can be looked at; to "
+            "calibrate or mark anything, bring it in. What is not certain of it is in Header, history and health."
+        )
+        self.messages.show_message(
+            "info", text, ("Bring in…", lambda: self.conversion.bring_in(facts.path))
+        )
+
+    @Slot()
+    def _bring_in(self) -> None:
+        facts = self.session.file
+        if facts is not None:
+            self.conversion.bring_in(facts.path)
 
     @Slot(object, object)
     def _on_not_opened(self, failure: Failure | None, path: Path) -> None:
@@ -387,7 +405,9 @@ class MainWindow(QtWidgets.QMainWindow):
                 "pixel": photons and self.session.pixel is not None,
                 "calibrated": photons and facts is not None and facts.is_attached,
                 "wavelengths": photons and facts is not None and facts.is_attached,
-                "flat": photons and facts is not None and facts.flat_calibrated,
+                "older": facts is not None and facts.kind == "older",
+                "flat": photons and facts is not None and facts.flat_attached,
+                "weights": photons and facts is not None and facts.flat_calibrated,
                 "masked_times": photons and facts is not None and facts.masked_s > 0,
                 "marks": photons and facts is not None and bool(facts.n_masks),
                 "tried": photons and self.calibrating.tried is not None,

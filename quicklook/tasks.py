@@ -88,7 +88,8 @@ class FileFacts:
     Attributes
     ----------
     kind : str
-        'photons', 'raw' (.bin files) or 'frame' (a .img file, which has no photons).
+        'photons', 'raw' (.bin files), 'older' (a photon file of an older program) or 'frame' (a .img file, which has no
+        photons).
     open_s : float, optional
         How long data were taken [s]: the exposure without its gaps; None if not known.
     """
@@ -114,10 +115,16 @@ class FileFacts:
     """The beam map that raw files were opened with, if it was chosen by hand."""
     flat_calibrated: bool = False
     """Whether photons have weights."""
+    flat_attached: bool = False
+    """Whether a flat field gives them, which can be taken back."""
     n_masks: int = 0
     """How many masks of pixels are attached."""
     masked_s: float = 0.0
     """How many seconds do not count."""
+    stored_wavelengths: bool = False
+    """Whether an older program has put wavelengths into the place of phases, for ever."""
+    layout: str = ""
+    """Of a file of an older program: 'V0' to 'V5'."""
     trial: Path | None = None
     """The wavelength solution that is tried out, which is not attached."""
 
@@ -129,7 +136,7 @@ class FileFacts:
     @property
     def is_attached(self) -> bool:
         """Whether a wavelength solution is attached, not only tried out."""
-        return self.wavelength_calibrated and self.trial is None
+        return self.wavelength_calibrated and self.trial is None and not self.stored_wavelengths
 
     @property
     def quantity(self) -> str:
@@ -304,6 +311,9 @@ def _facts(
         beammap=beammap,
         trial=trial,
         flat_calibrated=bool(getattr(handle, "is_flat_calibrated", False)),
+        flat_attached=getattr(handle, "flatcal", None) is not None,
+        stored_wavelengths=not getattr(handle, "has_phases", True),
+        layout=str(getattr(handle, "layout", "")),
         n_masks=len(getattr(handle, "pixel_masks", ())),
         masked_s=_masked_s(handle),
     )
@@ -326,6 +336,13 @@ def _calibrations(handle: Any, trial: Path | None) -> tuple[CalibrationState, ..
     if handle.is_wavelength_calibrated:
         wavecal = handle.wavecal
         count = int(np.count_nonzero(wavecal.kind))
+        if not getattr(handle, "has_phases", True):
+            text = (
+                f"{count:,} of {total:,} pixels have wavelengths, which an older program has put into the place of "
+                f"their phases ({wavecal.source}). That cannot be taken back."
+            )
+            stored = CalibrationState("Wavelength", "done", f"{count / total:.0%} stored", text)
+            return beammap, stored, _flat_state(handle), *_mask_state(handle)
         lines = ", ".join(f"{line:g}" for line in wavecal.wavelengths_nm)
         text = (
             f"{count:,} of {total:,} pixels have wavelengths, from {Path(wavecal.source).name} "
@@ -367,6 +384,9 @@ def _flat_state(handle: Any) -> CalibrationState:
         text = "No flat field is attached: counts are as recorded."
         return CalibrationState("Flat field", "none", "not done", text)
     flat = handle.flatcal
+    if flat is None:
+        text = "An older program has given photons weights. That cannot be taken back."
+        return CalibrationState("Flat field", "done", "stored", text)
     count, total = int(np.count_nonzero(flat.weighted)), flat.weighted.size
     forced = (
         " It was made with another wavelength solution, and applied all the same." * flat.forced

@@ -129,6 +129,11 @@ class Pane(QtWidgets.QFrame):
         self.show_placeholder("Stopped.")
 
     @property
+    def waits(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._busy_timer.isActive() or self._busy.isVisible())
+
+    @property
     def message(self) -> str:
         """Text of the placeholder or error page that is shown; '' while there is content."""
         current = self._pages.currentWidget()

@@ -53,12 +53,14 @@ class FactsStrip(QtWidgets.QFrame):
             texts = {
                 "File": _names(facts),
                 "Camera": f"{facts.camera} {facts.shape[0]} × {facts.shape[1]}",
-                "Start (UTC)": f"{start:%Y-%m-%d %H:%M:%S}",
+                "Start (UTC)": f"{start:%Y-%m-%d %H:%M:%S}" if facts.start_unix else "unknown",
                 "Exposure": _exposure(facts),
                 "Photons": f"{facts.n_photons:,}",
             }
             tips["File"] = "\n".join(str(path) for path in facts.paths[:12])
-            tips["Start (UTC)"] = f"unix second {facts.start_unix}"
+            tips["Start (UTC)"] = (
+                f"unix second {facts.start_unix}" if facts.start_unix else "The file does not tell"
+            )
         self.calibrations.show_states(facts.calibrations if facts else ())
         for caption, label in self._values.items():
             label.setText(texts[caption])

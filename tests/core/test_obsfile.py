@@ -17,6 +17,7 @@ from pipeline_core.errors import (
     CalibrationError,
     ConfigError,
     InputFormatError,
+    OlderLayoutError,
     OperationCancelled,
     SchemaVersionError,
 )
@@ -414,7 +415,7 @@ def test_cut_off_and_foreign_files(observation, tmp_path):
 
 def test_older_layouts_are_told_apart(shared_data):
     for name in ("layout_v3c_1602050400.h5", "predecessor_v5_1602050400.h5"):
-        with pytest.raises(InputFormatError, match="layout of an older program"):
+        with pytest.raises(OlderLayoutError, match="older program"):
             ObsFile(shared_data / name)
 
 

@@ -180,9 +180,9 @@ class TestRawSeconds:
         before = look()
         with open_observation(night / f"{START}.bin") as raw:
             raw.count_image(0.2, 0.4)
-            with pytest.raises(ConfigError, match="raw file"):
+            with pytest.raises(ConfigError, match="no photon file"):
                 raw.annotate("a note")
-            with pytest.raises(ConfigError, match="raw file"):
+            with pytest.raises(ConfigError, match="no photon file"):
                 raw._save(raw._sidecar)
             assert raw.history == ()
         assert look() == before
