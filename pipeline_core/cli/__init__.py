@@ -28,6 +28,7 @@ __all__ = ["main"]
 _COMMANDS = (
     "simulate",
     "convert",
+    "export",
     "info",
     "wavecal",
     "flatcal",
