@@ -100,7 +100,8 @@ def test_wavelengths_and_weights_are_worked_in(path, made, tmp_path):
 
 
 def test_without_calibrations_phases_are_written(tmp_path):
-    path = night(tmp_path, "plain", wavecal=False)
+    codes = np.zeros((4, 3), int)  # resonators in the reverse order of pixels
+    path = night(tmp_path, "plain", wavecal=False, codes=codes)
     with ObsFile(path) as obs:
         export_darkness2019(obs, tmp_path / "old.h5", indexed=True)
         found = Reader(tmp_path / "old.h5")
@@ -108,6 +109,7 @@ def test_without_calibrations_phases_are_written(tmp_path):
         assert found.header["wvlCalFile"] == b""
         np.testing.assert_array_equal(found.pixel(3, 1)["Wavelength"], obs.photons((3, 1))["phase"])
         assert (found.rows["SpecWeight"] == 1).all()
+        assert np.all(np.diff(found.rows["ResID"].astype(int)) >= 0)
         assert found.indexed["ResID"]
         assert found.indexed["Time"]
 
