@@ -188,6 +188,51 @@ class CubeReads(Attached):
         live = self._live_s(times, recorded)
         return Cube(*where, values.reshape(shape), variances.reshape(shape), live, weighted)
 
+    def cube_slab(
+        self,
+        edges_us: IntArray,
+        thresholds_deg: FloatArray,
+        *,
+        weighted: bool = False,
+        progress: Progress = silent,
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Count or weigh all pixels' photons in bins of time and of phase: a part of a cube, as `cube_products` asks.
+
+        Parameters
+        ----------
+        edges_us : ndarray of int64, shape (n_time + 1,)
+            Ascending; bins are half-open.
+        thresholds_deg : ndarray of float64, shape (n_pixel, n_band + 1)
+            As `WavelengthCalibration.edge_phases` gives them.
+        weighted : bool
+        progress : Progress
+            May cancel.
+
+        Returns
+        -------
+        values, variances : ndarray of float64, shape (ncols, nrows, n_time, n_band)
+            NaN in pixels without weights, if weighted.
+        live_s : ndarray of float64, shape (ncols, nrows, n_time)
+        """
+        values, variances, recorded = self._cube(edges_us, thresholds_deg, weighted, progress)
+        shape = (*self._file.shape, edges_us.size - 1, thresholds_deg.shape[1] - 1)
+        return values.reshape(shape), variances.reshape(shape), self._live_s(edges_us, recorded)
+
+    def band_phases(
+        self, edges_nm: npt.ArrayLike | None, *, extrapolated: bool = False
+    ) -> FloatArray:
+        """Return each pixel's phases at the edges of wavelength bins, for `cube_slab`; None: one bin of any phase.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_pixel, n_band + 1)
+        """
+        if edges_nm is None:
+            return np.tile((-np.inf, np.inf), (self._file.order.size, 1))
+        edges = _spectral_edges(edges_nm, 0.0)
+        wavecal: WavelengthCalibration = self._calibrated_photons().calibration
+        return wavecal.edge_phases(edges, extrapolated=extrapolated)
+
     def binned_counts(
         self,
         edges_us: IntArray,

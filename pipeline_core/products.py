@@ -21,8 +21,19 @@ from astropy.io import fits
 from pipeline_core.atomic import write_aside
 from pipeline_core.progress import Progress, silent
 from pipeline_core.targets import check_target
+from pipeline_core.wcs import detector_axes
 
-__all__ = ["FORMATS", "Columns", "Facts", "Images", "Table", "save_images", "save_table"]
+__all__ = [
+    "FORMATS",
+    "Columns",
+    "Facts",
+    "Images",
+    "Table",
+    "as_plain",
+    "fits_header",
+    "save_images",
+    "save_table",
+]
 
 FORMATS = (".fits", ".csv", ".npz")
 
@@ -136,12 +147,12 @@ def save_images(
     if ending == ".fits":
         hdus: list[Any] = []
         for name, (unit, image) in product.images.items():
-            facts = {**_pixel_axes(), "BUNIT": (unit or None, "unit of the pixels")}
+            facts = {**detector_axes(), "BUNIT": (unit or None, "unit of the pixels")}
             if hdus:
-                header = _header(facts)
+                header = fits_header(facts)
                 hdus.append(fits.ImageHDU(_turned(image), header, name=name.upper()))
             else:
-                header = _header({**facts, **product.facts})
+                header = fits_header({**facts, **product.facts})
                 hdus.append(fits.PrimaryHDU(_turned(image), header))
         _save_fits(path, hdus, overwrite=overwrite)
     elif ending == ".npz":
@@ -164,29 +175,12 @@ def _turned(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return np.ascontiguousarray(image.T)
 
 
-def _pixel_axes() -> Facts:
-    """Return linear coordinates in which the middle of the first pixel is (0, 0).
-
-    A CTYPE without an algorithm code is a linear axis (FITS standard 4.0, section 8.2).
-    """
-    facts: dict[str, tuple[object, str]] = {"WCSNAME": ("PIXEL", "pixels, counted from 0")}
-    for k, (name, what) in enumerate((("X", "column"), ("Y", "row")), start=1):
-        facts |= {
-            f"CTYPE{k}": (name, f"detector {what}"),
-            f"CUNIT{k}": ("pixel", ""),
-            f"CRPIX{k}": (1.0, "first pixel"),
-            f"CRVAL{k}": (0.0, f"its {what}"),
-            f"CDELT{k}": (1.0, ""),
-        }
-    return facts
-
-
 def _table_hdu(name: str, columns: Columns, facts: Facts) -> Any:
     made = [
         fits.Column(name=key, unit=unit or None, array=_letters(values), format=_format(values))
         for key, (unit, values) in columns.items()
     ]
-    return fits.BinTableHDU.from_columns(made, header=_header(facts), name=name)
+    return fits.BinTableHDU.from_columns(made, header=fits_header(facts), name=name)
 
 
 def _format(values: npt.NDArray[np.generic]) -> str:
@@ -202,11 +196,12 @@ def _letters(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return np.array([_ascii(str(text)) for text in values], dtype=np.str_)
 
 
-def _header(facts: Facts) -> fits.Header:
+def fits_header(facts: Facts) -> fits.Header:
+    """Return facts as a FITS header: texts in its letters, comments as far as there is room."""
     header = fits.Header()
     for key, (value, comment) in facts.items():
-        plain = _plain(value)
-        written = _ascii(plain) if isinstance(plain, str) else plain
+        found = as_plain(value)
+        written = _ascii(found) if isinstance(found, str) else found
         header[key] = (written, comment[: _room_for_comment(key, written)])
     return header
 
@@ -242,7 +237,7 @@ def _save_npz(
     *,
     overwrite: bool,
 ) -> None:
-    about = json.dumps({key: _plain(value) for key, (value, _) in facts.items()})
+    about = json.dumps({key: as_plain(value) for key, (value, _) in facts.items()})
     units = json.dumps({key: unit for key, (unit, _) in columns.items()})
     with write_aside(path, replace=overwrite) as part, part.open("wb") as stream:
         np.savez_compressed(
@@ -261,8 +256,8 @@ def _pairs(pixels: Columns) -> npt.NDArray[np.int64]:
 def _csv_head(facts: Facts) -> str:
     lines = []
     for key, (value, comment) in facts.items():
-        plain = _plain(value)
-        text = "" if plain is None else str(plain)
+        found = as_plain(value)
+        text = "" if found is None else str(found)
         if not text.isprintable():  # a line break in a file's name would end the comment
             text = text.encode("unicode_escape").decode("ascii")
         lines.append(f"# {key} = {text} ({comment})\n")
@@ -298,7 +293,7 @@ def _numbers(values: npt.NDArray[np.generic]) -> list[Any]:
     return list(values.tolist())
 
 
-def _plain(value: object) -> Any:
+def as_plain(value: object) -> Any:
     """Return a value that FITS and JSON know; None for what is not a number."""
     if isinstance(value, np.generic):
         value = value.item()

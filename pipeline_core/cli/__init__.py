@@ -40,6 +40,7 @@ _COMMANDS = (
     "image",
     "lightcurve",
     "spectrum",
+    "cube",
 )
 
 

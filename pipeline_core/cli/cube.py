@@ -1,0 +1,177 @@
+"""``cube``: photons of every pixel in bins of time, of wavelength, or both."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_core.cli.arguments import (
+    add_observation,
+    add_time_range,
+    add_wavelengths,
+    add_weighted,
+)
+from pipeline_core.cube_products import write_cube
+from pipeline_core.cube_settings import CubeSettings
+from pipeline_core.errors import CalibrationError, ConfigError
+from pipeline_core.flags import FLAG_NAMES, PROBLEM_FLAGS
+from pipeline_core.observation import open_photons
+from pipeline_core.obsfile import ObsFile
+from pipeline_core.progress import Progress
+from pipeline_core.wcs import NOMINAL, Pointing
+
+__all__ = ["HELP", "NAME", "add_arguments", "run"]
+
+NAME = "cube"
+HELP = "Write a cube: photons of every pixel in bins of time, of wavelength, or both."
+
+_DEFAULT_NM = (700.0, 1500.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_observation(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="result: .fits, .npz or .h5"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
+    parser.add_argument("--time-bin", type=float, metavar="S", help="width of a bin of time")
+    bins = parser.add_mutually_exclusive_group()
+    bins.add_argument("--energy-bin", type=float, metavar="EV", help="bins of equal energy")
+    bins.add_argument("--wavelength-bin", type=float, metavar="NM", help="bins of equal wavelength")
+    bins.add_argument("--edges", metavar="NM,NM,...", help="edges of the bins of wavelength")
+    bins.add_argument(
+        "--nyquist",
+        nargs="?",
+        const=0.0,
+        type=float,
+        metavar="R",
+        help="two bins for what is resolved: R as given, or that of the wavelength solution",
+    )
+    add_time_range(parser)
+    add_wavelengths(parser)
+    add_weighted(parser)
+    parser.add_argument(
+        "--rates", action="store_true", help="counts per second alive: corrected for dead time"
+    )
+    parser.add_argument(
+        "--exclude",
+        nargs="+",
+        default=[],
+        metavar="FLAG",
+        help="pixels without values: names such as pixcal.hot, or 'problems' for all that make pixels unusable",
+    )
+    parser.add_argument(
+        "--crop", type=int, nargs=4, metavar=("X0", "Y0", "X1", "Y1"), help="columns, rows included"
+    )
+    sky = parser.add_argument_group("coordinates on the sky")
+    sky.add_argument("--ra", type=float, metavar="DEG", help="where the array looked, ICRS")
+    sky.add_argument("--dec", type=float, metavar="DEG")
+    sky.add_argument(
+        "--reference-pixel", type=float, nargs=2, metavar=("X", "Y"), help="default: the middle"
+    )
+    sky.add_argument("--platescale", type=float, metavar="MAS", help="default: the camera's")
+    sky.add_argument(
+        "--orientation",
+        type=float,
+        metavar="DEG",
+        help="position angle of rows; default: the camera's",
+    )
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
+    """Write the cube, and return what it holds."""
+    with open_photons(args.observation, beammap=args.beammap, progress=progress) as obs:
+        settings = CubeSettings(
+            time_bin_s=args.time_bin,
+            edges_nm=_edges(args.edges),
+            energy_bin_ev=args.energy_bin,
+            wavelength_bin_nm=args.wavelength_bin,
+            nyquist=_nyquist(args.nyquist, obs),
+            min_wavelength=_DEFAULT_NM[0] if args.min_wavelength is None else args.min_wavelength,
+            max_wavelength=_DEFAULT_NM[1] if args.max_wavelength is None else args.max_wavelength,
+            start=args.start,
+            stop=args.stop,
+            weighted=args.weighted,
+            rates=args.rates,
+            exclude=_flags(args.exclude),
+            crop=None if args.crop is None else tuple(args.crop),
+            pointing=_pointing(args, obs),
+        )
+        summary = write_cube(args.out, obs, settings, overwrite=args.overwrite, progress=progress)
+    return {
+        "file": str(summary.path),
+        "columns x rows": f"{summary.shape[0]} x {summary.shape[1]}",
+        "bins of wavelength": summary.n_band,
+        "bins of time": summary.n_time,
+        "sum": round(summary.total, 4),
+        "unit": summary.unit,
+    }
+
+
+def _edges(text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"--edges {text}: give numbers of nm with commas between.") from None
+
+
+def _flags(names: list[str]) -> int:
+    bits = 0
+    for name in names:
+        if name == "problems":
+            bits |= PROBLEM_FLAGS
+        elif name in FLAG_NAMES:
+            bits |= 1 << FLAG_NAMES.index(name)
+        else:
+            raise ConfigError(
+                f"--exclude {name}: there is no such flag. Choose from problems, {', '.join(FLAG_NAMES)}."
+            )
+    return bits
+
+
+def _nyquist(r: float | None, obs: ObsFile) -> tuple[tuple[float, float], ...]:
+    """Return R as given, or the medians of the solution that is in use, line by line."""
+    if r is None:
+        return ()
+    if r:
+        return ((1000.0, r),)
+    from pipeline_core.wavecal.solution import load_solution  # here: most cubes need none of it
+
+    wavecal = obs.wavecal
+    source = None if wavecal is None else Path(wavecal.source)
+    if wavecal is None or source is None or not source.is_file():
+        raise CalibrationError(
+            f"{obs.path}: the wavelength solution in use is not at hand, so its resolving power is not known. Give "
+            "--nyquist R."
+        )
+    solution = load_solution(source)
+    if solution.solution_id != wavecal.solution_id:
+        raise CalibrationError(
+            f"{source} is another solution than the one in use. Give --nyquist R."
+        )
+    found = []
+    for line, column in zip(solution.wavelengths_nm, solution.resolving_power.T, strict=True):
+        known = column[np.isfinite(column)]
+        if known.size:
+            found.append((float(line), float(np.median(known))))
+    return tuple(found)
+
+
+def _pointing(args: argparse.Namespace, obs: ObsFile) -> Pointing | None:
+    if (args.ra is None) != (args.dec is None):
+        raise ConfigError("Give both --ra and --dec, or none.")
+    if args.ra is None:
+        return None
+    scale, angle = NOMINAL.get(obs.camera, (None, None))
+    scale = scale if args.platescale is None else args.platescale
+    angle = angle if args.orientation is None else args.orientation
+    if scale is None or angle is None:
+        raise ConfigError(
+            f"{obs.path} is of an unknown camera: give --platescale and --orientation as well."
+        )
+    middle = ((obs.shape[0] - 1) / 2, (obs.shape[1] - 1) / 2)
+    pixel = middle if args.reference_pixel is None else tuple(args.reference_pixel)
+    return Pointing(args.ra, args.dec, pixel, scale, angle)
