@@ -27,6 +27,7 @@ __all__ = ["main"]
 
 _COMMANDS = (
     "simulate",
+    "run",
     "convert",
     "export",
     "info",

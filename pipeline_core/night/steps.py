@@ -1,0 +1,171 @@
+"""What the tasks of a night do, each a function of plain values: it can run in any process, on any machine.
+
+Results appear whole or not at all. A result that stands there already, from a run that was interrupted, is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["STEPS", "do"]
+
+Arguments = Mapping[str, Any]
+
+
+def do(kind: str, arguments: Arguments, outputs: tuple[Path, ...]) -> str:
+    """Do one task; returns a sentence about the result.
+
+    Raises
+    ------
+    PipelineError
+        Whatever is wrong with its inputs or outputs.
+    """
+    for path in outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return STEPS[kind](arguments, outputs)
+
+
+# the core is imported inside the steps: each process needs a part of it only
+
+
+def _convert(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    from pipeline_core.convert import ConvertSettings, convert
+
+    _forget_sidecar(outputs[0])
+    summary = convert(
+        ConvertSettings(
+            Path(given["bin_dir"]),
+            given["start"],
+            given["duration"],
+            Path(given["beammap"]),
+            outputs[0],
+            overwrite=True,
+        )
+    )
+    return "; ".join((*summary.lines(), *summary.warnings))
+
+
+def _wavecal(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    import numpy as np
+
+    from pipeline_core.wavecal.compute import run
+    from pipeline_core.wavecal.settings import Laser, WavecalSettings
+
+    background = None if given["background"] is None else Path(given["background"])
+    lasers = tuple(Laser(nm, Path(path), background) for nm, path in given["lasers"])
+    solution = run(WavecalSettings(lasers))
+    solution.save(outputs[0], overwrite=True)
+    good = int(np.count_nonzero(solution.curves.kind))
+    return f"{good:,} of {solution.res_id.size:,} pixels have wavelengths"
+
+
+def _pages(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    from pipeline_core.wavecal.plots import write_plots
+    from pipeline_core.wavecal.solution import load_solution
+
+    write_plots(load_solution(Path(given["solution"])), outputs[0].parent, given["pages"])
+    return f"{len(outputs)} pages"
+
+
+def _flatcal(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    import numpy as np
+
+    from pipeline_core.flatcal.compute import run
+    from pipeline_core.flatcal.settings import FlatcalSettings
+
+    settings = FlatcalSettings(
+        flats=tuple(Path(path) for path in given["flats"]),
+        out=outputs[0],
+        wavecal=Path(given["wavecal"]),
+        exp_time_s=given["exp_time_s"],
+        int_time_s=given["int_time_s"],
+    )
+    combined = run(settings).combined
+    combined.save(outputs[0], overwrite=True)
+    good = int(np.count_nonzero(np.isfinite(combined.weights).any(axis=-1)))
+    return f"{good:,} pixels have weights"
+
+
+def _badpixels(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    from pipeline_core.badpixels.compute import find_bad_pixels
+    from pipeline_core.badpixels.settings import BadPixelSettings
+
+    found = find_bad_pixels(Path(given["photons"]), BadPixelSettings())
+    found.save(outputs[0], overwrite=True)
+    return f"{len(found.pixels):,} pixels are bad"
+
+
+def _cosmics(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    from pipeline_core.timemask.compute import find_bursts
+    from pipeline_core.timemask.settings import BurstSettings
+
+    found = find_bursts(Path(given["photons"]), BurstSettings())
+    found.save(outputs[0], overwrite=True)
+    return f"{len(found.intervals_us):,} bursts"
+
+
+def _attach(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    """Attach solutions and masks to a photon file of the database, whose sidecar is made anew."""
+    from pipeline_core import ObsFile
+
+    path = Path(given["photons"])
+    _forget_sidecar(path)
+    with ObsFile(path, mode="write") as obs:
+        obs.annotate("reduced by a night's pipeline")
+        attach: dict[str, Callable[[Path], Any]] = {
+            "wavecal": obs.apply_wavecal,
+            "flatcal": obs.apply_flatcal,
+            "badpixels": obs.apply_badpixels,
+            "cosmics": obs.apply_timemask,
+        }
+        for kind, solution in given["solutions"]:
+            attach[kind](Path(solution))
+    return f"{len(given['solutions'])} solutions and masks attached"
+
+
+def _image(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    from pipeline_core import ObsFile
+    from pipeline_core.export import export_image
+
+    with ObsFile(Path(given["photons"])) as obs:
+        if given["weighted"]:
+            image, variance = obs.weighted_image()
+            export_image(outputs[0], obs, image, variance=variance, overwrite=True)
+        else:
+            export_image(outputs[0], obs, obs.count_image(), overwrite=True)
+        return f"{obs.n_photons:,} photons"
+
+
+def _cube(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    from pipeline_core import ObsFile
+    from pipeline_core.cube_products import write_cube
+    from pipeline_core.cube_settings import CubeSettings
+
+    values = dict(given["cube"])
+    if "edges_nm" in values:
+        values["edges_nm"] = tuple(values["edges_nm"])
+    with ObsFile(Path(given["photons"])) as obs:
+        summary = write_cube(outputs[0], obs, CubeSettings(**values), overwrite=True)
+    return (
+        f"{summary.n_band} bands, {summary.n_time} times, sum {summary.total:,.6g} {summary.unit}"
+    )
+
+
+def _forget_sidecar(path: Path) -> None:
+    path.with_suffix(".cal.h5").unlink(missing_ok=True)
+
+
+STEPS: dict[str, Callable[[Arguments, tuple[Path, ...]], str]] = {
+    "convert": _convert,
+    "wavecal": _wavecal,
+    "pages": _pages,
+    "flatcal": _flatcal,
+    "badpixels": _badpixels,
+    "cosmics": _cosmics,
+    "attach": _attach,
+    "image": _image,
+    "cube": _cube,
+}
+"""Kind of a task -> what it does."""
