@@ -149,6 +149,8 @@ class ConversionSummary:
     n_photons: int
     dropped: dict[str, int]
     spare_bytes: int
+    skipped_bytes: int
+    resyncs: int
     packets: dict[int, int]
     lost_packets: dict[int, int]
     missing_seconds: tuple[int, ...]
@@ -170,6 +172,11 @@ class ConversionSummary:
         ]
         if self.spare_bytes:
             found.append(f"{self.spare_bytes} bytes at ends of files make up no word")
+        if self.skipped_bytes:
+            found.append(
+                f"{self.skipped_bytes:,} bytes skipped that could not be told to be words; words began anew at another "
+                f"byte {self.resyncs} times"
+            )
         lost = sum(self.lost_packets.values())
         if lost:
             by_board = ", ".join(f"board {b}: {n}" for b, n in self.lost_packets.items() if n)
@@ -309,6 +316,8 @@ def _summary(
         n_photons=content.n_photons,
         dropped={reason: int(content.sources[reason].sum()) for reason in DROP_REASONS},
         spare_bytes=int(content.sources["spare_bytes"].sum()),
+        skipped_bytes=int(content.sources["skipped_bytes"].sum()),
+        resyncs=int(content.sources["resyncs"].sum()),
         packets={int(row["board"]): int(row["packets"]) for row in content.boards},
         lost_packets={int(row["board"]): int(row["lost"]) for row in content.boards},
         missing_seconds=tuple(s for s in wanted if s not in present),
@@ -325,6 +334,12 @@ def _warnings(content: PhotonFileContent) -> tuple[str, ...]:
     if missing_s:
         found.append(
             f"There are no data for {missing_s:.1f} of {content.exposure_s} s: rates are per second with data."
+        )
+    damaged = content.sources[content.sources["skipped_bytes"] > 0]
+    if damaged.size:
+        found.append(
+            f"{damaged['skipped_bytes'].sum():,} bytes of {damaged.size} raw files could not be told to be words and "
+            f"were skipped (as after an overflow of the read-out's buffer), first in {damaged['second'][0]}.bin."
         )
     order = content.beammap.photon_order()
     good = content.beammap.code.ravel()[order] == 0
@@ -390,8 +405,8 @@ def _refuse_empty(settings: ConvertSettings, books: Books) -> None:
     if books.nearest_us is None:
         raise InputFormatError(
             f"The .bin files of {settings.bin_dir} between {settings.start} and "
-            f"{settings.start + settings.duration - 1} hold no packet header: they are empty or "
-            "not raw photon files. Choose other seconds or another folder."
+            f"{settings.start + settings.duration - 1} hold no packet header that can be "
+            "believed: they are empty, damaged or not raw photon files. Choose other seconds or another folder."
         )
     raise InputFormatError(
         f"No packet of {settings.bin_dir} lies in the time range from {settings.start} on: the nearest is "

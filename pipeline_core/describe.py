@@ -321,6 +321,8 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "outside_window",
             "without_header",
             "spare_bytes",
+            "skipped_bytes",
+            "resyncs",
         )
         ncols, nrows = obs.shape
         open_s = obs.open_time()

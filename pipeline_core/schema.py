@@ -1,7 +1,8 @@
 """Names on disk: groups, tables, columns and attributes of the photon file and its sidecar.
 
 Format "mkid-photons"
-    version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid.
+    version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid. Later with two
+        more columns in /mkid/sources, for bytes that were skipped in damaged raw files.
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
     version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
@@ -130,6 +131,9 @@ SOURCE_DTYPE = np.dtype(
         ("outside_window", "i8"),
         ("without_header", "i8"),
         ("spare_bytes", "i8"),  # trailing bytes that make up no word
+        # since 2026-12; files without these two columns had not looked for it
+        ("skipped_bytes", "i8"),  # bytes that could not be told to be words
+        ("resyncs", "i8"),  # how often words began anew at another byte
     ]
 )
 BOARD_DTYPE = np.dtype([("board", "u1"), ("packets", "i8"), ("lost", "i8")])

@@ -248,7 +248,7 @@ def _raw(corpus: _Corpus) -> None:
     add("three bytes", name, "not even one word", with_map(b"\xff\x05\x00", SHAPE))
     add("raw of one photon", name, "no packet header", with_map([photon(1, 1, 1)], SHAPE))
     add("raw of zeros", name, "no packet header", with_map(bytes(80_000), SHAPE))
-    add("raw of noise", name, "the nearest is", with_map(noise, SHAPE))
+    add("raw of noise", name, "no packet header", with_map(noise, SHAPE))
     add("another time", name, "the nearest is", with_map(late, SHAPE))
     add("no beam map", name, "needs a beam map", with_map(words))
     add("two beam maps", name, "several", with_map(words, SHAPE, SHAPE))

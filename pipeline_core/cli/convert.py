@@ -61,6 +61,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         "photons": summary.n_photons,
         "dropped": summary.dropped,
         "spare bytes": summary.spare_bytes,
+        "skipped bytes": summary.skipped_bytes,
+        "resynchronisations": summary.resyncs,
         "packets lost by board": {b: n for b, n in summary.lost_packets.items() if n},
         "seconds without a file": brief_ranges(summary.missing_seconds) or "none",
         "pixels put in order of time": summary.repaired_pixels,
