@@ -207,6 +207,8 @@ def _row(group: str, key: str, value: Any) -> HeaderRow:
 
 def _made(obs: ObsFile) -> HistoryRow:
     detail = f"from {len(obs.sources)} raw files, by quicklook {obs.software_version}"
+    if obs.moved_photons is not None:
+        detail += f"; times of {obs.moved_photons:,} photons repaired"
     if obs.kind == "raw":
         detail += ", to look at it: kept in the cache only"
     return HistoryRow("unknown", "convert", detail)
@@ -343,6 +345,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "words left out": {
                 name: sum(getattr(s, name) for s in obs.sources) for name in dropped
             },
+            "photons whose times were repaired": _moved(obs),
             "packets lost by board": {b: n for b, n in obs.lost_packets.items() if n},
             "gaps (s)": [f"{a / 1e6:.3f} to {b / 1e6:.3f}" for a, b in obs.gaps_us.tolist()],
             "wavelength calibration": _wavecal(obs),
@@ -356,6 +359,11 @@ def _describe_photons(path: Path) -> dict[str, object]:
             ],
             "health": _health_lines(obs),
         }
+
+
+def _moved(obs: ObsFile) -> int | str:
+    """Say how many photons the firmware of 2017 had told 0.5 ms too early."""
+    return "not looked for" if obs.moved_photons is None else obs.moved_photons
 
 
 def _wavecal(obs: ObsFile) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.convert import DROP_REASONS, brief_ranges
+from pipeline_core.conversion_summary import DROP_REASONS, brief_ranges
 from pipeline_core.errors import InputFormatError
 from pipeline_core.exposure import blind_intervals
 from pipeline_core.flags import FLAG_NAMES

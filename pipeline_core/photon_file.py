@@ -226,6 +226,13 @@ class PhotonFile:
         return tuple(Source(**{name: int(row[name]) for name in names}) for row in rows)
 
     @cached_property
+    def moved_photons(self) -> int | None:
+        """Photons whose times were repaired (`earlyticks`); None where none were looked for."""
+        with reading(self.path):
+            value = attribute(self._h5.get_node(schema.MKID), schema.MOVED_PHOTONS)
+        return value if isinstance(value, int) else None
+
+    @cached_property
     def lost_packets(self) -> dict[int, int]:
         """Packets lost on the network, by board."""
         with reading(self.path):

@@ -41,6 +41,7 @@ __all__ = [
     "INDEX_STOP",
     "METADATA_BYTES",
     "MKID",
+    "MOVED_PHOTONS",
     "PHOTON_TABLE",
     "PIXEL_DTYPE",
     "READABLE_BADPIXELS_VERSIONS",
@@ -105,6 +106,8 @@ BEAMMAP_MAP = "/BeamMap/Map"
 BEAMMAP_FLAG = "/BeamMap/Flag"
 MKID = "/mkid"
 GAPS = "/mkid/gaps"
+MOVED_PHOTONS = "moved_photons"
+"""Attribute of /mkid where early time stamps were repaired (`earlyticks`): how many photons were moved."""
 
 # layout V3c (2019-2021) has these, in alphabetical order on disk
 HEADER_STRING = 255

@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ignore",
         help="drop the baselines, keep them in a column, or add each less the median to the phase",
     )
+    parser.add_argument(
+        "--repair-times",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="move photons by 0.5 ms that the firmware of 2017 told too early; auto: in data of before 2018-02-10",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing photon file")
 
 
@@ -54,6 +60,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         shape=parse_shape(args.shape) if args.shape else None,
         baseline=args.baseline,
         overwrite=args.overwrite,
+        repair_times=None if args.repair_times == "auto" else args.repair_times == "yes",
     )
     summary = convert(settings, progress)
     return {
@@ -65,6 +72,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         "resynchronisations": summary.resyncs,
         "packets lost by board": {b: n for b, n in summary.lost_packets.items() if n},
         "seconds without a file": brief_ranges(summary.missing_seconds) or "none",
+        "photons moved by 0.5 ms": summary.moved_photons,
         "pixels put in order of time": summary.repaired_pixels,
         "wall time (s)": round(summary.seconds, 3),
         "warnings": list(summary.warnings),

@@ -125,10 +125,11 @@ def test_whatever_is_cut_out(tmp_path_factory, cuts, seed, quiet, slab_words):
     data = b"".join([*parts, data[at:]])
     (folder / f"{START}.bin").write_bytes(data)
     found, orphans, sums = find(folder, slab_words)
-    known = {packet[0]: packet for packet in packets}
+    # the first bytes of a header may be lost, and others pass for them: time and photons are right nevertheless
+    known = {(packet[0] % 2**36, *packet[1:]) for packet in packets}
     for packet in found:
-        # a header whose last bytes were cut off may pass for one, but nothing is believed behind it
-        assert packet in (packet[:1], known.get(packet[0]))
+        # a header whose last bytes were lost may pass for one, but nothing is believed behind it
+        assert len(packet) == 1 or (packet[0] % 2**36, *packet[1:]) in known
     whole = [p for k, p in enumerate(packets) if k not in touched and k < len(packets) - 1]
     assert [p for p in whole if p not in found] == []
     assert size_of(found, orphans, sums) == len(data)
@@ -156,7 +157,7 @@ def test_sound_files_are_never_looked_at_byte_by_byte(tmp_path, monkeypatch):
     def refuse(*_):
         pytest.fail("looked at byte by byte")
 
-    monkeypatch.setattr(rawsync, "_put_in_place", refuse)
+    monkeypatch.setattr(rawsync, "put_in_place", refuse)
     found, orphans, sums = find(tmp_path, 3000)
     assert found == [*packets[:899], packets[899][:-2], *packets[900:]]
     assert orphans == packets[899][-2:]
