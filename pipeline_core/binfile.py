@@ -29,7 +29,6 @@ __all__ = [
     "BinFolder",
     "Segment",
     "Slab",
-    "read_words",
     "scan_folder",
     "second_in_name",
     "stream_files",
@@ -112,25 +111,6 @@ def scan_folder(folder: Path | str) -> BinFolder:
             "Choose the folder of the night's .bin files."
         )
     return BinFolder(folder, tuple(seconds))
-
-
-def read_words(path: Path | str) -> npt.NDArray[np.uint64]:
-    """Read one raw file whole, as big-endian words in the file's own byte order (dtype ``'>u8'``).
-
-    Trailing bytes that make up no word are left out.
-
-    Raises
-    ------
-    InputFormatError
-        If the file cannot be read.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputFormatError(
-            f"Raw file {path} cannot be read: {error.strerror}. Check the path and the permissions."
-        ) from error
-    return np.frombuffer(data, ">u8", count=len(data) // BYTES_PER_WORD)
 
 
 @dataclass(frozen=True)

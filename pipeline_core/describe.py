@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline_core import rawkernels, schema
+from pipeline_core import schema
 from pipeline_core.beammap import Beammap, camera_name, read_beammap
-from pipeline_core.binfile import read_words
 from pipeline_core.errors import InputFormatError
 from pipeline_core.flags import BEAMMAP_CODES, FLAGS
 from pipeline_core.hdf5 import (
@@ -28,8 +27,8 @@ from pipeline_core.health import Check, check_health
 from pipeline_core.imgfile import Frame
 from pipeline_core.masks import MASK_FLAGS
 from pipeline_core.obsfile import ObsFile
+from pipeline_core.rawdescribe import describe_raw
 from pipeline_core.rawobservation import RawObservation
-from pipeline_core.rawwords import TICKS_PER_SECOND
 
 __all__ = [
     "Check",
@@ -247,7 +246,7 @@ def describe_file(
         describe = _SOLUTIONS.get(_format(path))
         return describe(path) if describe is not None else _describe_photons(path)
     if path.suffix.lower() == ".bin":
-        return _describe_raw(path)
+        return describe_raw(path)
     if path.suffix.lower() == ".img":
         return _describe_frame(path, beammap)
     try:
@@ -449,27 +448,6 @@ def _describe_frame(path: Path, beammap: Beammap | Path | str | None) -> dict[st
             "pixels by flag": _pixels_by_flag(frame),
             "health": _health_lines(frame),
         }
-
-
-def _describe_raw(path: Path) -> dict[str, object]:
-    words = read_words(path).view(np.uint64)
-    n = rawkernels.count_headers(words)
-    index, ticks = np.empty(n, np.int64), np.empty(n, np.int64)
-    board, frame = np.empty(n, np.uint8), np.empty(n, np.uint16)
-    rawkernels.find_packets(words, 0, index, ticks, board, frame)
-    found: dict[str, object] = {
-        "file": str(path),
-        "kind": "raw .bin file",
-        "words": int(words.size),
-        "packets": int(n),
-        "photon words (end-of-frame markers included)": int(words.size - n),
-    }
-    if n:
-        boards, packets = np.unique(board, return_counts=True)
-        found["packets by board"] = {int(b): int(k) for b, k in zip(boards, packets, strict=True)}
-        span = (ticks.max() - ticks.min() + 1) / TICKS_PER_SECOND
-        found["time span by the boards' clocks (s)"] = float(span)
-    return found
 
 
 def _describe_beammap(path: Path) -> dict[str, object]:

@@ -28,6 +28,7 @@ __all__ = ["main"]
 _COMMANDS = (
     "simulate",
     "convert",
+    "parsebin",
     "info",
     "wavecal",
     "flatcal",
