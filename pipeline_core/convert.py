@@ -196,7 +196,7 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
         # the last report: once the file has its name, it is too late to cancel
         progress(990, 1000, "writing to disk")
     elapsed = time.perf_counter() - begun
-    summary = _summary(settings, content, frozenset(folder.seconds), repairs, elapsed)
+    summary = _summary(settings, content, books, frozenset(folder.seconds), repairs, elapsed)
     logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
     return summary
 
@@ -252,6 +252,7 @@ def _content(
 def _summary(
     settings: ConvertSettings,
     content: PhotonFileContent,
+    books: Books,
     present: frozenset[int],
     repairs: Repairs,
     elapsed_s: float,
@@ -270,11 +271,11 @@ def _summary(
         repaired_pixels=repairs.pixels,
         moved_photons=repairs.photons,
         seconds=elapsed_s,
-        warnings=_warnings(content),
+        warnings=_warnings(content, books),
     )
 
 
-def _warnings(content: PhotonFileContent) -> tuple[str, ...]:
+def _warnings(content: PhotonFileContent, books: Books) -> tuple[str, ...]:
     """Say what a person should know before trusting the file."""
     found = []
     missing_s = float(np.diff(content.gaps_us, axis=1).sum()) / 1e6
@@ -282,6 +283,10 @@ def _warnings(content: PhotonFileContent) -> tuple[str, ...]:
         found.append(
             f"There are no data for {missing_s:.1f} of {content.exposure_s} s: rates are per second with data."
         )
+    found += [
+        f"Board {board} is left out: the clock of its packets is {offset:+,.3f} s from the files' names."
+        for board, offset in books.strange_clocks.items()
+    ]
     damaged = content.sources[content.sources["skipped_bytes"] > 0]
     if damaged.size:
         found.append(

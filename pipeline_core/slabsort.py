@@ -65,6 +65,9 @@ class Books:
         Counts; 0 unless baselines are subtracted.
     nearest_us : int or None
         Time of the packet nearest to the beginning of the range; None without packets.
+    strange_clocks : dict of int to float
+        Boards whose packets in the files of the range are all of another time: board number -> seconds between that
+        of their first one and the file's name.
     """
 
     sources: npt.NDArray[np.void]
@@ -72,6 +75,7 @@ class Books:
     gaps_us: npt.NDArray[np.int64]
     baseline_median: int
     nearest_us: int | None
+    strange_clocks: dict[int, float]
 
 
 class SlabSorter:
@@ -127,6 +131,7 @@ class SlabSorter:
         self._carried_us = int(rawkernels.UNDATED)
         self._finder = PacketFinder()
         self._nearest_us: int | None = None
+        self._first_offset_us: dict[int, int] = {}
 
     def add(self, slab: Slab) -> None:
         """Begin to sort a slab; returns when at most `SLABS_HELD` are under way."""
@@ -215,6 +220,8 @@ class SlabSorter:
         self._carried_us = int(times[-1])
         if n:
             self._note_nearest(times[1:])
+            if 0 <= segment.second - self._start < self._exposure_us // 1_000_000:
+                self._note_boards(found.board, times[1:], segment.second)
         room = np.full(times.size, MOST_WORDS)
         room[0] -= min(found.words_before, MOST_WORDS)
         begin, end, times = _cut_long_packets(begin, end, times, room)
@@ -225,6 +232,14 @@ class SlabSorter:
         nearest = int(times[np.argmin(np.abs(times))])
         if self._nearest_us is None or abs(nearest) < abs(self._nearest_us):
             self._nearest_us = nearest
+
+    def _note_boards(
+        self, board: npt.NDArray[np.uint8], times: npt.NDArray[np.int64], second: int
+    ) -> None:
+        for number in np.flatnonzero(np.bincount(board, minlength=256)).tolist():
+            if number not in self._first_offset_us:
+                first = int(times[np.argmax(board == number)])
+                self._first_offset_us[number] = first - (second - self._start) * 1_000_000
 
     def books(self) -> Books:
         """Return what became of all words; call after `finish`."""
@@ -239,6 +254,11 @@ class SlabSorter:
             gaps_us=_gaps(self._seen),
             baseline_median=self._baseline_median(),
             nearest_us=self._nearest_us,
+            strange_clocks={
+                board: offset / 1e6
+                for board, offset in sorted(self._first_offset_us.items())
+                if not self._packets[board]
+            },
         )
 
     def _baseline_median(self) -> int:

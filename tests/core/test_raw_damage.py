@@ -155,13 +155,47 @@ def test_seconds_that_are_no_files(tmp_path, kind):
 
 def test_one_board_with_a_wrong_clock_leaves_the_others_alone(tmp_path):
     right = np.array(second_of_words(START), "u8").reshape(2000, 5)
-    wrong = np.array(second_of_words(START - 86_400 * 40, board=120), "u8").reshape(2000, 5)
+    wrong = np.array(second_of_words(START - 86_400 * 2, board=120), "u8").reshape(2000, 5)
     write_words(tmp_path / f"{START}.bin", np.hstack([right, wrong]).ravel())
     summary = run(tmp_path)
     assert (summary.n_photons, summary.skipped_bytes) == (6000, 0)
     assert summary.dropped["outside_window"] == 6000
     assert summary.lost_packets == {112: 0}
+    (said,) = (line for line in summary.warnings if "Board" in line)
+    assert said.startswith("Board 120 is left out: the clock of its packets is -172,800.000 s")
     check_sizes(tmp_path, summary)
+
+
+YEAR_2019 = 1546300800
+
+
+@pytest.mark.parametrize("epoch", [YEAR_2019, 1577836800])
+def test_clocks_that_count_from_last_year(tmp_path, epoch):
+    """Boards that were not set anew at New Year; their seconds start again at 2**20."""
+    ticks = (START - epoch) % 2**20 * 2000
+    words = [w for k in range(500) for w in (header(7, k, ticks + k), photon(1, 1, 9), FAKE)]
+    write_words(tmp_path / f"{START}.bin", words)
+    summary = run(tmp_path)
+    assert summary.n_photons == 500
+    with ObsFile(summary.path) as obs:
+        assert obs.photons((1, 1))["time"].tolist() == [500 * k + 9 for k in range(500)]
+
+
+def test_a_clock_of_another_day_is_told(tmp_path):
+    """A leap day forgotten: everything is a day early, and nothing of the range is there."""
+    words = np.array(second_of_words(START - 86_400), ">u8")
+    (tmp_path / f"{START}.bin").write_bytes(words.tobytes())
+    with pytest.raises(InputFormatError, match=r"nearest is -86399\.000 s .*read-out's clock"):
+        run(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputFormatError, match=r"cannot be read: Permission denied\. Choose"):
+        scan_folder(tmp_path)
 
 
 @pytest.mark.slow
