@@ -26,12 +26,10 @@ NEAR_TICKS = 30 * TICKS_PER_SECOND
 _ALIKE_TICKS = 2 * TICKS_PER_SECOND
 _ALIKE_FRAMES = 16
 _LOOK_AHEAD = 2048 * BYTES_PER_WORD  # a round of full packets of twenty boards
-_LONGEST_GAP = (
-    3 * (MOST_WORDS + 1) * BYTES_PER_WORD
-)  # two headers lost in a row; beyond, nothing is trusted
-_NO_BOARD = (
-    0xFF  # never the last number of a board's address; what shifted end-of-frame markers look like
-)
+_LONGEST = (MOST_WORDS + 1) * BYTES_PER_WORD
+_LONGEST_GAP = 3 * _LONGEST  # two headers lost in a row; beyond, nothing is trusted
+_NO_BOARD = 0xFF  # no address ends so; what end-of-frame markers look like that are shifted
+_ANY_BOARD = _NO_BOARD  # where the newest time of any board is kept
 _MOST_TICKS = 366 * 86400 * TICKS_PER_SECOND
 _WRAP_TICKS = COUNTER_WRAP_S * TICKS_PER_SECOND
 NEVER = -(2**62)
@@ -61,10 +59,10 @@ def _frame_at(data: npt.NDArray[np.uint8], at: int) -> np.int64:
 def _is_timely(
     board: int, ticks: np.int64, newest: npt.NDArray[np.int64], centres: npt.NDArray[np.int64]
 ) -> bool:
-    """Tell whether a header's time is near its board's newest one, or near the file's (both of 0.5 ms)."""
+    """Tell whether a header's time (0.5 ms) is near its board's newest one, any board's newest one, or the file's."""
     if board == _NO_BOARD:
         return False
-    if abs(ticks - newest[board]) <= NEAR_TICKS:
+    if abs(ticks - newest[board]) <= NEAR_TICKS or abs(ticks - newest[_ANY_BOARD]) <= NEAR_TICKS:
         return True
     for centre in centres:
         # the counter of seconds may have started again any number of times
@@ -75,26 +73,31 @@ def _is_timely(
 
 
 @kernel
-def _has_its_like(
-    data: npt.NDArray[np.uint8], at: int, stop: int, at_end: bool, generations: int
-) -> int:
-    """Tell whether the board of the header at `at` soon sends another one, by its clock and its frame counter.
+def _has_its_like(data: npt.NDArray[np.uint8], at: int, stop: int, at_end: bool) -> int:
+    """Tell whether two headers follow that have about the time of the one at `at`, one after the other.
 
-    With two `generations`, that one must be followed by its like, too.
+    Each is either the next packet of any board, or the next of the same one, by its clock and its frame counter.
     """
-    board = data[at + 1]
-    if board == _NO_BOARD or _ticks_at(data, at) >= _MOST_TICKS:
+    if _ticks_at(data, at) >= _MOST_TICKS:
         return _NOTHING
-    for _ in range(generations):
-        ticks, frame = _ticks_at(data, at), _frame_at(data, at)
+    for _ in range(2):
+        board, ticks, frame = data[at + 1], _ticks_at(data, at), _frame_at(data, at)
+        if board == _NO_BOARD:
+            return _NOTHING
         child = -1
         for q in range(
             at + BYTES_PER_WORD, min(at + _LOOK_AHEAD, stop - BYTES_PER_WORD) + 1, BYTES_PER_WORD
         ):
-            if data[q] == HEADER_MARK and data[q + 1] == board:
+            if data[q] == HEADER_MARK:
                 later = _ticks_at(data, q) - ticks
                 step = (_frame_at(data, q) - frame) & FRAME_MASK
-                if 0 <= later <= _ALIKE_TICKS and 1 <= step <= _ALIKE_FRAMES:
+                next_of_board = (
+                    data[q + 1] == board
+                    and 0 <= later <= _ALIKE_TICKS
+                    and 1 <= step <= _ALIKE_FRAMES
+                )
+                next_packet = q - at <= _LONGEST and abs(later) <= _ALIKE_TICKS
+                if next_of_board or (next_packet and data[q + 1] != board):
                     child = q
                     break
         if child < 0:
@@ -146,7 +149,7 @@ def _next_header(
                 follows += BYTES_PER_WORD
         if only_timely:
             continue
-        alike = _has_its_like(data, p, stop, at_end, 2)
+        alike = _has_its_like(data, p, stop, at_end)
         if alike != _NOTHING:
             return p, alike
     return max(begin, min(end, stop - BYTES_PER_WORD + 1)), _NOTHING
@@ -173,7 +176,7 @@ def count_sound(
             return i, False
         if not _is_timely(board[i], ticks[i], newest, centres):
             return i, False
-        newest[board[i]] = ticks[i]
+        newest[board[i]] = newest[_ANY_BOARD] = ticks[i]
         previous = index[i]
     return index.size, stop - previous - 1 <= MOST_WORDS
 
@@ -272,7 +275,7 @@ def put_in_place(
             if odd:
                 found = _FOUND
                 if not _is_timely(data[r + 1], _ticks_at(data, r), newest, centres):
-                    found = _has_its_like(data, r, stop, at_end, 1)
+                    found = _has_its_like(data, r, stop, at_end)
             if found == _FOUND:
                 to = _move(data, packet, r, to)
             elif found == _NOTHING:
@@ -309,4 +312,4 @@ def put_in_place(
             if found == _UNDECIDED:
                 return to, packet, headed, False
         packet, r, run, headed = at, at + BYTES_PER_WORD, 0, True
-        newest[data[at + 1]] = _ticks_at(data, at)
+        newest[data[at + 1]] = newest[_ANY_BOARD] = _ticks_at(data, at)

@@ -191,6 +191,18 @@ def test_wrong_clocks_are_no_damage(tmp_path, off):
     assert find(tmp_path)[0] == wrong
 
 
+def test_many_boards_with_the_same_wrong_clock(tmp_path):
+    """So many full packets lie between two of a board that it is known by the others'."""
+    rng = np.random.default_rng(10)
+    packets = make_packets(rng, 120, boards=tuple(range(50, 100)), ticks=TICKS + 3 * DAY_TICKS)
+    packets = [[*packet[:1], *[packet[1]] * 100] for packet in packets]
+    (tmp_path / f"{START}.bin").write_bytes(to_bytes(packets))
+    assert find(tmp_path) == (packets, [], dict.fromkeys(find(tmp_path)[2], 0))
+    right = make_packets(rng, 10)
+    (tmp_path / f"{START}.bin").write_bytes(to_bytes([*right, *packets, *right]))
+    assert find(tmp_path)[0] == [*right, *packets, *right]
+
+
 def test_one_odd_header_does_not_spoil_its_neighbours(tmp_path):
     packets = make_packets(np.random.default_rng(7), 100)
     odd = list(packets[50])
