@@ -122,6 +122,10 @@ class ConvertSettings:
             raise ConfigError(
                 f"{self.out}: the name of a photon file must end in .h5, not in {schema.SIDECAR_ENDING}."
             )
+        if self.repair_times not in (None, True, False):
+            raise ConfigError(
+                f"repair_times must be True, False, or None for a choice by date, not {self.repair_times!r}."
+            )
         if self.baseline not in schema.BASELINE_MODES:
             raise ConfigError(
                 f"baseline must be one of {', '.join(schema.BASELINE_MODES)}, not {self.baseline!r}."

@@ -164,6 +164,23 @@ def test_sound_files_are_never_looked_at_byte_by_byte(tmp_path, monkeypatch):
     assert not any(sums.values())
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_cut_before_the_last_header(tmp_path, earlier):
+    """Nothing is out of place then, by number of words, but one header where none should be."""
+    packets = make_packets(np.random.default_rng(11), 60, most=6)
+    starts, data = whereabouts(packets), to_bytes(packets)
+    cut = int(starts[-2])
+    first = data[: starts[10]] + data[starts[10] + 3 : cut - 13] if earlier else data[: cut - 13]
+    (tmp_path / f"{START}.bin").write_bytes(first + data[cut:])
+    found, orphans, sums = find(tmp_path)
+    whole = [*packets[:9], *packets[11:58]] if earlier else packets[:58]
+    assert [packet for packet in found if len(packet) > 1] == [
+        packet for packet in [*whole, packets[59]] if len(packet) > 1
+    ]
+    assert sums["resyncs"] == 1 + earlier
+    assert size_of(found, orphans, sums) == len(first) + len(data) - cut
+
+
 def test_a_file_that_begins_in_the_middle_of_a_word(tmp_path):
     packets = make_packets(np.random.default_rng(5), 60)
     (tmp_path / f"{START}.bin").write_bytes(to_bytes(packets[:30])[:-3])
