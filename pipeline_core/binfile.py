@@ -10,8 +10,9 @@ import errno
 import mmap
 import os
 import re
+import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +23,37 @@ import numpy.typing as npt
 from pipeline_core.errors import InputFormatError
 from pipeline_core.rawwords import BYTES_PER_WORD
 
-__all__ = ["BinFolder", "Segment", "Slab", "read_words", "scan_folder", "stream_slabs"]
+__all__ = [
+    "HEADROOM_WORDS",
+    "NO_SECOND",
+    "BinFolder",
+    "Segment",
+    "Slab",
+    "scan_folder",
+    "second_in_name",
+    "stream_files",
+    "stream_slabs",
+]
 
-_NAME = re.compile(r"(\d{9,10})\.bin")
+# a leading zero makes it another name of the same second, and no read-out writes one
+_NAME = re.compile(r"([1-9]\d{8,9})\.bin")
 SLAB_WORDS = 1 << 22
 """Words of a slab: 32 MiB, a few of which are held at once."""
 
+HEADROOM_WORDS = 3 << 12
+"""Words in front of a slab's first one that are free: for what is left over of the slab before."""
+
+NO_SECOND = -1
+"""Stands for the unix second of a file whose name tells none."""
+
 _BLOCK = 4096
 _BLOCK_WORDS = _BLOCK // BYTES_PER_WORD
+
+
+def second_in_name(path: Path) -> int | None:
+    """Return the unix second that a raw file is named by; None where the name tells none."""
+    match = _NAME.fullmatch(path.name)
+    return int(match.group(1)) if match else None
 
 
 @dataclass(frozen=True)
@@ -65,7 +89,7 @@ class BinFolder:
 
 
 def scan_folder(folder: Path | str) -> BinFolder:
-    """List the raw files of a folder; other files are ignored.
+    """List the raw files of a folder; other files are ignored, such as logs and names with leading zeros.
 
     Raises
     ------
@@ -89,42 +113,28 @@ def scan_folder(folder: Path | str) -> BinFolder:
     return BinFolder(folder, tuple(seconds))
 
 
-def read_words(path: Path | str) -> npt.NDArray[np.uint64]:
-    """Read one raw file whole, as big-endian words in the file's own byte order (dtype ``'>u8'``).
-
-    Trailing bytes that make up no word are left out.
-
-    Raises
-    ------
-    InputFormatError
-        If the file cannot be read.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputFormatError(
-            f"Raw file {path} cannot be read: {error.strerror}. Check the path and the permissions."
-        ) from error
-    return np.frombuffer(data, ">u8", count=len(data) // BYTES_PER_WORD)
-
-
 @dataclass(frozen=True)
 class Segment:
-    """The words ``first:stop`` of a slab, which came from the file of unix `second`.
+    """The words ``first:stop`` of a slab, which came from the file of unix `second` (`NO_SECOND` if not known).
 
-    `opens_file` is true at the beginning of a file; `spare_bytes` counts bytes at its end that make up no word.
+    `opens_file` and `closes_file` are true at a file's beginning and end; `spare_bytes` counts bytes at its end that
+    make up no word. They lie in the slab, behind its words.
     """
 
     second: int
     first: int
     stop: int
     opens_file: bool
+    closes_file: bool
     spare_bytes: int
 
 
 @dataclass(frozen=True, eq=False)
 class Slab:
-    """Words of one file or several; only those inside the `segments` mean anything."""
+    """Words of one file or several; only those inside the `segments` mean anything.
+
+    A segment that goes on with a file is the first one, and `HEADROOM_WORDS` in front of it may be written to.
+    """
 
     words: npt.NDArray[np.uint64]
     segments: tuple[Segment, ...]
@@ -147,13 +157,25 @@ class _RawFile:
         self._at = 0
         self.direct = False
         try:
-            self._fd = os.open(path, os.O_RDONLY)
+            # a pipe would keep us waiting for somebody who writes to it
+            self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            self._refuse_special()
             if not self._is_cached():
                 self._bypass_cache()
         except OSError as error:
             raise InputFormatError(
                 f"Raw file {path} cannot be read: {error.strerror}. Check the disk and the permissions."
             ) from error
+
+    def _refuse_special(self) -> None:
+        mode = os.fstat(self._fd).st_mode
+        if stat.S_ISREG(mode):
+            return
+        os.close(self._fd)
+        what = "a folder" if stat.S_ISDIR(mode) else "no ordinary file (a pipe or a device)"
+        raise InputFormatError(
+            f"Raw file {self._path} cannot be read: it is {what}. Move it out of the way or choose other seconds."
+        )
 
     def _is_cached(self) -> bool:
         if not (hasattr(os, "RWF_NOWAIT") and hasattr(os, "O_DIRECT")):
@@ -210,10 +232,9 @@ class _RawFile:
 class _Filler:
     """Fills slab buffers from the files, one after the other."""
 
-    def __init__(self, folder: BinFolder, seconds: tuple[int, ...], slab_words: int) -> None:
-        self._folder = folder
-        self._pending = list(seconds)
-        self._slab_words = slab_words
+    def __init__(self, files: Sequence[tuple[int, Path]], slab_words: int) -> None:
+        self._pending = deque(files)
+        self._end = HEADROOM_WORDS + slab_words
         self._file: _RawFile | None = None
         self._second = 0
         self._opens_file = False
@@ -222,26 +243,27 @@ class _Filler:
         """Read the next words into `buffer`; None after the last file."""
         view = memoryview(buffer.view(np.uint8))
         segments: list[Segment] = []
-        used = 0
-        while used < self._slab_words:
+        used = HEADROOM_WORDS
+        while used < self._end:
             if self._file is None:
                 if not self._pending:
                     break
-                self._second = self._pending.pop(0)
-                self._file = _RawFile(self._folder.path(self._second))
+                self._second, path = self._pending.popleft()
+                self._file = _RawFile(path)
                 self._opens_file = True
             if self._file.direct:  # must be read to the beginning of a block
                 used = -(-used // _BLOCK_WORDS) * _BLOCK_WORDS
-                if used >= self._slab_words:
+                if used >= self._end:
                     break
-            wanted = view[used * BYTES_PER_WORD : self._slab_words * BYTES_PER_WORD]
-            got, at_end = self._file.read_into(wanted)
+            got, at_end = self._file.read_into(
+                view[used * BYTES_PER_WORD : self._end * BYTES_PER_WORD]
+            )
             words, spare = divmod(got, BYTES_PER_WORD)
             segments.append(
-                Segment(self._second, used, used + words, self._opens_file, spare if at_end else 0)
+                Segment(self._second, used, used + words, self._opens_file, at_end, spare)
             )
             self._opens_file = False
-            used += words
+            used += words + (spare > 0)
             if at_end:
                 self.close()
         return Slab(buffer, tuple(segments)) if segments else None
@@ -261,7 +283,12 @@ _READ_AHEAD = 3
 def stream_slabs(
     folder: BinFolder, seconds: tuple[int, ...], slab_words: int = SLAB_WORDS
 ) -> Iterator[Slab]:
-    """Yield the words of the files of `seconds` in order; a few slabs are read ahead in a thread.
+    """Yield the words of the files of `seconds` in order; see `stream_files`."""
+    return stream_files([(second, folder.path(second)) for second in seconds], slab_words)
+
+
+def stream_files(files: Sequence[tuple[int, Path]], slab_words: int = SLAB_WORDS) -> Iterator[Slab]:
+    """Yield the words of files, given with their unix seconds, in order; a few slabs are read ahead in a thread.
 
     A slab is valid until `SLABS_HELD` + 1 more have been asked for: its buffer is used again.
 
@@ -271,11 +298,11 @@ def stream_slabs(
         If a file cannot be opened or read.
     """
     # from mmap: page-aligned, as reads past the cache need it
-    size = -(-slab_words * BYTES_PER_WORD // _BLOCK) * _BLOCK
+    size = -(-(HEADROOM_WORDS + slab_words) * BYTES_PER_WORD // _BLOCK) * _BLOCK
     buffers = [
         np.frombuffer(mmap.mmap(-1, size), np.uint64) for _ in range(SLABS_HELD + 1 + _READ_AHEAD)
     ]
-    filler = _Filler(folder, seconds, slab_words)
+    filler = _Filler(files, slab_words)
     with ThreadPoolExecutor(1, thread_name_prefix="bin-reader") as pool:
         try:
             ahead = deque(pool.submit(filler.fill, buffer) for buffer in buffers[:_READ_AHEAD])

@@ -22,8 +22,10 @@ from pipeline_core import schema
 from pipeline_core.atomic import write_aside, written_back
 from pipeline_core.beammap import Beammap, read_beammap
 from pipeline_core.binfile import BinFolder, Slab, scan_folder, stream_slabs
+from pipeline_core.conversion_summary import DROP_REASONS, ConversionSummary, brief_ranges
+from pipeline_core.earlyticks import FIRMWARE_REPAIRED
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError
-from pipeline_core.photon_writer import PhotonFileContent, write_photon_file
+from pipeline_core.photon_writer import PhotonFileContent, Repairs, write_photon_file
 from pipeline_core.photonruns import RunStore
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.rawwords import BYTES_PER_WORD
@@ -53,9 +55,6 @@ _SORTERS = 2
 _SUSPICIOUS = 0.2
 """Above this share of silent good pixels, or of words outside the array, the beam map is doubted."""
 
-DROP_REASONS = ("end_of_frame", "outside_array", "outside_window", "without_header")
-"""Why a photon word is no photon of the observation; columns of `schema.SOURCE_DTYPE`."""
-
 
 @dataclass(frozen=True)
 class ConvertSettings:
@@ -80,6 +79,9 @@ class ConvertSettings:
         all photons (what the predecessor did from 2020 on).
     overwrite : bool
         Whether an existing `out` may be replaced.
+    repair_times : bool, optional
+        Whether to repair time stamps that are a tick early (`earlyticks`); default: in data of before 2018-02-10,
+        whose firmware gave such. Stored with the settings, and so is the number of photons that were moved.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class ConvertSettings:
     shape: tuple[int, int] | None = None
     baseline: str = "ignore"
     overwrite: bool = False
+    repair_times: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("bin_dir", "out"):
@@ -120,10 +123,19 @@ class ConvertSettings:
             raise ConfigError(
                 f"{self.out}: the name of a photon file must end in .h5, not in {schema.SIDECAR_ENDING}."
             )
+        if self.repair_times not in (None, True, False):
+            raise ConfigError(
+                f"repair_times must be True, False, or None for a choice by date, not {self.repair_times!r}."
+            )
         if self.baseline not in schema.BASELINE_MODES:
             raise ConfigError(
                 f"baseline must be one of {', '.join(schema.BASELINE_MODES)}, not {self.baseline!r}."
             )
+
+    @property
+    def repairs_times(self) -> bool:
+        """Whether early time stamps are repaired: as asked for, or by the date."""
+        return self.start < FIRMWARE_REPAIRED if self.repair_times is None else self.repair_times
 
     def as_dict(self) -> dict[str, object]:
         """Return the settings as plain values, for provenance."""
@@ -136,65 +148,8 @@ class ConvertSettings:
             "out": str(self.out),
             "shape": list(self.shape) if self.shape else None,
             "baseline": self.baseline,
+            "repair_times": self.repairs_times,
         }
-
-
-@dataclass(frozen=True)
-class ConversionSummary:
-    """What a conversion did. `dropped` counts words by reason; every word is kept or in there.
-
-    `warnings` are sentences about what may be wrong with the result.
-    """
-
-    path: Path
-    n_photons: int
-    dropped: dict[str, int]
-    spare_bytes: int
-    packets: dict[int, int]
-    lost_packets: dict[int, int]
-    missing_seconds: tuple[int, ...]
-    repaired_pixels: int
-    seconds: float
-    warnings: tuple[str, ...] = ()
-
-    def lines(self) -> tuple[str, ...]:
-        """Return the summary for people."""
-        found = [f"{self.n_photons:,} photons in {self.path.name} ({self.seconds:.1f} s)"]
-        words = {
-            "end_of_frame": "end-of-frame markers",
-            "outside_array": "words outside the array",
-            "outside_window": "photons outside the time range",
-            "without_header": "photons without a packet header",
-        }
-        found += [
-            f"{self.dropped[r]:,} {words[r]} left out" for r in DROP_REASONS if self.dropped[r]
-        ]
-        if self.spare_bytes:
-            found.append(f"{self.spare_bytes} bytes at ends of files make up no word")
-        lost = sum(self.lost_packets.values())
-        if lost:
-            by_board = ", ".join(f"board {b}: {n}" for b, n in self.lost_packets.items() if n)
-            found.append(f"{lost:,} packets lost on the network ({by_board})")
-        if self.missing_seconds:
-            found.append(
-                f"no file for {len(self.missing_seconds)} s: {brief_ranges(self.missing_seconds)}"
-            )
-        if self.repaired_pixels:
-            found.append(
-                f"photons of {self.repaired_pixels} pixels arrived out of order and were sorted"
-            )
-        return tuple(found)
-
-
-def brief_ranges(seconds: tuple[int, ...]) -> str:
-    """Write ascending numbers briefly: ``5-7, 9``."""
-    parts: list[list[int]] = []
-    for second in seconds:
-        if parts and second == parts[-1][-1] + 1:
-            parts[-1][1:] = [second]
-        else:
-            parts.append([second])
-    return ", ".join("-".join(map(str, part)) for part in parts)
 
 
 def convert(settings: ConvertSettings, progress: Progress = silent) -> ConversionSummary:
@@ -232,7 +187,8 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
         folder, seconds, settings.out, keeps_baseline=settings.baseline == "keep"
     )
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
-        with RunStore(beammap.code.size, settings.out.parent, RUN_MEMORY_BYTES) as runs:
+        until_us = settings.duration * 1_000_000 if settings.repairs_times else None
+        with RunStore(beammap.code.size, settings.out.parent, RUN_MEMORY_BYTES, until_us) as runs:
             reading = part_of(progress, 0.0, 0.6, "reading raw files")
             books = _sort(
                 settings, beammap, stream_slabs(folder, seconds), runs, reading, total_bytes
@@ -241,11 +197,11 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
             content = _content(settings, beammap, runs.counts(), books)
             batches = runs.batches(BATCH_PHOTONS, with_baseline=settings.baseline == "keep")
             with written_back(part):
-                repaired = write_photon_file(part, content, batches, part_of(progress, 0.6, 0.98))
+                repairs = write_photon_file(part, content, batches, part_of(progress, 0.6, 0.98))
         # the last report: once the file has its name, it is too late to cancel
         progress(990, 1000, "writing to disk")
     elapsed = time.perf_counter() - begun
-    summary = _summary(settings, content, frozenset(folder.seconds), repaired, elapsed)
+    summary = _summary(settings, content, books, frozenset(folder.seconds), repairs, elapsed)
     logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
     return summary
 
@@ -294,14 +250,16 @@ def _content(
         data_dir=str(settings.bin_dir.absolute()),
         settings=settings.as_dict(),
         dead_time_us=DEAD_TIME_US,
+        repairs_times=settings.repairs_times,
     )
 
 
 def _summary(
     settings: ConvertSettings,
     content: PhotonFileContent,
+    books: Books,
     present: frozenset[int],
-    repaired: int,
+    repairs: Repairs,
     elapsed_s: float,
 ) -> ConversionSummary:
     wanted = range(settings.start, settings.start + settings.duration)
@@ -310,22 +268,35 @@ def _summary(
         n_photons=content.n_photons,
         dropped={reason: int(content.sources[reason].sum()) for reason in DROP_REASONS},
         spare_bytes=int(content.sources["spare_bytes"].sum()),
+        skipped_bytes=int(content.sources["skipped_bytes"].sum()),
+        resyncs=int(content.sources["resyncs"].sum()),
         packets={int(row["board"]): int(row["packets"]) for row in content.boards},
         lost_packets={int(row["board"]): int(row["lost"]) for row in content.boards},
         missing_seconds=tuple(s for s in wanted if s not in present),
-        repaired_pixels=repaired,
+        repaired_pixels=repairs.pixels,
+        moved_photons=repairs.photons,
         seconds=elapsed_s,
-        warnings=_warnings(content),
+        warnings=_warnings(content, books),
     )
 
 
-def _warnings(content: PhotonFileContent) -> tuple[str, ...]:
+def _warnings(content: PhotonFileContent, books: Books) -> tuple[str, ...]:
     """Say what a person should know before trusting the file."""
     found = []
     missing_s = float(np.diff(content.gaps_us, axis=1).sum()) / 1e6
     if missing_s:
         found.append(
             f"There are no data for {missing_s:.1f} of {content.exposure_s} s: rates are per second with data."
+        )
+    found += [
+        f"Board {board} is left out: the clock of its packets is {offset:+,.3f} s from the files' names."
+        for board, offset in books.strange_clocks.items()
+    ]
+    damaged = content.sources[content.sources["skipped_bytes"] > 0]
+    if damaged.size:
+        found.append(
+            f"{damaged['skipped_bytes'].sum():,} bytes of {damaged.size} raw files could not be told to be words and "
+            f"were skipped (as after an overflow of the read-out's buffer), first in {damaged['second'][0]}.bin."
         )
     order = content.beammap.photon_order()
     good = content.beammap.code.ravel()[order] == 0
@@ -397,8 +368,8 @@ def _refuse_empty(settings: ConvertSettings, books: Books) -> None:
     if books.nearest_us is None:
         raise InputFormatError(
             f"The .bin files of {settings.bin_dir} between {settings.start} and "
-            f"{settings.start + settings.duration - 1} hold no packet header: they are empty or "
-            "not raw photon files. Choose other seconds or another folder."
+            f"{settings.start + settings.duration - 1} hold no packet header that can be "
+            "believed: they are empty, damaged or not raw photon files. Choose other seconds or another folder."
         )
     raise InputFormatError(
         f"No packet of {settings.bin_dir} lies in the time range from {settings.start} on: the nearest is "

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline_core import rawkernels, schema
+from pipeline_core import schema
 from pipeline_core.beammap import Beammap, camera_name, read_beammap
-from pipeline_core.binfile import read_words
 from pipeline_core.cached_observation import CachedObservation
 from pipeline_core.errors import InputFormatError, OlderLayoutError
 from pipeline_core.flags import BEAMMAP_CODES, FLAGS
@@ -31,8 +30,8 @@ from pipeline_core.masks import MASK_FLAGS
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.older.describe import describe_origin, made_from, origin_values
 from pipeline_core.older.observation import OlderObservation
+from pipeline_core.rawdescribe import describe_raw
 from pipeline_core.rawobservation import RawObservation
-from pipeline_core.rawwords import TICKS_PER_SECOND
 
 __all__ = [
     "Check",
@@ -219,6 +218,8 @@ def _row(group: str, key: str, value: Any) -> HeaderRow:
 def _made(obs: ObsFile) -> HistoryRow:
     what = made_from(obs.origin) if obs.origin else f"{len(obs.sources)} raw files"
     detail = f"from {what}, by quicklook {obs.software_version}"
+    if obs.moved_photons is not None:
+        detail += f"; times of {obs.moved_photons:,} photons repaired"
     if obs.kind != "photons":
         detail += ", to look at it: kept in the cache only"
     return HistoryRow("unknown", "convert", detail)
@@ -257,7 +258,7 @@ def describe_file(
         describe = _SOLUTIONS.get(_format(path))
         return describe(path) if describe is not None else _describe_photons(path)
     if path.suffix.lower() == ".bin":
-        return _describe_raw(path)
+        return describe_raw(path)
     if path.suffix.lower() == ".img":
         return _describe_frame(path, beammap)
     try:
@@ -337,6 +338,8 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "outside_window",
             "without_header",
             "spare_bytes",
+            "skipped_bytes",
+            "resyncs",
         )
         ncols, nrows = obs.shape
         open_s = obs.open_time()
@@ -359,6 +362,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "words left out": {
                 name: sum(getattr(s, name) for s in obs.sources) for name in dropped
             },
+            "photons whose times were repaired": _moved(obs),
             "packets lost by board": {b: n for b, n in obs.lost_packets.items() if n},
             "gaps (s)": [f"{a / 1e6:.3f} to {b / 1e6:.3f}" for a, b in obs.gaps_us.tolist()],
             "wavelength calibration": _wavecal(obs),
@@ -372,6 +376,11 @@ def _describe_photons(path: Path) -> dict[str, object]:
             ],
             "health": _health_lines(obs),
         }
+
+
+def _moved(obs: ObsFile) -> int | str:
+    """Say how many photons the firmware of 2017 had told 0.5 ms too early."""
+    return "not looked for" if obs.moved_photons is None else obs.moved_photons
 
 
 def _wavecal(obs: ObsFile) -> str:
@@ -464,27 +473,6 @@ def _describe_frame(path: Path, beammap: Beammap | Path | str | None) -> dict[st
             "pixels by flag": _pixels_by_flag(frame),
             "health": _health_lines(frame),
         }
-
-
-def _describe_raw(path: Path) -> dict[str, object]:
-    words = read_words(path).view(np.uint64)
-    n = rawkernels.count_headers(words)
-    index, ticks = np.empty(n, np.int64), np.empty(n, np.int64)
-    board, frame = np.empty(n, np.uint8), np.empty(n, np.uint16)
-    rawkernels.find_packets(words, 0, index, ticks, board, frame)
-    found: dict[str, object] = {
-        "file": str(path),
-        "kind": "raw .bin file",
-        "words": int(words.size),
-        "packets": int(n),
-        "photon words (end-of-frame markers included)": int(words.size - n),
-    }
-    if n:
-        boards, packets = np.unique(board, return_counts=True)
-        found["packets by board"] = {int(b): int(k) for b, k in zip(boards, packets, strict=True)}
-        span = (ticks.max() - ticks.min() + 1) / TICKS_PER_SECOND
-        found["time span by the boards' clocks (s)"] = float(span)
-    return found
 
 
 def _describe_beammap(path: Path) -> dict[str, object]:

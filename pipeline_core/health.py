@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.convert import DROP_REASONS, brief_ranges
+from pipeline_core.conversion_summary import DROP_REASONS, brief_ranges
 from pipeline_core.errors import InputFormatError
 from pipeline_core.exposure import blind_intervals
 from pipeline_core.flags import FLAG_NAMES
@@ -177,11 +177,14 @@ def _left_out(obs: ObsFile) -> tuple[str, str]:
     told = [f"{number[name]:,} {words[name]}" for name in DROP_REASONS if number[name]]
     if spare:
         told.append(f"{spare:,} bytes that make up no word")
+    skipped = sum(source.skipped_bytes for source in obs.sources)
+    if skipped:
+        told.append(f"{skipped:,} bytes of damaged files that could not be told to be words")
     sentence = f"Left out: {', '.join(told)}." if told else "Nothing was left out."
     outside, photons = number["outside_array"], max(obs.n_photons, 1)
     if outside > _SUSPICIOUS * photons:
         return "bad", f"{sentence} Is the beam map that of another camera?"
-    doubtful = outside + number["without_header"] > _NOTABLE * photons or spare
+    doubtful = outside + number["without_header"] > _NOTABLE * photons or spare or skipped
     return ("warning" if doubtful else "good"), sentence
 
 

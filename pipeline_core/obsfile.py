@@ -196,6 +196,11 @@ class ObsFile(CubeReads):
         return self._file.origin
 
     @property
+    def moved_photons(self) -> int | None:
+        """Photons that 2017's firmware had told 0.5 ms too early and were moved; None where none were looked for."""
+        return self._file.moved_photons
+
+    @property
     def lost_packets(self) -> dict[int, int]:
         """Packets lost on the network, by board."""
         return self._file.lost_packets

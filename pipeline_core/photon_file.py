@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,11 @@ _NODES = (
 
 @dataclass(frozen=True)
 class Source:
-    """What became of the words of one raw file (`second`: unix, in its name)."""
+    """What became of the words of one raw file (`second`: unix, in its name).
+
+    ``8 * (packets + all words) + spare_bytes + skipped_bytes`` is the size of the file. Photon files of the first weeks
+    do not tell the last two, which are 0 then.
+    """
 
     second: int
     packets: int
@@ -72,6 +76,8 @@ class Source:
     outside_window: int
     without_header: int
     spare_bytes: int
+    skipped_bytes: int = 0
+    resyncs: int = 0
 
 
 class PhotonFile:
@@ -261,7 +267,16 @@ class PhotonFile:
         """The raw files it was made from, with what became of their words."""
         with reading(self.path):
             rows = read_array(self._h5, f"{schema.MKID}/sources")
-        return tuple(Source(*(int(value) for value in row.item())) for row in rows)
+        known = {item.name for item in fields(Source)}
+        names = [name for name in rows.dtype.names if name in known]
+        return tuple(Source(**{name: int(row[name]) for name in names}) for row in rows)
+
+    @cached_property
+    def moved_photons(self) -> int | None:
+        """Photons whose times were repaired (`earlyticks`); None where none were looked for."""
+        with reading(self.path):
+            value = attribute(self._h5.get_node(schema.MKID), schema.MOVED_PHOTONS)
+        return value if isinstance(value, int) else None
 
     @cached_property
     def lost_packets(self) -> dict[int, int]:

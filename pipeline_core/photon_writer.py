@@ -31,7 +31,7 @@ from pipeline_core.photonruns import Batch
 from pipeline_core.progress import Progress
 from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
 
-__all__ = ["Columns", "PhotonFileContent", "encoder_works", "write_photon_file"]
+__all__ = ["Columns", "PhotonFileContent", "Repairs", "encoder_works", "write_photon_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class PhotonFileContent:
     data_dir: str
     settings: Mapping[str, object]
     dead_time_us: float
+    repairs_times: bool = False
     flags: npt.NDArray[np.uint32] | None = None
     stored_nm: npt.NDArray[np.float64] | None = None
     has_weights: bool = False
@@ -109,12 +110,19 @@ class PhotonFileContent:
         return int(self.counts.sum())
 
 
+class Repairs(NamedTuple):
+    """What was out of order: pixels whose photons were sorted, and photons whose times were repaired."""
+
+    pixels: int
+    photons: int
+
+
 def write_photon_file(
     path: Path,
     content: PhotonFileContent,
     batches: Iterator[Batch] | Iterator[Columns],
     progress: Progress,
-) -> int:
+) -> Repairs:
     """Write a complete photon file.
 
     Parameters
@@ -129,8 +137,7 @@ def write_photon_file(
 
     Returns
     -------
-    int
-        Number of pixels whose photons had to be put in order of time.
+    Repairs
     """
     keep = content.baseline_mode == "keep"
     with writing(path, "MKID Photon File") as h5:
@@ -145,9 +152,11 @@ def write_photon_file(
             expectedrows=max(content.n_photons, 1),
         )
         _write_index(h5, content)
-        repaired = _write_rows(table, content, batches, progress)
+        repairs = _write_rows(table, content, batches, progress)
+        if content.repairs_times:
+            h5.get_node(schema.MKID)._v_attrs[schema.MOVED_PHOTONS] = np.int64(repairs.photons)
         h5.flush()
-    return repaired
+    return repairs
 
 
 def _write_frame(h5: tables.File, content: PhotonFileContent) -> None:
@@ -404,8 +413,8 @@ def _write_rows(
     content: PhotonFileContent,
     batches: Iterator[Batch] | Iterator[Columns],
     progress: Progress,
-) -> int:
-    repaired = done = 0
+) -> Repairs:
+    pixels = photons = done = 0
     total = content.n_photons
     with ThreadPoolExecutor(_ENCODERS, thread_name_prefix="chunk-encoder") as pool:
         writer = _ChunkWriter(table, content, pool)
@@ -417,10 +426,11 @@ def _write_rows(
                 continue
             writer.add(batch)
             done += batch.photons.size
-            repaired += batch.repaired_pixels
+            pixels += batch.repaired_pixels
+            photons += batch.moved_photons
         writer.finish()
     progress(total, total, "writing photons")
-    return repaired
+    return Repairs(pixels, photons)
 
 
 def encoder_works(row_bytes: int = 20) -> bool:

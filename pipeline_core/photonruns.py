@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
+from pipeline_core.earlyticks import repair_early_ticks
 from pipeline_core.errors import OutputError
 
 __all__ = ["Batch", "RunStore", "sort_late_photons"]
@@ -101,6 +102,7 @@ class _Run:
 class Batch:
     """Merged photons of the pixels ``first_pixel`` onwards, in the order of the photon file.
 
+    `repaired_pixels` had photons out of order; the times of `moved_photons` were repaired before (`earlyticks`).
     ``photons[starts[k] : starts[k + 1]]`` belong to pixel ``first_pixel + k`` (in photon-file order).
     """
 
@@ -109,15 +111,27 @@ class Batch:
     photons: npt.NDArray[np.uint64]
     baseline: npt.NDArray[np.int32]
     repaired_pixels: int
+    moved_photons: int = 0
 
 
 class RunStore:
     """Keeps sorted runs, in memory up to `memory_bytes`, then in a scratch file in `folder`.
 
     The scratch file has no name (it vanishes with the process). Use as a context manager.
+
+    Parameters
+    ----------
+    n_pixels : int
+    folder : path
+    memory_bytes : int
+    repair_until_us : int, optional
+        Repair early time stamps when runs are merged; the end of the observation.
     """
 
-    def __init__(self, n_pixels: int, folder: Path, memory_bytes: int) -> None:
+    def __init__(
+        self, n_pixels: int, folder: Path, memory_bytes: int, repair_until_us: int | None = None
+    ) -> None:
+        self._repair_until_us = repair_until_us
         self._n_pixels = n_pixels
         self._folder = folder
         self._free = memory_bytes
@@ -214,8 +228,11 @@ class RunStore:
             part, levels = self._part(run, offsets, baseline.size > 0)
             _append_run(part, levels, offsets, cursor, photons, baseline)
         size = int(starts[-1])
+        moved = 0
+        if self._repair_until_us is not None:  # needs the order of arrival
+            moved = repair_early_ticks(photons[:size], starts, self._repair_until_us)
         repaired = sort_late_photons(photons[:size], baseline[:size], starts)
-        return Batch(first, starts, photons[:size], baseline[:size], repaired)
+        return Batch(first, starts, photons[:size], baseline[:size], repaired, moved)
 
     def _part(
         self, run: _Run, offsets: npt.NDArray[np.int64], with_baseline: bool

@@ -157,7 +157,7 @@ def follow_frames(
     packets, lost : ndarrays of int64, shape (256,)
         Updated in place.
     seen : ndarray of bool
-        One a tick of 0.5 ms of the window: was there a packet of any board? Updated in place.
+        One a tick of 0.5 ms of the window: was there a packet of any board? Updated in place; may be empty.
     """
     frames = FRAME_MASK + 1
     for i in range(board.size):
@@ -166,7 +166,8 @@ def follow_frames(
         inside = 0 <= time_us[i] < exposure_us
         if inside:
             packets[b] += 1
-            seen[time_us[i] // US_PER_TICK] = True
+            if seen.size:
+                seen[time_us[i] // US_PER_TICK] = True
         if last_frame[b] < 0:
             last_frame[b] = f
             newest_us[b] = time_us[i]

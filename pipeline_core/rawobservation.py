@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import ClassVar
 from pipeline_core import __version__, schema
 from pipeline_core.beammap import CAMERAS, Beammap
 from pipeline_core.beammap_search import find_beammap
-from pipeline_core.binfile import scan_folder
+from pipeline_core.binfile import scan_folder, second_in_name
 from pipeline_core.cached_observation import CachedObservation
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
@@ -29,7 +28,6 @@ __all__ = ["RawObservation"]
 
 logger = logging.getLogger(__name__)
 
-_NAME = re.compile(r"(\d{9,10})\.bin")
 _DOUBTFUL = 0.2
 """Share of photon words outside the array from which on the beam map must be another camera's."""
 _ENOUGH_PHOTONS = 1000
@@ -141,13 +139,13 @@ def _in_order(paths: list[Path]) -> tuple[Path, ...]:
 
 
 def _second(path: Path) -> int:
-    match = _NAME.fullmatch(path.name)
-    if match is None:
+    second = second_in_name(path)
+    if second is None:
         raise InputFormatError(
             f"{path}: the name of a raw file must be its unix second (such as 1602050400.bin), which tells the year "
             "that its photons count from. Rename it."
         )
-    return int(match.group(1))
+    return second
 
 
 def _check_raw(path: Path) -> None:
@@ -171,7 +169,9 @@ def _converted(paths: tuple[Path, ...], beammap: Beammap, progress: Progress) ->
     start = _second(paths[0])
     duration = _second(paths[-1]) + 1 - start
     read = [folder.path(second) for second in folder.covering(start, duration)]
-    key = content_key(read, beammap.content_hash(), duration, schema.VERSION, __version__)
+    # what an earlier version made of damaged files must not be shown again
+    made_by = (schema.VERSION, schema.SOURCE_DTYPE.names, __version__)
+    key = content_key(read, beammap.content_hash(), duration, *made_by)
 
     def make(out: Path) -> None:
         convert(ConvertSettings(folder.folder, start, duration, beammap, out), progress)

@@ -1,7 +1,8 @@
 """Names on disk: groups, tables, columns and attributes of the photon file and its sidecar.
 
 Format "mkid-photons"
-    version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid.
+    version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid. Later with two
+        more columns in /mkid/sources, for bytes that were skipped in damaged raw files.
     version 2 (2026-11): only of files made from older ones in which wavelengths have taken the place of phases, or that
         have weights: /mkid/stored_nm [x, y, 2] (shortest and longest wavelength of a pixel; NaN: phases), attribute
         ``weights`` of /mkid ("stored": SpecWeight and NoiseWeight hold them), /mkid/origin.
@@ -43,6 +44,7 @@ __all__ = [
     "INDEX_STOP",
     "METADATA_BYTES",
     "MKID",
+    "MOVED_PHOTONS",
     "ORIGIN",
     "PHOTON_TABLE",
     "PIXEL_DTYPE",
@@ -115,6 +117,8 @@ BEAMMAP_MAP = "/BeamMap/Map"
 BEAMMAP_FLAG = "/BeamMap/Flag"
 MKID = "/mkid"
 GAPS = "/mkid/gaps"
+MOVED_PHOTONS = "moved_photons"
+"""Attribute of /mkid where early time stamps were repaired (`earlyticks`): how many photons were moved."""
 
 # layout V3c (2019-2021) has these, in alphabetical order on disk
 HEADER_STRING = 255
@@ -141,6 +145,9 @@ SOURCE_DTYPE = np.dtype(
         ("outside_window", "i8"),
         ("without_header", "i8"),
         ("spare_bytes", "i8"),  # trailing bytes that make up no word
+        # since 2026-12; files without these two columns had not looked for it
+        ("skipped_bytes", "i8"),  # bytes that could not be told to be words
+        ("resyncs", "i8"),  # how often words began anew at another byte
     ]
 )
 BOARD_DTYPE = np.dtype([("board", "u1"), ("packets", "i8"), ("lost", "i8")])

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import calendar
-import datetime
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,37 +16,24 @@ from pipeline_core import rawkernels, schema
 from pipeline_core.beammap import Beammap
 from pipeline_core.binfile import SLABS_HELD, Segment, Slab
 from pipeline_core.photonruns import RunStore
-from pipeline_core.rawwords import (
-    BASELINE_BITS,
-    FAKE_PHOTON,
-    MAX_PHOTONS_PER_PACKET,
-    PIXEL_BITS,
-    US_PER_TICK,
-    Y_SHIFT,
-)
+from pipeline_core.rawsync import MOST_WORDS, PacketFinder, year_starts
+from pipeline_core.rawwords import BASELINE_BITS, FAKE_PHOTON, PIXEL_BITS, US_PER_TICK, Y_SHIFT
 
 __all__ = ["Books", "SlabSorter"]
-
-_MOST_WORDS = MAX_PHOTONS_PER_PACKET + 1
-"""Words of a packet behind its header: photons, and perhaps an end-of-frame marker."""
 
 GAP_TICKS = 200
 """Boards send a packet at least every 0.5 ms; silence of all of them for 100 ms is a gap."""
 
 
-def _year_starts(second: int) -> npt.NDArray[np.int64]:
-    """Return the unix seconds at which the year of `second` and its neighbours begin (UTC)."""
-    year = datetime.datetime.fromtimestamp(second, datetime.timezone.utc).year
-    years = range(max(year - 1, 1970), year + 2)
-    return np.array([calendar.timegm((y, 1, 1, 0, 0, 0)) for y in years], np.int64)
-
-
 @dataclass(frozen=True, eq=False)
 class _Packets:
-    """Packets of one segment: photon words ``begin:end`` of the slab, time in us, and how many have a header."""
+    """Packets of one segment: photon words ``begin:end`` of the slab, time in us, and how many have a header.
+
+    `bytes_left` are those that make up no word: at the end of the file, skipped, and how often some were skipped.
+    """
 
     second: int
-    spare_bytes: int
+    bytes_left: tuple[int, int, int]
     begin: npt.NDArray[np.int64]
     end: npt.NDArray[np.int64]
     times: npt.NDArray[np.int64]
@@ -80,6 +65,9 @@ class Books:
         Counts; 0 unless baselines are subtracted.
     nearest_us : int or None
         Time of the packet nearest to the beginning of the range; None without packets.
+    strange_clocks : dict of int to float
+        Boards whose packets in the files of the range are all of another time: board number -> seconds between that
+        of their first one and the file's name.
     """
 
     sources: npt.NDArray[np.void]
@@ -87,6 +75,7 @@ class Books:
     gaps_us: npt.NDArray[np.int64]
     baseline_median: int
     nearest_us: int | None
+    strange_clocks: dict[int, float]
 
 
 class SlabSorter:
@@ -140,9 +129,9 @@ class SlabSorter:
         self._seen = np.zeros(self._exposure_us // US_PER_TICK, bool)
         self._baseline_histogram = np.zeros(1 << BASELINE_BITS, np.int64)
         self._carried_us = int(rawkernels.UNDATED)
-        self._carried_words = 0
-        self._last_second = -1
+        self._finder = PacketFinder()
         self._nearest_us: int | None = None
+        self._first_offset_us: dict[int, int] = {}
 
     def add(self, slab: Slab) -> None:
         """Begin to sort a slab; returns when at most `SLABS_HELD` are under way."""
@@ -173,7 +162,7 @@ class SlabSorter:
                 words, p.begin, p.end, p.times, self._exposure_us, self._rank, counts, tallies
             )
             tallies[rawkernels.KEPT] = int(counts[:-1].sum()) - before
-            sources.append(np.array([p.second, p.with_header, *tallies, p.spare_bytes]))
+            sources.append(np.array([p.second, p.with_header, *tallies, *p.bytes_left]))
         offsets = np.concatenate(([0], np.cumsum(counts[:-1])))
         packed = np.empty(int(offsets[-1]), np.uint64)
         baseline = np.empty(packed.size if self._mode == 1 else 0, np.int32)
@@ -204,24 +193,20 @@ class SlabSorter:
         The first entry stands for words before the first header: they continue the packet before, which is
         in the previous slab or in the file of the previous second.
         """
-        part = words[segment.first : segment.stop]
-        n = rawkernels.count_headers(part)
-        index, ticks = np.empty(n, np.int64), np.empty(n, np.int64)
-        board, frame = np.empty(n, np.uint8), np.empty(n, np.uint16)
-        rawkernels.find_packets(part, segment.first, index, ticks, board, frame)
+        found = self._finder.find(words, segment)
+        n = found.index.size
         times = np.empty(n + 1, np.int64)
-        adjacent = segment.second == self._last_second + 1
-        if segment.opens_file and not adjacent:
+        if not found.continues:
             self._carried_us = int(rawkernels.UNDATED)
             # what was sent in a second without a file is not lost on the network
             self._last_frame[:] = -1
         times[0] = self._carried_us
         rawkernels.date_packets(
-            ticks, segment.second, _year_starts(segment.second), self._start, times[1:]
+            found.ticks, segment.second, year_starts(segment.second), self._start, times[1:]
         )
         rawkernels.follow_frames(
-            board,
-            frame,
+            found.board,
+            found.frame,
             times[1:],
             self._exposure_us,
             self._last_frame,
@@ -230,23 +215,31 @@ class SlabSorter:
             self._lost,
             self._seen,
         )
-        begin = np.concatenate(([segment.first], index + 1))
-        end = np.concatenate((index, [segment.stop]))
-        carried_words = self._carried_words
+        begin = np.concatenate(([found.first], found.index + 1))
+        end = np.concatenate((found.index, [found.stop]))
         self._carried_us = int(times[-1])
-        self._carried_words = int(end[-1] - begin[-1]) + (carried_words if n == 0 else 0)
-        self._last_second = segment.second
         if n:
             self._note_nearest(times[1:])
-        room = np.full(times.size, _MOST_WORDS)
-        room[0] -= min(carried_words, _MOST_WORDS)
+            if 0 <= segment.second - self._start < self._exposure_us // 1_000_000:
+                self._note_boards(found.board, times[1:], segment.second)
+        room = np.full(times.size, MOST_WORDS)
+        room[0] -= min(found.words_before, MOST_WORDS)
         begin, end, times = _cut_long_packets(begin, end, times, room)
-        return _Packets(segment.second, segment.spare_bytes, begin, end, times, n)
+        left = (found.spare_bytes, found.skipped_bytes, found.resyncs)
+        return _Packets(segment.second, left, begin, end, times, n)
 
     def _note_nearest(self, times: npt.NDArray[np.int64]) -> None:
         nearest = int(times[np.argmin(np.abs(times))])
         if self._nearest_us is None or abs(nearest) < abs(self._nearest_us):
             self._nearest_us = nearest
+
+    def _note_boards(
+        self, board: npt.NDArray[np.uint8], times: npt.NDArray[np.int64], second: int
+    ) -> None:
+        for number in np.flatnonzero(np.bincount(board, minlength=256)).tolist():
+            if number not in self._first_offset_us:
+                first = int(times[np.argmax(board == number)])
+                self._first_offset_us[number] = first - (second - self._start) * 1_000_000
 
     def books(self) -> Books:
         """Return what became of all words; call after `finish`."""
@@ -261,6 +254,11 @@ class SlabSorter:
             gaps_us=_gaps(self._seen),
             baseline_median=self._baseline_median(),
             nearest_us=self._nearest_us,
+            strange_clocks={
+                board: offset / 1e6
+                for board, offset in sorted(self._first_offset_us.items())
+                if not self._packets[board]
+            },
         )
 
     def _baseline_median(self) -> int:

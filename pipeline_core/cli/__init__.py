@@ -30,6 +30,7 @@ _COMMANDS = (
     "run",
     "convert",
     "export",
+    "parsebin",
     "info",
     "wavecal",
     "flatcal",

@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="raw files: drop the baselines (the default), keep them in a column, or add each less the median to the "
         "phase; older photon file: what its phases hold, if you know",
     )
+    parser.add_argument(
+        "--repair-times",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="move photons by 0.5 ms that the firmware of 2017 told too early; auto: in data of before 2018-02-10",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing photon file")
 
 
@@ -77,6 +83,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         shape=parse_shape(args.shape) if args.shape else None,
         baseline=args.baseline or "ignore",
         overwrite=args.overwrite,
+        repair_times=None if args.repair_times == "auto" else args.repair_times == "yes",
     )
     summary = convert(settings, progress)
     return {
@@ -84,8 +91,11 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         "photons": summary.n_photons,
         "dropped": summary.dropped,
         "spare bytes": summary.spare_bytes,
+        "skipped bytes": summary.skipped_bytes,
+        "resynchronisations": summary.resyncs,
         "packets lost by board": {b: n for b, n in summary.lost_packets.items() if n},
         "seconds without a file": brief_ranges(summary.missing_seconds) or "none",
+        "photons moved by 0.5 ms": summary.moved_photons,
         "pixels put in order of time": summary.repaired_pixels,
         "wall time (s)": round(summary.seconds, 3),
         "warnings": list(summary.warnings),
@@ -108,6 +118,7 @@ def _bring_in(args: argparse.Namespace, progress: Progress) -> dict[str, object]
         "photons without a pixel, left out": summary.nowhere,
         "holds": "wavelengths, for ever" if summary.wavelength_calibrated else "phases",
         "weights": "stored with the photons" if summary.has_weights else "none",
+        "photons whose times were repaired": summary.moved,
         "not certain": list(summary.doubts),
         "wall time (s)": round(summary.seconds, 3),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
 
 __all__ = ["Bin2HdfConfig", "makehdf"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -73,17 +76,25 @@ class Bin2HdfConfig:
 
 
 def _night_folder(root: Path, start: int) -> Path:
-    """Return `root`, or its folder of the night (UTC) if `root` itself holds no .bin file."""
-    if any(root.glob("*.bin")):
-        return root
+    """Return the folder that holds the second `start`: `root`, or its folder of the night (UTC).
+
+    Where both hold it, `root` is taken: what is asked for by name goes first. Where none does, the message of the
+    conversion tells what there is.
+    """
     moment = datetime.datetime.fromtimestamp(start, datetime.timezone.utc)
     # a night may have begun on the day before
-    for day in (moment, moment - datetime.timedelta(days=1)):
-        folder = root / day.strftime("%Y%m%d")
-        if (folder / f"{start}.bin").exists():
-            return folder
-    night = root / moment.strftime("%Y%m%d")
-    return night if night.is_dir() else root
+    days = (moment, moment - datetime.timedelta(days=1))
+    nights = [root / day.strftime("%Y%m%d") for day in days]
+    holding = [folder for folder in (root, *nights) if (folder / f"{start}.bin").exists()]
+    if len(holding) > 1:
+        logger.warning(
+            "second %d is in %s: that of %s is used", start, " and ".join(map(str, holding)), root
+        )
+    if holding:
+        return holding[0]
+    if any(root.glob("*.bin")) or not nights[0].is_dir():
+        return root
+    return nights[0]
 
 
 def makehdf(

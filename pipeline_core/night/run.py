@@ -193,7 +193,12 @@ class _Run:
             self._settle()
             for task in self._ready(running):
                 self._begun[task.name] = time.monotonic()
-                running[pool.submit(do, task.kind, dict(task.arguments), task.outputs)] = task
+                try:
+                    future = pool.submit(do, task.kind, dict(task.arguments), task.outputs)
+                except BrokenProcessPool:  # it died before this one came to it
+                    self._died(list(running.values()))
+                    return
+                running[future] = task
             if not running:
                 return
             ended, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -23,6 +23,7 @@ from pipeline_core import schema
 from pipeline_core.atomic import write_aside, written_back
 from pipeline_core.beammap import NO_RES_ID, Beammap
 from pipeline_core.convert import DEAD_TIME_US, MAX_DURATION_S, refuse_to_orphan
+from pipeline_core.earlyticks import FIRMWARE_REPAIRED
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError
 from pipeline_core.flags import BEAMMAP_CODES, PixelFlag, beammap_code_to_flags
 from pipeline_core.hdf5 import open_readonly, read_array, reading
@@ -58,6 +59,8 @@ class OlderSummary:
     wavelength_calibrated : bool
         Whether wavelengths had taken the place of phases.
     has_weights : bool
+    moved : int
+        Photons whose times, which 2017's firmware had told 0.5 ms too early, were repaired.
     doubts : tuple of str
         Sentences about what is not certain, or not known.
     seconds : float
@@ -70,6 +73,7 @@ class OlderSummary:
     nowhere: int
     wavelength_calibrated: bool
     has_weights: bool
+    moved: int
     doubts: tuple[str, ...]
     seconds: float
 
@@ -82,6 +86,10 @@ class OlderSummary:
             found.append("they have wavelengths for ever: phases are not known any more")
         if self.has_weights:
             found.append("they have weights")
+        if self.moved:
+            found.append(
+                f"times of {self.moved:,} photons, told too early by the firmware, repaired"
+            )
         if self.doubts:
             found.append("what is not certain is told in Header, history and health")
         return tuple(found)
@@ -175,6 +183,7 @@ def convert_older(
         nowhere=rows.nowhere,
         wavelength_calibrated=bool(np.isfinite(maker.stored_nm).any()),
         has_weights=maker.has_weights,
+        moved=rows.moved,
         doubts=tuple(maker.doubts),
         seconds=time.perf_counter() - begun,
     )
@@ -301,7 +310,8 @@ class _Maker:
         """Yield the columns of the photon table, in its order."""
         res_id = self._beammap.res_id.ravel()[self._beammap.photon_order()]
         n_columns = 6 if content.baseline_mode == "keep" else 5
-        for block in self._rows.blocks(progress):
+        arrival = self._layout.name in ("V0", "V1") and 0 < content.start < FIRMWARE_REPAIRED
+        for block in self._rows.blocks(progress, 1_000_000 * content.exposure_s * arrival):
             n_rows = int(block.starts[-1])
             columns = np.empty((n_columns, n_rows), np.uint32)
             pixels = slice(block.first_pixel, block.first_pixel + block.starts.size - 1)

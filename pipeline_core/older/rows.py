@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tables
 
 from pipeline_core.beammap import NO_RES_ID, Beammap
+from pipeline_core.earlyticks import repair_early_ticks
 from pipeline_core.hdf5 import plain_node
 from pipeline_core.older.layouts import Layout
 from pipeline_core.progress import Progress, silent
@@ -83,6 +84,8 @@ class OlderRows:
         Smallest positive and largest value of each pixel; (inf, -inf) without any.
     has_weights : bool
         Whether any photon has another weight than 1.
+    moved : int
+        Photons whose times `blocks` has repaired.
     """
 
     def __init__(self, h5: tables.File, layout: Layout, beammap: Beammap) -> None:
@@ -102,6 +105,7 @@ class OlderRows:
         self.last_us = -1
         self.limits = np.tile((np.inf, -np.inf), (order.size, 1))
         self.has_weights = False
+        self.moved = 0
 
     @property
     def n_rows(self) -> int:
@@ -119,8 +123,12 @@ class OlderRows:
             self._note_pieces(number, first, pixels)
             self._note_values(rows, pixels)
 
-    def blocks(self, progress: Progress = silent) -> Iterator[Block]:
-        """Yield all photons that have a pixel, sorted by pixel and time; equal times keep their order."""
+    def blocks(self, progress: Progress = silent, repair_us: int = 0) -> Iterator[Block]:
+        """Yield all photons that have a pixel, sorted by pixel and time; equal times keep their order.
+
+        With `repair_us`, the end of the observation, times that 2017's firmware told too early are repaired first,
+        which needs rows in the order of arrival; `moved` counts them.
+        """
         ends = np.cumsum(self.counts)
         first = 0
         while first < ends.size:
@@ -130,6 +138,10 @@ class OlderRows:
             progress(done, int(ends[-1]), "reading photons")
             columns = self._columns_of(first, stop, progress)
             starts = np.concatenate(([0], ends[first:stop] - done))
+            if repair_us:
+                packed = columns["time"].astype(np.uint64) << np.uint64(32)
+                self.moved += repair_early_ticks(packed, starts, repair_us)
+                columns["time"] = (packed >> np.uint64(32)).astype(np.uint32)
             yield Block(first, starts, _in_time(columns, starts))
             first = stop
 

@@ -470,6 +470,7 @@ def test_a_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch
         {"out": Path("n.cal.h5")},
         {"start": -1},
         {"baseline": "yes"},
+        {"repair_times": "no"},
         {"out": Path("1602050400.bin"), "overwrite": True},
     ],
 )

@@ -57,6 +57,17 @@ def test_several_configs_night_folders_and_whole_seconds(night):
     assert second.path == night / "x.h5"
 
 
+def test_a_second_in_the_root_and_in_the_night_folder(night, caplog):
+    write_words(night / f"{START + 500}.bin", [])  # stray files in the root hide no night
+    assert makehdf(config(night, datadir=str(night)))[0].n_photons == 2
+    assert not caplog.records
+    words = [header(1, 0, TICKS), photon(1, 2, 7), photon(1, 2, 8), photon(1, 2, 9)]
+    write_words(night / f"{START}.bin", words)
+    out = str(night / "both.h5")
+    assert makehdf(config(night, datadir=str(night), inttime=1, writeto=out))[0].n_photons == 3
+    assert f"second {START} is in {night} and {night / '20201007'}" in caplog.text
+
+
 def test_all_configs_are_checked_before_the_first_runs(night):
     with pytest.raises(ConfigError, match="needs starttime"):
         makehdf([config(night), config(night, starttime=None)])

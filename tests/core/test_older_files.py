@@ -232,6 +232,27 @@ def test_photons_without_a_resonator_have_no_pixel(tmp_path):
         same_photons(obs, night)
 
 
+@pytest.mark.parametrize(("start", "repaired"), [(1505000000, True), (1520000000, False)])
+def test_times_that_the_firmware_of_2017_told_too_early(tmp_path, start, repaired):
+    night = make_night()
+    time = np.array(
+        [100, 700, 1200, 1300, 900, 950, 1700], np.uint32
+    )  # two photons a tick too early
+    values = [column[:7].copy() for column in night.photons[1, 1][1:]]
+    night.photons[1, 1] = (time, *values)
+    path = tmp_path / "old.h5"
+    write_v1(path, night, ZERO)
+    with tables.open_file(str(path), "a") as h5:
+        h5.root.header.header.modify_column(column=[start], colname="startTime")
+    summary = convert_older(path, tmp_path / "new.h5")
+    assert summary.moved == (2 if repaired else 0)
+    with ObsFile(summary.path) as obs:
+        found = obs.photons((1, 1))
+    expected = [100, 700, 1200, 1300, 1400, 1450, 1700] if repaired else sorted(time)
+    assert found["time"].tolist() == expected
+    assert any("repaired" in line for line in summary.lines()) == repaired
+
+
 def test_the_second_that_programs_stored_too_much_is_kept_and_told(tmp_path):
     night = make_night()
     time = night.photons[2, 1][0]
