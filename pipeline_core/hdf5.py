@@ -19,6 +19,7 @@ import tables
 import tables.attributeset
 
 from pipeline_core.errors import InputFormatError, OutputError
+from pipeline_core.trial_opening import check_harmless
 
 __all__ = [
     "attribute",
@@ -86,7 +87,7 @@ def open_readonly(path: Path) -> tables.File:
     Raises
     ------
     InputFormatError
-        If the file is missing, unreadable, or not HDF5. The message names the remedy.
+        If the file is missing, unreadable, not HDF5, or so damaged that HDF5 would crash. The message names the remedy.
 
     Notes
     -----
@@ -102,6 +103,7 @@ def open_readonly(path: Path) -> tables.File:
         ) from error
     if head != _MAGIC:
         raise InputFormatError(_what_else(path, head))
+    check_harmless(path)
     try:
         with no_pickles():
             return tables.open_file(str(path), "r", pytables_sys_attrs=False)

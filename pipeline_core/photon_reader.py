@@ -388,6 +388,8 @@ class PhotonReader:
                 self._read(stored, part, size, offset, chunk)
                 status = decode_prefix(stored[:size], self._row_bytes, wanted, scratch.planes)
         if status == FOREIGN:
+            if size and int(stored[12:16].view("<u4")[0]) != size:
+                raise self._damaged(chunk)  # Blosc would believe its header, and read past the end
             return self._decode_elsewhere(chunk, last_column, scratch)
         if status in (NEED_MORE, DAMAGED):
             raise self._damaged(chunk)

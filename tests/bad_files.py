@@ -21,7 +21,7 @@ from pipeline_core.beammap import Beammap
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.obsfile import ObsFile
 
-__all__ = ["BadFile", "write_bad_files"]
+__all__ = ["BadFile", "crash_hdf5", "write_bad_files", "write_good_file"]
 
 START = 1602050400
 TICKS = (START - 1577836800) * 2000
@@ -109,6 +109,19 @@ def trap_of(folder: Path) -> Path:
     return folder / "executed"
 
 
+def crash_hdf5(path: Path, name: bytes = b"camera") -> None:
+    """Spoil the name of an attribute: PyTables ends with a segmentation fault."""
+    data = path.read_bytes()
+    assert name + b"\0" in data
+    path.chmod(0o600)
+    path.write_bytes(data.replace(name + b"\0", b"\xc1" + name[1:] + b"\0", 1))
+
+
+def write_good_file(folder: Path) -> Path:
+    """Write a raw second and its photon file below a folder, and return the latter."""
+    return _Corpus(folder).good
+
+
 def write_bad_files(folder: Path) -> list[BadFile]:
     """Write all of them below `folder` (which must exist) and return what they are."""
     corpus = _Corpus(folder)
@@ -180,6 +193,10 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
             stream.seek(place.offset + 16)
             stream.write(b"\xff" * (place.size - 16))
 
+    def crash_library(path: Path) -> None:
+        shutil.copy(corpus.good, path)
+        crash_hdf5(path)
+
     def with_sidecar_of_another(path: Path) -> None:
         shutil.copy(corpus.good, path)
         other = path.with_name("other.h5")
@@ -213,6 +230,7 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
     add("index does not fit", name, "pixel index", edited(spoil_index))
     add("flags of another shape", name, "pixel index", edited(other_shape))
     add("spoilt chunk", name, "damaged", spoil_chunk, reads=True)
+    add("crashes HDF5", name, "crashes", crash_library)
     add(
         "sidecar of another",
         name,
