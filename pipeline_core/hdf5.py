@@ -30,6 +30,7 @@ __all__ = [
     "open_readonly",
     "plain_node",
     "read_array",
+    "read_rows",
     "reading",
     "refuse_special",
     "writing",
@@ -66,6 +67,8 @@ def no_pickles() -> Iterator[None]:
     """Keep PyTables from executing pickled attributes in this thread."""
     if not isinstance(tables.attributeset.pickle, _GuardedPickle):
         tables.attributeset.pickle = _GuardedPickle()
+    if not _guard.depth:
+        tables.silence_hdf5_messages(True)  # per thread; errors are raised
     _guard.depth += 1
     try:
         yield
@@ -109,7 +112,8 @@ def open_readonly(path: Path) -> tables.File:
             return tables.open_file(str(path), "r", pytables_sys_attrs=False)
     except Exception as error:  # damaged superblocks make PyTables raise anything
         raise InputFormatError(
-            f"{path} is an HDF5 file, but damaged or cut off. Copy it again, or convert the raw files again."
+            f"{path} is an HDF5 file, but damaged, cut off, or still being written. Copy it again, or convert the raw "
+            "files again."
         ) from error
 
 
@@ -205,6 +209,22 @@ def read_array(h5: tables.File, name: str) -> Any:
     node = plain_node(h5, name)
     with _library_errors():
         return node.read()
+
+
+def read_rows(h5: tables.File, name: str, dtype: np.dtype[Any]) -> Any:
+    """Read a whole table of these columns, or an array of this type; errors as for `plain_node`.
+
+    Raises
+    ------
+    InputFormatError
+        Also if it has others.
+    """
+    rows = read_array(h5, name)
+    if getattr(rows, "dtype", None) != dtype:
+        raise InputFormatError(
+            f"{h5.filename} is damaged: {name} has other columns than it should. Convert the raw files again."
+        )
+    return rows
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from pipeline_core.hdf5 import (
     has_node,
     open_readonly,
     plain_node,
-    read_array,
+    read_rows,
     reading,
 )
 from pipeline_core.photon_kernels import ChunkOfRows
@@ -34,6 +34,8 @@ from pipeline_core.selection import Pixel
 __all__ = ["PhotonFile", "Source"]
 
 _PHOTON = [("time", "u4"), ("phase", "f4"), ("wavelength", "f4"), ("weight", "f4")]
+_LARGEST = {"start": 1e18, "exposure": 200_000.0, "dead_time": 1e6}
+"""Of the attributes that are numbers: unix s, s, us."""
 _ATTRIBUTES = ("file_id", "camera", "start", "exposure", "baseline", "dead_time")
 _NODES = (
     schema.PHOTON_TABLE,
@@ -133,9 +135,10 @@ class PhotonFile:
                 "raw files again."
             )
         self.n_photons = int(self._table.nrows)
-        self._start_row = read_array(h5, schema.INDEX_START)
-        self._stop_row = read_array(h5, schema.INDEX_STOP)
-        self.flags = read_array(h5, schema.BEAMMAP_FLAG).astype(np.uint32)
+        whole = np.dtype(np.int64)
+        self._start_row = read_rows(h5, schema.INDEX_START, whole)
+        self._stop_row = read_rows(h5, schema.INDEX_STOP, whole)
+        self.flags = read_rows(h5, schema.BEAMMAP_FLAG, whole).astype(np.uint32)
         self._check_index()
         # pixels without photons may stand anywhere among equal rows
         order = np.lexsort((self._stop_row.ravel(), self._start_row.ravel()))
@@ -144,9 +147,10 @@ class PhotonFile:
 
     def _number(self, name: str) -> float:
         value = attribute(self._h5.root, name)
-        if not isinstance(value, (int, float)):
+        if not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST[name]:
             raise InputFormatError(
-                f"{self.path} is damaged: its attribute {name} is no number. Convert the raw files again."
+                f"{self.path} is damaged: its attribute {name} is no number, or an impossible one. Convert the raw "
+                "files again."
             )
         return value
 
@@ -195,7 +199,12 @@ class PhotonFile:
     def beammap(self) -> Beammap:
         """Resonator and beam-map code of every pixel."""
         with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/pixels")
+            rows = read_rows(self._h5, f"{schema.MKID}/pixels", schema.PIXEL_DTYPE)
+        ncols, nrows = self.shape
+        if (rows["x"] >= ncols).any() or (rows["y"] >= nrows).any():
+            raise InputFormatError(
+                f"{self.path} is damaged: its list of pixels has some outside the array. Convert the raw files again."
+            )
         res_id = np.zeros(self.shape, np.uint32)
         code = np.zeros(self.shape, np.uint8)
         frequency = np.full(self.shape, np.nan)
@@ -207,21 +216,27 @@ class PhotonFile:
     def gaps_us(self) -> npt.NDArray[np.int64]:
         """Intervals without any packet, half-open, us; shape (n, 2)."""
         with reading(self.path):
-            gaps: npt.NDArray[np.int64] = read_array(self._h5, schema.GAPS)
+            gaps: npt.NDArray[np.int64] = read_rows(self._h5, schema.GAPS, np.dtype(np.int64))
+        flat = gaps.ravel()
+        whole = (0, *flat, self.exposure_us)
+        if gaps.shape != (flat.size // 2, 2) or (np.diff(whole) < 0).any():
+            raise InputFormatError(
+                f"{self.path} is damaged: its gaps are no intervals of its exposure. Convert the raw files again."
+            )
         return gaps
 
     @cached_property
     def sources(self) -> tuple[Source, ...]:
         """The raw files it was made from, with what became of their words."""
         with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/sources")
+            rows = read_rows(self._h5, f"{schema.MKID}/sources", schema.SOURCE_DTYPE)
         return tuple(Source(*(int(value) for value in row.item())) for row in rows)
 
     @cached_property
     def lost_packets(self) -> dict[int, int]:
         """Packets lost on the network, by board."""
         with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/boards")
+            rows = read_rows(self._h5, f"{schema.MKID}/boards", schema.BOARD_DTYPE)
         return {int(row["board"]): int(row["lost"]) for row in rows}
 
     def columns(self, pixel: Pixel) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:

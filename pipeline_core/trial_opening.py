@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
+import dataclasses
 import faulthandler
 import json
 import logging
@@ -23,7 +25,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,15 +46,25 @@ _LARGE_TABLE = 64 << 20
 _MOST_CHUNKS = 200_000
 _CHUNK_ROWS = 65536  # of `chunkcodec`, which would load Numba
 
-_SOUND, _STUMBLED, _TOO_LARGE = 0, 3, 4
-"""Exit codes and answers: nothing, or a Python exception, or too little memory stopped us."""
-
-_READY = b"r"
+_READY = "ready"
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 
 _Attempt = Callable[..., Any]
-"""Calls its first argument with the others."""
+"""Calls its second argument with the others; the first says what is looked at."""
 _Identity = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What one process tells the other in a line of JSON. `unreadable` names the first part that HDF5 cannot read."""
+
+    can_be_opened: bool
+    unreadable: str = ""
+    too_large: bool = False
+
+    @property
+    def is_sound(self) -> bool:
+        return self.can_be_opened and not self.unreadable and not self.too_large
 
 
 class _Died(Exception):
@@ -65,9 +76,14 @@ class _NoProcess(Exception):
 
 
 def check_harmless(path: Path) -> None:
-    """Raise InputFormatError if the HDF5 library crashes or hangs on a file, or wants more memory than can be right.
+    """Refuse a file on which the HDF5 library crashes, hangs, or finds something broken, without opening it here.
 
-    Whether the file is good is not said: whoever opens it finds out. May be called from any thread.
+    Whether there is in it what should be is not said: whoever opens it finds out. May be called from any thread.
+
+    Raises
+    ------
+    InputFormatError
+        The message names the file, what the library does, and the remedy.
     """
     state = _state_of_this_process()
     try:
@@ -80,19 +96,26 @@ def check_harmless(path: Path) -> None:
         return
     try:
         answer = _look_in_child(name) if _may_fork() else state.helper.look(name)
-        what = ""
-        if answer == _TOO_LARGE:
-            what = f"asks for more than {_MEMORY_LIMIT >> 30} GiB of memory on opening it"
     except _Died as death:
-        what = f"{death} on opening it"
+        raise InputFormatError(_damaged(path, f"{death} on opening it")) from death
     except _NoProcess as error:
         logger.warning("%s is opened without a trial: %s", path, error)
         return
-    if what:
+    if not answer.can_be_opened:
         raise InputFormatError(
-            f"{path} is damaged: the HDF5 library {what}. Copy it again, or convert the raw files again."
+            f"{path} is an HDF5 file, but damaged, cut off, or still being written. Copy it again, or convert the raw "
+            "files again."
         )
+    if answer.too_large:
+        size = f"{_MEMORY_LIMIT >> 30} GiB"
+        raise InputFormatError(_damaged(path, f"asks for more than {size} of memory to read it"))
+    if answer.unreadable:
+        raise InputFormatError(_damaged(path, f"cannot read {answer.unreadable}"))
     state.harmless[name] = identity
+
+
+def _damaged(path: Path, what: str) -> str:
+    return f"{path} is damaged: the HDF5 library {what}. Copy it again, or convert the raw files again."
 
 
 def warm_up() -> None:
@@ -121,8 +144,8 @@ def _manner(status: int) -> str:
 # --- a forked child ------------------------------------------------------------------------------
 
 
-def _look_in_child(name: str) -> int:
-    """Let a forked child look at a file, and return its exit code.
+def _look_in_child(name: str) -> _Answer:
+    """Let a forked child look at a file, and return what it says.
 
     Raises
     ------
@@ -140,28 +163,25 @@ def _look_in_child(name: str) -> int:
         os.close(theirs)
         raise _NoProcess(str(error)) from error
     if child == 0:
-        _end_with_look(name)
+        _end_with_look(name, theirs)
     os.close(theirs)
-    ended = False
+    line = None
     try:
-        # the other end closes when the child ends, however it does
-        ended = bool(select.select([ours], [], [], _WAIT_LIMIT_S)[0])
+        line = _line(ours)
     finally:
         os.close(ours)
-        if not ended:
+        if line is None:
             os.kill(child, signal.SIGKILL)
-        _, wait_status = os.waitpid(child, 0)
-    if not ended:
+        _, status = os.waitpid(child, 0)
+    if line is None:
         raise _Died("hangs")
-    status = os.waitstatus_to_exitcode(wait_status)
-    if status not in (_SOUND, _STUMBLED, _TOO_LARGE):
-        raise _Died(_manner(status))
-    return status
+    if not line:
+        raise _Died(_manner(os.waitstatus_to_exitcode(status)))
+    return _Answer(**json.loads(line))
 
 
-def _end_with_look(name: str) -> NoReturn:
+def _end_with_look(name: str, answers: int) -> NoReturn:
     """Look, and end without a trace: nothing of the parent's is flushed, logged or dumped."""
-    code = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
@@ -171,9 +191,26 @@ def _end_with_look(name: str) -> NoReturn:
             os.dup2(nowhere, stream)
         _limit_size()
         _limit_time()
-        code = _look(name)
+        _tell(answers, dataclasses.asdict(_look(name)))
     finally:
-        os._exit(code)
+        os._exit(1)
+
+
+def _tell(answers: int, what: object) -> None:
+    os.write(answers, json.dumps(what).encode() + b"\n")
+
+
+def _line(descriptor: int) -> bytes | None:
+    """Return the next line from the other process, b"" if it has ended, None if that takes too long."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([descriptor], [], [], _WAIT_LIMIT_S)[0]:
+            return None
+        part = os.read(descriptor, 4096)
+        if not part:
+            return b""
+        line += part
+    return line
 
 
 def _limit_size() -> None:
@@ -217,7 +254,7 @@ class _Helper:
         with self._lock:
             self._running()
 
-    def look(self, name: str) -> int:
+    def look(self, name: str) -> _Answer:
         """Return what it says of a file.
 
         Raises
@@ -228,21 +265,27 @@ class _Helper:
             while True:
                 process = self._running()
                 was_fresh, self._is_fresh = self._is_fresh, False
-                if was_fresh and _answer(process) != _READY:
-                    self._drop()
-                    raise _NoProcess("the helper does not start")
+                if was_fresh:
+                    self._wait_until_ready(process)
                 try:
-                    answer = _exchange(process, name)
+                    answer = _Answer(**_ask(process, name))
                 except _Died:
                     self._drop()
                     if was_fresh:
                         self._running()  # for the next file
                         raise
                     continue  # the harm may have been done by an earlier file
-                if answer != _SOUND:
+                if not answer.is_sound:
                     self._drop()
                     self._running()
                 return answer
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            _ask(process)
+        except _Died as death:
+            self._drop()
+            raise _NoProcess("the helper does not start") from death
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
@@ -275,25 +318,19 @@ class _Helper:
                         pipe.close()
 
 
-def _exchange(process: subprocess.Popen[bytes], name: str) -> int:
-    """Send a name and return the answer; raise _Died."""
+def _ask(process: subprocess.Popen[bytes], name: str | None = None) -> Any:
+    """Send a name, if there is one, and return the answer; raise _Died."""
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(name).encode() + b"\n")
-    answer = _answer(process)
-    if answer is None:
-        raise _Died("hangs")
-    if not answer:
-        raise _Died(_manner(process.wait()))
-    return int(answer)
-
-
-def _answer(process: subprocess.Popen[bytes]) -> bytes | None:
-    """Return the next answer, b"" if the process has ended, None if that takes too long."""
     assert process.stdout is not None
-    if not select.select([process.stdout], [], [], _WAIT_LIMIT_S)[0]:
-        return None
-    return process.stdout.read(1)
+    if name is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(name).encode() + b"\n")
+    line = _line(process.stdout.fileno())
+    if line is None:
+        raise _Died("hangs")
+    if not line:
+        raise _Died(_manner(process.wait()))
+    return json.loads(line)
 
 
 def serve() -> None:
@@ -302,10 +339,10 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever libraries print is no answer
     _limit_size()
     _rehearse()
-    os.write(answers, _READY)
+    _tell(answers, _READY)
     for line in sys.stdin.buffer:
         _limit_time()
-        os.write(answers, b"%d" % _look(json.loads(line)))
+        _tell(answers, dataclasses.asdict(_look(json.loads(line))))
 
 
 def _rehearse() -> None:
@@ -317,46 +354,58 @@ def _rehearse() -> None:
         h5.create_table("/", "table", np.dtype([("x", "u4"), ("text", "S9")])).append([(1, "a")])
         h5.create_carray("/", "array", obj=np.arange(3)).attrs.text = "a"
         h5.flush()
-        _walk(h5, lambda call, *args: call(*args))
+        _walk(h5, lambda _, call, *args: call(*args))
 
 
 # --- looking -------------------------------------------------------------------------------------
 
 
-def _look(name: str) -> int:
-    """Read what HDF5 keeps in a file; return whether that went well. It may crash."""
+def _look(name: str) -> _Answer:
+    """Read what HDF5 keeps in a file, and say how far that goes. It may crash."""
     import tables
 
     from pipeline_core.hdf5 import no_pickles
 
-    found = _SOUND
+    unreadable: list[str] = []
+    too_large = False
 
-    def attempt(call: Callable[..., object], *args: object) -> Any:
-        nonlocal found
+    def attempt(where: str, call: Callable[..., object], *args: object) -> Any:
+        nonlocal too_large
         try:
             return call(*args)
         except MemoryError:
-            found = _TOO_LARGE
-        except Exception:  # an error is not a crash
-            found = max(found, _STUMBLED)
+            too_large = True
+        except (tables.HDF5ExtError, OSError):
+            unreadable.append(where)
+        except Exception:  # it is Python that stumbles, and will again, for all to see
+            return None
         return None
 
     with no_pickles():
-        h5 = attempt(partial(tables.open_file, name, "r", pytables_sys_attrs=False))
-        if h5 is not None:
-            _walk(h5, attempt)
-            attempt(h5.close)
-    return found
+        try:
+            h5 = tables.open_file(name, "r", pytables_sys_attrs=False)
+        except Exception:
+            return _Answer(can_be_opened=False)
+        _walk(h5, attempt)
+        attempt("its end", h5.close)
+    _check_memory()
+    return _Answer(True, unreadable[0] if unreadable else "", too_large)
+
+
+def _check_memory() -> None:
+    """Let the C library look at its memory: it ends the process if something has written where it should not."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _walk(h5: Any, attempt: _Attempt) -> None:
     import tables
 
-    for node in _nodes(h5, attempt):
-        for name in attempt(_attribute_names, node) or ():
-            attempt(_attribute, node, name)
+    for where, node in _nodes(h5, attempt):
+        for name in attempt(f"the attributes of {where}", _attribute_names, node) or ():
+            attempt(f"attribute {name!r} of {where}", _attribute, node, name)
         if isinstance(node, (tables.Array, tables.Table)):
-            _read(node, attempt)
+            _read(where, node, attempt)
 
 
 def _attribute_names(node: Any) -> list[str]:
@@ -371,38 +420,38 @@ def _children(group: Any) -> list[str]:
     return list(group._v_children)
 
 
-def _nodes(h5: Any, attempt: _Attempt) -> Iterator[Any]:
-    """Yield all groups and leaves that can be reached; damaged links may form circles."""
+def _nodes(h5: Any, attempt: _Attempt) -> Iterator[tuple[str, Any]]:
+    """Yield all groups and leaves that can be reached, with their paths; damaged links may form circles."""
     import tables
 
     waiting = ["/"]
     while waiting:
         where = waiting.pop()
-        node = attempt(h5.get_node, where)
+        node = attempt(where, h5.get_node, where)
         if node is None:
             continue
-        yield node
+        yield where, node
         if isinstance(node, tables.Group) and where.count("/") < 10:
-            children = attempt(_children, node) or ()
+            children = attempt(where, _children, node) or ()
             waiting += [f"{where.rstrip('/')}/{child}" for child in children]
 
 
-def _read(leaf: Any, attempt: _Attempt) -> None:
+def _read(where: str, leaf: Any, attempt: _Attempt) -> None:
     """Read all of it, but photons: of them one asks HDF5 only where their chunks are."""
     import tables
 
-    attempt(getattr, leaf, "filters")
+    attempt(where, getattr, leaf, "filters")
     if isinstance(leaf, tables.Table):
-        ours = leaf._v_pathname == schema.PHOTON_TABLE and leaf.chunkshape == (_CHUNK_ROWS,)
-        if ours or (attempt(getattr, leaf, "size_in_memory") or 0) > _LARGE_TABLE:
+        ours = where == schema.PHOTON_TABLE and leaf.chunkshape == (_CHUNK_ROWS,)
+        if ours or (attempt(where, getattr, leaf, "size_in_memory") or 0) > _LARGE_TABLE:
             rows, step = int(leaf.nrows), int(leaf.chunkshape[0])
             if rows <= _MOST_CHUNKS * step:
                 for row in range(0, rows, step):
-                    attempt(leaf.chunk_info, (row,))
+                    attempt(where, leaf.chunk_info, (row,))
             if not ours:
-                attempt(leaf.read, 0, 1)
+                attempt(where, leaf.read, 0, 1)
             return
-    attempt(leaf.read)
+    attempt(where, leaf.read)
 
 
 # --- what this process remembers -----------------------------------------------------------------

@@ -214,8 +214,8 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
         path.with_name(f"{path.stem}.cal.h5").write_text("spoilt")
 
     name, add, edited = f"{START}.h5", corpus.add, corpus.edited
-    add("cut short", name, "damaged or cut off", lambda p: p.write_bytes(good[: len(good) // 2]))
-    add("only a beginning", name, "damaged or cut off", lambda p: p.write_bytes(good[:100]))
+    add("cut short", name, "damaged, cut off", lambda p: p.write_bytes(good[: len(good) // 2]))
+    add("only a beginning", name, "damaged, cut off", lambda p: p.write_bytes(good[:100]))
     add("newer version", name, "Update", edited(lambda h5: of_format(h5, version=np.int64(99))))
     add("no camera", name, "camera", edited(lambda h5: h5.root._v_attrs.__delattr__("camera")))
     add("exposure is text", name, "exposure", edited(lambda h5: of_format(h5, exposure="long")))

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tables
 from bad_files import crash_hdf5, write_good_file
 
 import pipeline_core
@@ -114,10 +115,6 @@ def _loop(_):
         pass
 
 
-def _too_much(_):
-    raise MemoryError
-
-
 HARM = {
     "loop": (_loop, "while True: pass", "hangs"),
     "wait": (lambda _: time.sleep(100), "__import__('time').sleep(100)", "hangs"),
@@ -143,33 +140,49 @@ def test_every_end_is_understood(good, monkeypatch, kind):
 
 
 def test_a_size_that_cannot_be_right_is_refused(good, monkeypatch):
-    monkeypatch.setattr(trial_opening, "_look", lambda _: trial_opening._TOO_LARGE)
+    answer = trial_opening._Answer(can_be_opened=True, too_large=True)
+    monkeypatch.setattr(trial_opening, "_look", lambda _: answer)
     with pytest.raises(InputFormatError, match="2 GiB of memory"):
         check_harmless(good)
 
 
-def test_memory_is_limited_and_errors_are_none_of_its_business(tmp_path, good, monkeypatch):
-    import tables
-
-    def ask_for_much(leaf, attempt):
-        attempt(bytearray, 3 << 30)
+def test_memory_is_limited(good, monkeypatch):
+    def ask_for_much(where, leaf, attempt):
+        attempt(where, bytearray, 3 << 30)
 
     monkeypatch.setattr(trial_opening, "_read", ask_for_much)
     with pytest.raises(InputFormatError, match="memory"):
         check_harmless(good)
-    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("threads", [False, True], ids=["alone", "among threads"])
+def test_what_the_library_cannot_read_is_named_and_never_opened_here(good, tmp_path, threads):
     cut = tmp_path / "cut.h5"
     cut.write_bytes(good.read_bytes()[:5000])
-    check_harmless(cut)
-    with pytest.raises(InputFormatError, match="cut off"):
-        open_readonly(cut)
-    with pytest.raises(tables.HDF5ExtError):
-        tables.open_file(str(cut))
+    spoilt = Path(shutil.copy(good, tmp_path / "chunk.h5"))
+    spoilt.chmod(0o600)
+    with tables.open_file(str(spoilt)) as h5:
+        place = h5.root.mkid.pixels.chunk_info((0,))
+    with spoilt.open("r+b") as stream:
+        stream.seek(place.offset)
+        stream.write(bytes(place.size))
+    before = len(tables.file._open_files.filenames)
+    for path, words in ((cut, "cut off"), (spoilt, "cannot read /mkid/pixels")):
+        if threads:
+            error = in_thread(lambda path=path: open_readonly(path))
+        else:
+            with pytest.raises(InputFormatError) as caught:
+                open_readonly(path)
+            error = caught.value
+        assert words in str(error)
+        assert str(path) in str(error)
+    assert len(tables.file._open_files.filenames) == before
 
 
 def test_what_was_harmless_is_remembered_until_it_changes(good, tmp_path, monkeypatch):
     looked = []
-    monkeypatch.setattr(trial_opening, "_look_in_child", lambda name: looked.append(name) or 0)
+    sound = trial_opening._Answer(can_be_opened=True)
+    monkeypatch.setattr(trial_opening, "_look_in_child", lambda name: looked.append(name) or sound)
     path = Path(shutil.copy(good, tmp_path / "a.h5"))
     path.chmod(0o600)
     check_harmless(path)
@@ -196,7 +209,7 @@ def test_what_crashed_is_not_remembered_as_harmless(spoilt):
 
 def test_a_good_file_does_not_pay_for_the_one_before(good, monkeypatch):
     """A helper that was harmed without a sign dies at the next file: that one gets a new helper."""
-    harm = "n = []; t._look = lambda name: n.append(name) or (0 if len(n) < 2 else __import__('os').abort())"
+    harm = "n = []; t._look = lambda name: __import__('os').abort() if n else n.append(1) or t._Answer(True)"
     monkeypatch.setattr(trial_opening, "_PROGRAM", SERVE.format(harm))
     for _ in range(3):
         trial_opening._state.harmless.clear()
@@ -223,13 +236,11 @@ def test_a_forked_process_has_a_helper_of_its_own(good):
 
 
 def test_circles_of_links_end(tmp_path):
-    import tables
-
     path = tmp_path / "circle.h5"
     with tables.open_file(str(path), "w") as h5:
         h5.create_group("/", "a")
         h5.create_hard_link("/a", "again", "/a")
-    assert trial_opening._look(str(path)) == 0
+    assert trial_opening._look(str(path)).is_sound
 
 
 def test_there_is_one_door():
