@@ -30,6 +30,7 @@ __all__ = [
     "open_readonly",
     "plain_node",
     "read_array",
+    "read_header",
     "read_rows",
     "reading",
     "refuse_special",
@@ -225,6 +226,16 @@ def read_rows(h5: tables.File, name: str, dtype: np.dtype[Any]) -> Any:
             f"{h5.filename} is damaged: {name} has other columns than it should. Convert the raw files again."
         )
     return rows
+
+
+def read_header(h5: tables.File) -> Any:
+    """Return the only row of the table ``/header/header`` of photon files of any layout; errors as for `read_rows`."""
+    rows = read_array(h5, "/header/header")
+    if not getattr(rows, "size", 0) or rows.dtype.names is None:
+        raise InputFormatError(
+            f"{h5.filename} is damaged: /header/header is no table of one row. Convert the raw files again."
+        )
+    return rows[0]
 
 
 @contextlib.contextmanager

@@ -243,6 +243,8 @@ def _saturation(obs: ObsFile | Frame, counts: npt.NDArray[np.int64]) -> tuple[st
 def _sidecar(obs: ObsFile | Frame) -> tuple[str, str]:
     if isinstance(obs, Frame) or obs.kind == "raw":
         return "good", "Nothing can be attached to a raw file or frame."
+    if obs.sidecar_words == "inside the file":
+        return "good", f"It is packed inside the photon file ({len(obs.history)} actions)."
     if not obs.sidecar.exists():
         return "good", "There is none: nothing was ever attached."
     if obs.sidecar.parent.absolute() != obs.path.parent.absolute():

@@ -322,8 +322,15 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
     return Sidecar(file_id, int(revision or 0), history, **slots)
 
 
-def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
+def save_sidecar(path: Path, sidecar: Sidecar, inside: Sidecar | None = None) -> Sidecar:
     """Write a sidecar and return it with its new revision.
+
+    Parameters
+    ----------
+    path : path
+    sidecar : Sidecar
+    inside : Sidecar, optional
+        The one in a packed file: what is attached as long as there is no sidecar beside it.
 
     Raises
     ------
@@ -340,6 +347,8 @@ def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
         ) from error
     with locked(path):
         current = load_sidecar(path, sidecar.file_id)
+        if inside is not None and not current.revision:
+            current = inside
         if current.revision != sidecar.revision:
             raise SidecarConflictError(
                 f"{path} was changed by another program (revision {current.revision}, expected {sidecar.revision}). "

@@ -36,6 +36,8 @@ _COMMANDS = (
     "apply",
     "undo",
     "history",
+    "pack",
+    "unpack",
     "image",
     "lightcurve",
     "spectrum",
