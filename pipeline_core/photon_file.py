@@ -16,6 +16,7 @@ import tables
 
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap
+from pipeline_core.binning import make_sense
 from pipeline_core.errors import ConfigError, InputFormatError, SchemaVersionError
 from pipeline_core.hdf5 import (
     attribute,
@@ -245,10 +246,16 @@ class PhotonFile:
         Raises
         ------
         InputFormatError
-            Damaged chunk.
+            Damaged chunk, or photons that make no sense.
         """
-        times, phases = self._column_bits(pixel, (TIME, PHASE))
-        return times, phases.view(np.float32)
+        times, bits = self._column_bits(pixel, (TIME, PHASE))
+        phases = bits.view(np.float32)
+        if times.size and not make_sense(times, phases, self.exposure_us):
+            raise InputFormatError(
+                f"{self.path} is damaged: photons of pixel {pixel} are not in order of time, or no numbers. Copy the "
+                "file again, or convert the raw files again."
+            )
+        return times, phases
 
     def baselines(self, pixel: Pixel) -> npt.NDArray[np.float32]:
         """Return the baselines (deg) of all photons of a pixel, where they were kept; as `columns`."""

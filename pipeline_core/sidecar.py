@@ -294,6 +294,10 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
                     "renamed. Move the sidecar away, or restore the photon file."
                 )
             revision = attribute(h5.root, "revision")
+            if not isinstance(revision, int) or revision < 1:
+                raise InputFormatError(
+                    f"{path} is damaged: its revision is no number. Restore it from a copy, or move it away."
+                )
             rows = read_rows(h5, "/history", schema.HISTORY_DTYPE)
             slots: dict[str, Any] = {
                 "wavecals": _read_slot(h5, _WAVECALS, WavelengthCalibration),
@@ -319,7 +323,7 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
         raise InputFormatError(
             f"{path} is damaged: its history is no text. Restore it from a copy, or move it away."
         ) from error
-    return Sidecar(file_id, int(revision or 0), history, **slots)
+    return Sidecar(file_id, revision, history, **slots)
 
 
 def save_sidecar(path: Path, sidecar: Sidecar, inside: Sidecar | None = None) -> Sidecar:

@@ -11,7 +11,9 @@ from pipeline_core import ObsFile
 from pipeline_core.beammap import read_beammap
 from pipeline_core.describe import describe_observation
 from pipeline_core.errors import ConfigError, InputFormatError
+from pipeline_core.flatcal.apply import load_weights
 from pipeline_core.flatcal.config import load_config
+from pipeline_core.wavecal.apply import load_curves
 from pipeline_core.wavecal.settings import WavecalSettings
 
 CASES = 60  # some seconds
@@ -71,6 +73,13 @@ def test_good_files_open(originals, tmp_path, monkeypatch):
 # --- finds ---------------------------------------------------------------------------------------
 
 
+def _attribute(name, value):
+    def spoil(h5):
+        h5.root._v_attrs[name] = value
+
+    return spoil
+
+
 def test_beam_maps_with_numbers_that_overflow(tmp_path):
     path = tmp_path / "map.bmap"
     for number in ("99999999999999999999", "1e999", "nan", "-1", "1e18"):
@@ -102,6 +111,13 @@ def test_a_history_that_is_no_text(edited):
         ObsFile(path.with_name(path.name.replace(".cal", "")))
 
 
+@pytest.mark.parametrize("value", [np.inf, "text", -3, np.arange(2)])
+def test_a_revision_that_is_no_number(edited, value):
+    path = edited("sidecar", _attribute("revision", value))
+    with pytest.raises(InputFormatError, match=r"cal\.h5 is damaged: its revision"):
+        ObsFile(path.with_name(path.name.replace(".cal", "")))
+
+
 def test_a_flat_that_covers_more_than_there_is(edited):
     def spoil(h5):
         (row,) = h5.root.slots.flatcal._v_children
@@ -111,13 +127,6 @@ def test_a_flat_that_covers_more_than_there_is(edited):
     path = edited("sidecar", spoil)
     with pytest.raises(InputFormatError, match=r"cal\.h5 is damaged.*covered"):
         ObsFile(path.with_name(path.name.replace(".cal", "")))
-
-
-def _attribute(name, value):
-    def spoil(h5):
-        h5.root._v_attrs[name] = value
-
-    return spoil
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 1e300, np.arange(3), "long"])
@@ -167,6 +176,49 @@ def test_tables_of_a_photon_file(edited, spoil, words):
         _ = obs.beammap
         describe_observation(obs)
     assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("Time", 2**31), ("Wavelength", -np.inf), ("Wavelength", np.nan)],
+)
+def test_photons_that_make_no_sense(edited, column, value):
+    """Kernels that fill bins would write where they should not."""
+
+    def spoil(h5):
+        table = h5.root.Photons.PhotonTable
+        rows = table.read(0, 40)
+        rows[column][20] = value
+        table.modify_rows(0, 40, rows=rows)
+
+    path = edited("photons", spoil)
+    with tables.open_file(str(path)) as h5:
+        starts = h5.root.Photons.PixelIndex.start.read()
+    pixel = tuple(int(k) for k in np.argwhere(starts == 0)[0])
+    with ObsFile(path) as obs:
+        for read in (obs.photons, obs.light_curve, obs.phase_histogram):
+            with pytest.raises(InputFormatError, match=f"{path.name} is damaged: photons of pixel"):
+                read(pixel)
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "values"),
+    [
+        ("flatcal", "weights", np.full((4, 3, 16), b"abc")),
+        ("flatcal", "flags", np.full((4, 3), b"abc")),
+        ("flatcal", "errors", np.zeros((4, 3, 2))),
+        ("flatcal", "res_id", np.zeros(12)),
+        ("wavecal", "flags", np.full((4, 3), b"abc")),
+        ("wavecal", "res_id", np.zeros((4, 2), np.uint32)),
+        ("wavecal", "curves/coefficients", np.zeros((12, 2))),
+    ],
+)
+def test_solutions_with_arrays_of_another_kind(edited, kind, node, values):
+    where, name = f"/solution/{node}".rsplit("/", 1)
+    path = edited(kind, _another(where, name, values))
+    for load in (load_weights,) if kind == "flatcal" else (load_curves,):
+        with pytest.raises(InputFormatError, match=rf"{path.name} is damaged"):
+            load(path)
 
 
 def test_settings_that_are_no_text_are_told_so(edited):
