@@ -7,6 +7,7 @@ anybody else's is looked at here, that is switched off: such a value stays the t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import pickle
 import shutil
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import tables
 import tables.attributeset
+import tables.hdf5extension
 
 from pipeline_core.errors import InputFormatError, OutputError
 from pipeline_core.trial_opening import check_harmless
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 
+_H5F_SCOPE_GLOBAL = 1
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -265,6 +268,7 @@ def writing(path: Path, title: str) -> Iterator[tables.File]:
         h5 = tables.open_file(str(path), "w", title=title)
         try:
             yield h5
+            _flush(h5)
         finally:
             h5.close()
     except tables.HDF5ExtError as error:
@@ -272,3 +276,16 @@ def writing(path: Path, title: str) -> Iterator[tables.File]:
         raise OutputError(
             f"{path} cannot be written; its disk has {free:.0f} MB free. Free some space or choose another folder."
         ) from error
+
+
+def _flush(h5: tables.File) -> None:
+    """Write everything out; PyTables' own flush and close say nothing when that fails, as on a full disk.
+
+    Raises
+    ------
+    tables.HDF5ExtError
+    """
+    h5.flush()  # what PyTables itself holds back
+    library = ctypes.CDLL(tables.hdf5extension.__file__)  # finds the HDF5 library that it uses
+    if library.H5Fflush(ctypes.c_int64(h5._get_file_id()), _H5F_SCOPE_GLOBAL) < 0:
+        raise tables.HDF5ExtError(f"{h5.filename} cannot be flushed")

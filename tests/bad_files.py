@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +215,35 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
         shutil.copy(corpus.good, path)
         path.with_name(f"{path.stem}.cal.h5").write_text("spoilt")
 
+    def with_edited_sidecar(edit: Callable[[Path], object]) -> Callable[[Path], None]:
+        def write(path: Path) -> None:
+            shutil.copy(corpus.good, path)
+            with ObsFile(path, "write") as obs:
+                obs.annotate("clouds")
+            edit(path.with_name(f"{path.stem}.cal.h5"))
+
+        return write
+
+    def newer(path: Path) -> None:
+        with tables.open_file(str(path), "a") as h5:
+            of_format(h5, version=np.int64(99))
+
+    def without_a_column(h5: tables.File) -> None:
+        rows = h5.root.Photons.PhotonTable.read()
+        names = [name for name in rows.dtype.names if name != "NoiseWeight"]
+        fewer = np.zeros(rows.size, [(name, rows.dtype[name]) for name in names])
+        h5.remove_node("/Photons/PhotonTable")
+        h5.create_table("/Photons", "PhotonTable", obj=fewer)
+
+    def killed_while_writing(path: Path) -> None:
+        program = (
+            "import os, sys, numpy, tables\n"
+            "h5 = tables.open_file(sys.argv[1], 'w')\n"
+            "h5.create_array('/', 'a', numpy.arange(100_000))\n"
+            "os._exit(0)\n"  # as a kill would
+        )
+        subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+
     name, add, edited = f"{START}.h5", corpus.add, corpus.edited
     add("cut short", name, "damaged, cut off", lambda p: p.write_bytes(good[: len(good) // 2]))
     add("only a beginning", name, "damaged, cut off", lambda p: p.write_bytes(good[:100]))
@@ -238,6 +269,14 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
         with_sidecar_of_another,
         named=f"{START}.cal.h5",
     )
+    sidecar = f"{START}.cal.h5"
+    add("a column missing", name, "other columns", edited(without_a_column))
+    add("killed while written", name, "still being written", killed_while_writing)
+    add("newer sidecar", name, "Update", with_edited_sidecar(newer), named=sidecar)
+    cut = with_edited_sidecar(lambda p: p.write_bytes(p.read_bytes()[:3000]))
+    add("sidecar cut short", name, "cut off", cut, named=sidecar)
+    crash = with_edited_sidecar(lambda p: crash_hdf5(p, b"file_id"))
+    add("sidecar that crashes", name, "crashes", crash, named=sidecar)
     add("spoilt sidecar", name, "not HDF5", with_spoilt_sidecar, named=f"{START}.cal.h5")
     add("a sidecar", f"{START}.cal.h5", "holds no photons", only_sidecar)
 

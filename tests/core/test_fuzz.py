@@ -166,6 +166,7 @@ def _another(where, name, values):
         (_another("/mkid", "gaps", np.array([[5, 3]])), "gaps are no intervals"),
         (_another("/mkid", "gaps", np.array([0, 3])), "gaps are no intervals"),
         (_another("/header", "header", np.zeros(3)), "/header/header is no table"),
+        (lambda h5: h5.remove_node("/header/header"), "is damaged: a part of it is missing"),
         (_another("/BeamMap", "Flag", np.full((4, 3), b"a")), "/BeamMap/Flag has other"),
         (_another("/Photons/PixelIndex", "start", np.zeros((4, 3))), "start has other columns"),
     ],
