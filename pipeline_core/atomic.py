@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
 
-__all__ = ["part_path", "write_aside", "written_back"]
+__all__ = ["is_running", "part_path", "write_aside", "written_back"]
 
 
 def part_path(target: Path) -> Path:
@@ -32,12 +32,13 @@ def _remove_left_overs(target: Path) -> None:
     with suppress(OSError):
         for path in target.parent.iterdir():
             match = name.fullmatch(path.name)
-            if match and not _is_running(int(match.group(1))):
+            if match and not is_running(int(match.group(1))):
                 logger.info("removed %s, left behind by a process that was killed", path)
                 path.unlink()
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Tell whether this machine has a process of this number."""
     if process == os.getpid():
         return True
     try:

@@ -14,9 +14,10 @@ import numpy.typing as npt
 from pipeline_core.attached_masks import AttachedMasks
 from pipeline_core.calibrated import CalibratedPhotons
 from pipeline_core.calibration import WavelengthCalibration
-from pipeline_core.errors import CalibrationError, ConfigError
+from pipeline_core.errors import CalibrationError, ConfigError, InputFormatError
 from pipeline_core.flatcal.apply import flat_for, load_weights, solution_paths
 from pipeline_core.flatfield import FlatCalibration
+from pipeline_core.packing import packed_of, sidecar_inside
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.selection import Band, band_of
@@ -43,6 +44,7 @@ class Attached(AttachedMasks):
     _writable: bool
     _sidecar: Sidecar
     _sidecar_path: Path
+    _inside: Sidecar | None = None
     _calibrated: CalibratedPhotons | None
     _flat: FlatCalibration | None = None
 
@@ -65,6 +67,13 @@ class Attached(AttachedMasks):
     def has_phases(self) -> bool:
         """Whether all photons have phases: in files of older programs, wavelengths may have taken their place."""
         return self._file.stored_nm is None
+
+    @property
+    def sidecar_words(self) -> str:
+        """Where the sidecar is that was read, in words: a path, 'inside the file' of a packed one, or 'none'."""
+        if self._sidecar_path.exists():
+            return str(self._sidecar_path)
+        return "none" if self._inside is None else "inside the file"
 
     @property
     def wavecal(self) -> WavelengthCalibration | None:
@@ -220,9 +229,24 @@ class Attached(AttachedMasks):
 
     def _load_sidecar(self) -> None:
         self._sidecar_path = sidecar_path(self.path, self._file.file_id)
-        self._sidecar = load_sidecar(self._sidecar_path, self._file.file_id)
+        self._inside = self._sidecar_inside()
+        if self._inside is not None and not self._sidecar_path.exists():
+            self._sidecar = self._inside
+        else:
+            self._sidecar = load_sidecar(self._sidecar_path, self._file.file_id)
         self._use(self._sidecar.wavecal)
         self._use_masks()
+
+    def _sidecar_inside(self) -> Sidecar | None:
+        """Return the sidecar that a packed file brings along."""
+        packed = packed_of(self.path)
+        if packed is None:
+            return None
+        with sidecar_inside(self.path, packed) as part:
+            try:
+                return load_sidecar(part, self._file.file_id)
+            except InputFormatError as error:
+                raise InputFormatError(f"The sidecar inside {self.path}: {error}") from error
 
     def _use(self, wavecal: WavelengthCalibration | None) -> None:
         """Read photons with this calibration from now on, and with the flat field, if that belongs to it."""
@@ -331,4 +355,4 @@ class Attached(AttachedMasks):
 
     def _save(self, changed: Sidecar) -> None:
         self._check_writable()
-        self._sidecar = save_sidecar(self._sidecar_path, changed)
+        self._sidecar = save_sidecar(self._sidecar_path, changed, self._inside)

@@ -240,8 +240,8 @@ def _whole(
 ) -> npt.NDArray[np.int64]:
     """Return the values as integers, refusing NaN, fractions and negative numbers."""
     with np.errstate(invalid="ignore"):
-        bad = ~(np.isfinite(values) & (values == np.floor(values)) & (values >= 0))
-    _refuse(bad, lines, path, f"{name} is not a whole number >= 0")
+        bad = ~((values == np.floor(values)) & (values >= 0) & (values <= NO_RES_ID))
+    _refuse(bad, lines, path, f"{name} is not a whole number from 0 to {NO_RES_ID}")
     return values.astype(np.int64)
 
 

@@ -13,7 +13,14 @@ import numpy.typing as npt
 from pipeline_core._jit import kernel
 from pipeline_core.errors import ConfigError
 
-__all__ = ["add_phases", "add_times", "equal_energy_edges", "first_at_or_after", "phase_span"]
+__all__ = [
+    "add_phases",
+    "add_times",
+    "equal_energy_edges",
+    "first_at_or_after",
+    "make_sense",
+    "phase_span",
+]
 
 _EV_NM = 1239.841984  # h c
 _MAX_BINS = 100_000
@@ -57,6 +64,20 @@ def first_at_or_after(times_us: npt.NDArray[np.uint32], time_us: int) -> int:
         else:
             high = middle
     return low
+
+
+@kernel
+def make_sense(
+    times_us: npt.NDArray[np.uint32], phases_deg: npt.NDArray[np.float32], stop_us: int
+) -> bool:
+    """Return whether times ascend and end before `stop_us`, and phases are numbers: the kernels below rely on it."""
+    previous = np.int64(0)
+    good = True
+    for i in range(times_us.size):
+        time = np.int64(times_us[i])
+        good &= (time >= previous) & np.isfinite(phases_deg[i])
+        previous = time
+    return bool(good and previous < stop_us)
 
 
 @kernel

@@ -20,7 +20,7 @@ from pipeline_core.hdf5 import (
     attribute,
     attribute_names,
     open_readonly,
-    read_array,
+    read_header,
     reading,
     refuse_special,
 )
@@ -173,7 +173,7 @@ def _stored(obs: ObsFile) -> list[HeaderRow]:
                 _row("file attributes", name, attribute(root, name))
                 for name in sorted(attribute_names(root))
             ]
-            header = read_array(h5, "/header/header")[0]
+            header = read_header(h5)
             rows += [_row("/header/header", name, header[name]) for name in header.dtype.names]
             settings = attribute(h5.get_node(schema.MKID), "settings")
     finally:
@@ -369,7 +369,7 @@ def _describe_photons(path: Path) -> dict[str, object]:
             "flat field": _flatcal(obs),
             "bad pixels": _masked_pixels(obs),
             "masked times": _masked_times(obs),
-            "sidecar": str(obs.sidecar) if obs.sidecar.exists() else "none",
+            "sidecar": obs.sidecar_words,
             "history": [
                 f"{_utc(a.time)} {a.action}: {a.detail}{' (undone)' if a.undone else ''}"
                 for a in obs.history

@@ -87,6 +87,8 @@ class FlatCalibration:
                 raise ConfigError(f"Flat field: {name} has the wrong shape {array.shape}.")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        if (self.covered > n_bin).any():
+            raise ConfigError(f"Flat field: covered names bins beyond the {n_bin} that there are.")
 
     @property
     def weighted(self) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ anybody else's is looked at here, that is switched off: such a value stays the t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import pickle
 import shutil
 import threading
@@ -17,8 +18,10 @@ from typing import Any
 import numpy as np
 import tables
 import tables.attributeset
+import tables.hdf5extension
 
 from pipeline_core.errors import InputFormatError, OutputError
+from pipeline_core.trial_opening import check_harmless
 
 __all__ = [
     "attribute",
@@ -30,6 +33,8 @@ __all__ = [
     "plain_group",
     "plain_node",
     "read_array",
+    "read_header",
+    "read_rows",
     "reading",
     "refuse_special",
     "stored_attribute",
@@ -37,6 +42,7 @@ __all__ = [
 ]
 
 
+_H5F_SCOPE_GLOBAL = 1
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -67,6 +73,8 @@ def no_pickles() -> Iterator[None]:
     """Keep PyTables from executing pickled attributes in this thread."""
     if not isinstance(tables.attributeset.pickle, _GuardedPickle):
         tables.attributeset.pickle = _GuardedPickle()
+    if not _guard.depth:
+        tables.silence_hdf5_messages(True)  # per thread; errors are raised
     _guard.depth += 1
     try:
         yield
@@ -94,7 +102,7 @@ def open_readonly(path: Path, *, with_indexes: bool = False) -> tables.File:
     Raises
     ------
     InputFormatError
-        If the file is missing, unreadable, or not HDF5. The message names the remedy.
+        If the file is missing, unreadable, not HDF5, or so damaged that HDF5 would crash. The message names the remedy.
 
     Notes
     -----
@@ -110,12 +118,14 @@ def open_readonly(path: Path, *, with_indexes: bool = False) -> tables.File:
         ) from error
     if head != _MAGIC:
         raise InputFormatError(_what_else(path, head))
+    check_harmless(path)
     try:
         with no_pickles():
             return tables.open_file(str(path), "r", pytables_sys_attrs=with_indexes)
     except Exception as error:  # damaged superblocks make PyTables raise anything
         raise InputFormatError(
-            f"{path} is an HDF5 file, but damaged or cut off. Copy it again, or convert the raw files again."
+            f"{path} is an HDF5 file, but damaged, cut off, or still being written. Copy it again, or convert the raw "
+            "files again."
         ) from error
 
 
@@ -226,6 +236,32 @@ def read_array(h5: tables.File, name: str) -> Any:
         return node.read()
 
 
+def read_rows(h5: tables.File, name: str, *dtypes: np.dtype[Any]) -> Any:
+    """Read a whole table of these columns, or an array of this type, of several possible; errors as for `plain_node`.
+
+    Raises
+    ------
+    InputFormatError
+        Also if it has others.
+    """
+    rows = read_array(h5, name)
+    if getattr(rows, "dtype", None) not in dtypes:
+        raise InputFormatError(
+            f"{h5.filename} is damaged: {name} has other columns than it should. Convert the raw files again."
+        )
+    return rows
+
+
+def read_header(h5: tables.File) -> Any:
+    """Return the only row of the table ``/header/header`` of photon files of any layout; errors as for `read_rows`."""
+    rows = read_array(h5, "/header/header")
+    if not getattr(rows, "size", 0) or rows.dtype.names is None:
+        raise InputFormatError(
+            f"{h5.filename} is damaged: /header/header is no table of one row. Convert the raw files again."
+        )
+    return rows[0]
+
+
 @contextlib.contextmanager
 def _library_errors() -> Iterator[None]:
     """Call whatever PyTables stumbles over an HDF5 error: on damaged descriptions of nodes it raises anything.
@@ -253,6 +289,7 @@ def writing(path: Path, title: str) -> Iterator[tables.File]:
         h5 = tables.open_file(str(path), "w", title=title)
         try:
             yield h5
+            _flush(h5)
         finally:
             h5.close()
     except tables.HDF5ExtError as error:
@@ -260,3 +297,16 @@ def writing(path: Path, title: str) -> Iterator[tables.File]:
         raise OutputError(
             f"{path} cannot be written; its disk has {free:.0f} MB free. Free some space or choose another folder."
         ) from error
+
+
+def _flush(h5: tables.File) -> None:
+    """Write everything out; PyTables' own flush and close say nothing when that fails, as on a full disk.
+
+    Raises
+    ------
+    tables.HDF5ExtError
+    """
+    h5.flush()  # what PyTables itself holds back
+    library = ctypes.CDLL(tables.hdf5extension.__file__)  # finds the HDF5 library that it uses
+    if library.H5Fflush(ctypes.c_int64(h5._get_file_id()), _H5F_SCOPE_GLOBAL) < 0:
+        raise tables.HDF5ExtError(f"{h5.filename} cannot be flushed")

@@ -629,6 +629,8 @@ class ObsFile(CubeReads):
         all_times, all_phases = self._pixels.get(pixel)
         rows = slice(*(first_at_or_after(all_times, limit) for limit in window))
         chosen = inside(all_phases[rows], band.phases)
+        if band.phases == (-np.inf, np.inf):
+            chosen[:] = True  # wavelengths that older programs stored may be no numbers
         if band.wavelengths is not None:
             found = self._calibrated_photons().wavelengths(pixel, extrapolated=band.extrapolated)
             chosen &= inside(found[rows], band.wavelengths)

@@ -18,6 +18,7 @@ import tables
 
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap
+from pipeline_core.binning import make_sense
 from pipeline_core.errors import (
     ConfigError,
     InputFormatError,
@@ -32,6 +33,7 @@ from pipeline_core.hdf5 import (
     plain_group,
     plain_node,
     read_array,
+    read_rows,
     reading,
 )
 from pipeline_core.photon_kernels import ChunkOfRows
@@ -49,6 +51,8 @@ from pipeline_core.selection import Pixel
 __all__ = ["PhotonFile", "Source"]
 
 _PHOTON = [("time", "u4"), ("phase", "f4"), ("wavelength", "f4"), ("weight", "f4")]
+_LARGEST = {"start": 1e18, "exposure": 200_000.0, "dead_time": 1e6}
+"""Of the attributes that are numbers: unix s, s, us."""
 _ATTRIBUTES = ("file_id", "camera", "start", "exposure", "baseline", "dead_time")
 _NODES = (
     schema.PHOTON_TABLE,
@@ -161,9 +165,10 @@ class PhotonFile:
                 "raw files again."
             )
         self.n_photons = int(self._table.nrows)
-        self._start_row = read_array(h5, schema.INDEX_START)
-        self._stop_row = read_array(h5, schema.INDEX_STOP)
-        self.flags = read_array(h5, schema.BEAMMAP_FLAG).astype(np.uint32)
+        whole = np.dtype(np.int64)
+        self._start_row = read_rows(h5, schema.INDEX_START, whole)
+        self._stop_row = read_rows(h5, schema.INDEX_STOP, whole)
+        self.flags = read_rows(h5, schema.BEAMMAP_FLAG, whole).astype(np.uint32)
         self._check_index()
         # pixels without photons may stand anywhere among equal rows
         order = np.lexsort((self._stop_row.ravel(), self._start_row.ravel()))
@@ -183,9 +188,10 @@ class PhotonFile:
 
     def _number(self, name: str) -> float:
         value = attribute(self._h5.root, name)
-        if not isinstance(value, (int, float)):
+        if not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST[name]:
             raise InputFormatError(
-                f"{self.path} is damaged: its attribute {name} is no number. Convert the raw files again."
+                f"{self.path} is damaged: its attribute {name} is no number, or an impossible one. Convert the raw "
+                "files again."
             )
         return value
 
@@ -234,7 +240,12 @@ class PhotonFile:
     def beammap(self) -> Beammap:
         """Resonator and beam-map code of every pixel."""
         with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/pixels")
+            rows = read_rows(self._h5, f"{schema.MKID}/pixels", schema.PIXEL_DTYPE)
+        ncols, nrows = self.shape
+        if (rows["x"] >= ncols).any() or (rows["y"] >= nrows).any():
+            raise InputFormatError(
+                f"{self.path} is damaged: its list of pixels has some outside the array. Convert the raw files again."
+            )
         res_id = np.zeros(self.shape, np.uint32)
         code = np.zeros(self.shape, np.uint8)
         frequency = np.full(self.shape, np.nan)
@@ -259,16 +270,23 @@ class PhotonFile:
     def gaps_us(self) -> npt.NDArray[np.int64]:
         """Intervals without any packet, half-open, us; shape (n, 2)."""
         with reading(self.path):
-            gaps: npt.NDArray[np.int64] = read_array(self._h5, schema.GAPS)
+            gaps: npt.NDArray[np.int64] = read_rows(self._h5, schema.GAPS, np.dtype(np.int64))
+        flat = gaps.ravel()
+        whole = (0, *flat, self.exposure_us)
+        if gaps.shape != (flat.size // 2, 2) or (np.diff(whole) < 0).any():
+            raise InputFormatError(
+                f"{self.path} is damaged: its gaps are no intervals of its exposure. Convert the raw files again."
+            )
         return gaps
 
     @cached_property
     def sources(self) -> tuple[Source, ...]:
         """The raw files it was made from, with what became of their words."""
         with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/sources")
+            kinds = (schema.SOURCE_DTYPE, schema.FIRST_SOURCE_DTYPE)
+            rows = read_rows(self._h5, f"{schema.MKID}/sources", *kinds)
         known = {item.name for item in fields(Source)}
-        names = [name for name in rows.dtype.names if name in known]
+        names = [name for name in rows.dtype.names or () if name in known]
         return tuple(Source(**{name: int(row[name]) for name in names}) for row in rows)
 
     @cached_property
@@ -282,7 +300,7 @@ class PhotonFile:
     def lost_packets(self) -> dict[int, int]:
         """Packets lost on the network, by board."""
         with reading(self.path):
-            rows = read_array(self._h5, f"{schema.MKID}/boards")
+            rows = read_rows(self._h5, f"{schema.MKID}/boards", schema.BOARD_DTYPE)
         return {int(row["board"]): int(row["lost"]) for row in rows}
 
     def columns(self, pixel: Pixel) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
@@ -291,10 +309,19 @@ class PhotonFile:
         Raises
         ------
         InputFormatError
-            Damaged chunk.
+            Damaged chunk, or photons that make no sense.
         """
-        times, phases = self._column_bits(pixel, (TIME, PHASE))
-        return times, phases.view(np.float32)
+        times, bits = self._column_bits(pixel, (TIME, PHASE))
+        phases = bits.view(np.float32)
+        # older programs have stored wavelengths that are no numbers: no kernel of phases sees them
+        stored = self.stored_nm is not None and bool(np.isfinite(self.stored_nm[pixel]).all())
+        numbers = np.zeros_like(phases) if stored else phases
+        if times.size and not make_sense(times, numbers, self.exposure_us):
+            raise InputFormatError(
+                f"{self.path} is damaged: photons of pixel {pixel} are not in order of time, after the end at "
+                f"{self.exposure_us / 1e6:g} s, or no numbers. Copy the file again, or convert the raw files again."
+            )
+        return times, phases
 
     def baselines(self, pixel: Pixel) -> npt.NDArray[np.float32]:
         """Return the baselines (deg) of all photons of a pixel, where they were kept; as `columns`."""

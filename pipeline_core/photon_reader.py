@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tables
 
-from pipeline_core.binning import add_phases, add_times, first_at_or_after, phase_span
+from pipeline_core.binning import add_phases, add_times, first_at_or_after, make_sense, phase_span
 from pipeline_core.chunkcodec import CHUNK_ROWS, DAMAGED, FOREIGN, NEED_MORE, decode_prefix
 from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.exposure import add_dead_time
@@ -114,6 +114,7 @@ def load_kernels() -> None:
     survey_chunk(*where, 0, no_rows, np.arange(2), scratch.phases, counts, extremes)
     # of decoded pixels, whose columns are read-only
     times, phases = np.zeros(1, np.uint32), np.zeros(1, np.float32)
+    make_sense(times, phases, 1)
     times.setflags(write=False)
     phases.setflags(write=False)
     first_at_or_after(times, 0)
@@ -390,6 +391,8 @@ class PhotonReader:
                 self._read(stored, part, size, offset, chunk)
                 status = decode_prefix(stored[:size], self._row_bytes, wanted, scratch.planes)
         if status == FOREIGN:
+            if size and int(stored[12:16].view("<u4")[0]) != size:
+                raise self._damaged(chunk)  # Blosc would believe its header, and read past the end
             return self._decode_elsewhere(chunk, last_column, scratch)
         if status in (NEED_MORE, DAMAGED):
             raise self._damaged(chunk)

@@ -30,6 +30,14 @@ def plain_yaml(path: Path) -> dict[str, Any]:
         raise InputFormatError(f"Settings {path} are not plain YAML: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except (
+        ValueError,
+        RecursionError,
+        OverflowError,
+    ) as error:  # numbers, dates and lists that Python cannot hold
+        raise InputFormatError(
+            f"Settings {path} are not plain YAML: {type(error).__name__}: {error}. Correct them."
+        ) from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: settings are lines of the form 'name: value'.")
     return {str(key): value for key, value in values.items()}

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import tables
 
-from pipeline_core.errors import InputFormatError
+from pipeline_core.errors import ConfigError, InputFormatError
 from pipeline_core.hdf5 import has_node, read_array
 
-__all__ = ["read_record", "write_record"]
+__all__ = ["check_arrays", "read_record", "write_record"]
 
 _VALUES = "values"
 _FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
@@ -92,6 +93,25 @@ def read_record(
         raise InputFormatError(
             f"{name} is damaged, or of another version: {where} cannot be understood ({error}). Make it again."
         ) from error
+
+
+def check_arrays(
+    record: object, wanted: Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]]
+) -> None:
+    """Turn fields of a frozen record into arrays of these types, and check their shapes.
+
+    Raises
+    ------
+    ConfigError
+        If one has another shape.
+    ValueError, TypeError
+        If one holds no numbers.
+    """
+    for name, (dtype, shape) in wanted.items():
+        array = np.asarray(getattr(record, name)).astype(dtype, copy=False)
+        if array.shape != shape:
+            raise ConfigError(f"{name} has shape {array.shape}, not {shape}.")
+        object.__setattr__(record, name, array)
 
 
 def _write_array(h5: tables.File, where: str, name: str, values: np.ndarray[Any, Any]) -> None:

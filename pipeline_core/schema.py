@@ -33,6 +33,7 @@ __all__ = [
     "BEAMMAP_FLAG",
     "BEAMMAP_MAP",
     "BOARD_DTYPE",
+    "FIRST_SOURCE_DTYPE",
     "FLAG_DTYPE",
     "FLATCAL_FORMAT",
     "FLATCAL_VERSION",
@@ -145,11 +146,14 @@ SOURCE_DTYPE = np.dtype(
         ("outside_window", "i8"),
         ("without_header", "i8"),
         ("spare_bytes", "i8"),  # trailing bytes that make up no word
-        # since 2026-12; files without these two columns had not looked for it
+        # files without these two columns had not looked for it
         ("skipped_bytes", "i8"),  # bytes that could not be told to be words
         ("resyncs", "i8"),  # how often words began anew at another byte
     ]
 )
+FIRST_SOURCE_DTYPE = np.dtype(SOURCE_DTYPE.descr[:8])
+"""What the first files had."""
+
 BOARD_DTYPE = np.dtype([("board", "u1"), ("packets", "i8"), ("lost", "i8")])
 HISTORY_DTYPE = np.dtype(
     [

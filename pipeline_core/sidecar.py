@@ -7,12 +7,10 @@ back by undoing.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,16 +35,16 @@ from pipeline_core.hdf5 import (
     attribute,
     child_names,
     open_readonly,
-    read_array,
+    read_rows,
     reading,
     writing,
 )
+from pipeline_core.locks import locked
 from pipeline_core.masks import PixelMask, TimeMask
 from pipeline_core.records import read_record, write_record
 
 __all__ = ["Action", "Sidecar", "load_sidecar", "save_sidecar", "sidecar_path"]
 
-_LOCK_WAIT_S = 5.0
 _DETAIL_BYTES = schema.HISTORY_DTYPE["detail"].itemsize
 _DETAIL_CHARACTERS = _DETAIL_BYTES // 4  # of any language
 _WAVECALS = "/slots/wavecal"
@@ -296,7 +294,11 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
                     "renamed. Move the sidecar away, or restore the photon file."
                 )
             revision = attribute(h5.root, "revision")
-            rows = read_array(h5, "/history")
+            if not isinstance(revision, int) or revision < 1:
+                raise InputFormatError(
+                    f"{path} is damaged: its revision is no number. Restore it from a copy, or move it away."
+                )
+            rows = read_rows(h5, "/history", schema.HISTORY_DTYPE)
             slots: dict[str, Any] = {
                 "wavecals": _read_slot(h5, _WAVECALS, WavelengthCalibration),
                 "flatcals": _read_slot(h5, _FLATCALS, FlatCalibration),
@@ -305,22 +307,34 @@ def load_sidecar(path: Path, file_id: str) -> Sidecar:
             }
     finally:
         h5.close()
-    history = tuple(
-        Action(
-            float(row["time"]),
-            bytes(row["action"]).decode(),
-            bytes(row["kind"]).decode(),
-            bytes(row["detail"]).decode(),
-            bytes(row["software"]).decode(),
-            bool(row["undone"]),
+    try:
+        history = tuple(
+            Action(
+                float(row["time"]),
+                bytes(row["action"]).decode(),
+                bytes(row["kind"]).decode(),
+                bytes(row["detail"]).decode(),
+                bytes(row["software"]).decode(),
+                bool(row["undone"]),
+            )
+            for row in rows
         )
-        for row in rows
-    )
-    return Sidecar(file_id, int(revision or 0), history, **slots)
+    except UnicodeDecodeError as error:
+        raise InputFormatError(
+            f"{path} is damaged: its history is no text. Restore it from a copy, or move it away."
+        ) from error
+    return Sidecar(file_id, revision, history, **slots)
 
 
-def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
+def save_sidecar(path: Path, sidecar: Sidecar, inside: Sidecar | None = None) -> Sidecar:
     """Write a sidecar and return it with its new revision.
+
+    Parameters
+    ----------
+    path : path
+    sidecar : Sidecar
+    inside : Sidecar, optional
+        The one in a packed file: what is attached as long as there is no sidecar beside it.
 
     Raises
     ------
@@ -335,8 +349,10 @@ def save_sidecar(path: Path, sidecar: Sidecar) -> Sidecar:
         raise OutputError(
             f"Folder {path.parent} cannot be created: {error.strerror}. Check its permissions."
         ) from error
-    with _locked(path):
+    with locked(path):
         current = load_sidecar(path, sidecar.file_id)
+        if inside is not None and not current.revision:
+            current = inside
         if current.revision != sidecar.revision:
             raise SidecarConflictError(
                 f"{path} was changed by another program (revision {current.revision}, expected {sidecar.revision}). "
@@ -382,30 +398,3 @@ def _read_slot(h5: tables.File, where: str, make: Callable[..., T]) -> tuple[tup
         (row, read_record(h5, f"{where}/{_ROW}{row}", make))
         for row in sorted(int(number) for number in numbers if number.isdecimal())
     )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file of a sidecar; waits a few seconds for another program."""
-    lock = path.with_name(path.name + ".lock")
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write in folder {path.parent}: {error.strerror}. Check its permissions."
-        ) from error
-    try:
-        deadline = time.monotonic() + _LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise SidecarConflictError(
-                        f"{path} is being changed by another program. Try again when it has finished."
-                    ) from None
-                time.sleep(0.02)
-        yield
-    finally:
-        os.close(descriptor)

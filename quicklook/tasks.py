@@ -182,6 +182,9 @@ class OpenFiles:
 
     def prepare(self, *, progress: Progress = silent) -> None:
         """Import the core and load its kernels, so that the first file and the first click are answered at once."""
+        from pipeline_core.trial_opening import warm_up
+
+        warm_up()
         import pipeline_core.describe
         import pipeline_core.observation  # noqa: F401
         from pipeline_core.photon_reader import load_kernels

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from pipeline_core.beammap import Beammap
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.obsfile import ObsFile
 
-__all__ = ["BadFile", "write_bad_files"]
+__all__ = ["BadFile", "crash_hdf5", "write_bad_files", "write_good_file"]
 
 START = 1602050400
 TICKS = (START - 1577836800) * 2000
@@ -109,6 +111,19 @@ def trap_of(folder: Path) -> Path:
     return folder / "executed"
 
 
+def crash_hdf5(path: Path, name: bytes = b"camera") -> None:
+    """Spoil the name of an attribute: PyTables ends with a segmentation fault."""
+    data = path.read_bytes()
+    assert name + b"\0" in data
+    path.chmod(0o600)
+    path.write_bytes(data.replace(name + b"\0", b"\xc1" + name[1:] + b"\0", 1))
+
+
+def write_good_file(folder: Path) -> Path:
+    """Write a raw second and its photon file below a folder, and return the latter."""
+    return _Corpus(folder).good
+
+
 def write_bad_files(folder: Path) -> list[BadFile]:
     """Write all of them below `folder` (which must exist) and return what they are."""
     corpus = _Corpus(folder)
@@ -180,6 +195,10 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
             stream.seek(place.offset + 16)
             stream.write(b"\xff" * (place.size - 16))
 
+    def crash_library(path: Path) -> None:
+        shutil.copy(corpus.good, path)
+        crash_hdf5(path)
+
     def with_sidecar_of_another(path: Path) -> None:
         shutil.copy(corpus.good, path)
         other = path.with_name("other.h5")
@@ -196,9 +215,38 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
         shutil.copy(corpus.good, path)
         path.with_name(f"{path.stem}.cal.h5").write_text("spoilt")
 
+    def with_edited_sidecar(edit: Callable[[Path], object]) -> Callable[[Path], None]:
+        def write(path: Path) -> None:
+            shutil.copy(corpus.good, path)
+            with ObsFile(path, "write") as obs:
+                obs.annotate("clouds")
+            edit(path.with_name(f"{path.stem}.cal.h5"))
+
+        return write
+
+    def newer(path: Path) -> None:
+        with tables.open_file(str(path), "a") as h5:
+            of_format(h5, version=np.int64(99))
+
+    def without_a_column(h5: tables.File) -> None:
+        rows = h5.root.Photons.PhotonTable.read()
+        names = [name for name in rows.dtype.names if name != "NoiseWeight"]
+        fewer = np.zeros(rows.size, [(name, rows.dtype[name]) for name in names])
+        h5.remove_node("/Photons/PhotonTable")
+        h5.create_table("/Photons", "PhotonTable", obj=fewer)
+
+    def killed_while_writing(path: Path) -> None:
+        program = (
+            "import os, sys, numpy, tables\n"
+            "h5 = tables.open_file(sys.argv[1], 'w')\n"
+            "h5.create_array('/', 'a', numpy.arange(100_000))\n"
+            "os._exit(0)\n"  # as a kill would
+        )
+        subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+
     name, add, edited = f"{START}.h5", corpus.add, corpus.edited
-    add("cut short", name, "damaged or cut off", lambda p: p.write_bytes(good[: len(good) // 2]))
-    add("only a beginning", name, "damaged or cut off", lambda p: p.write_bytes(good[:100]))
+    add("cut short", name, "damaged, cut off", lambda p: p.write_bytes(good[: len(good) // 2]))
+    add("only a beginning", name, "damaged, cut off", lambda p: p.write_bytes(good[:100]))
     add("newer version", name, "Update", edited(lambda h5: of_format(h5, version=np.int64(99))))
     add("no camera", name, "camera", edited(lambda h5: h5.root._v_attrs.__delattr__("camera")))
     add("exposure is text", name, "exposure", edited(lambda h5: of_format(h5, exposure="long")))
@@ -213,6 +261,7 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
     add("index does not fit", name, "pixel index", edited(spoil_index))
     add("flags of another shape", name, "pixel index", edited(other_shape))
     add("spoilt chunk", name, "damaged", spoil_chunk, reads=True)
+    add("crashes HDF5", name, "crashes", crash_library)
     add(
         "sidecar of another",
         name,
@@ -220,6 +269,14 @@ def _damaged_photon_files(corpus: _Corpus) -> None:
         with_sidecar_of_another,
         named=f"{START}.cal.h5",
     )
+    sidecar = f"{START}.cal.h5"
+    add("a column missing", name, "other columns", edited(without_a_column))
+    add("killed while written", name, "still being written", killed_while_writing)
+    add("newer sidecar", name, "Update", with_edited_sidecar(newer), named=sidecar)
+    cut = with_edited_sidecar(lambda p: p.write_bytes(p.read_bytes()[:3000]))
+    add("sidecar cut short", name, "cut off", cut, named=sidecar)
+    crash = with_edited_sidecar(lambda p: crash_hdf5(p, b"file_id"))
+    add("sidecar that crashes", name, "crashes", crash, named=sidecar)
     add("spoilt sidecar", name, "not HDF5", with_spoilt_sidecar, named=f"{START}.cal.h5")
     add("a sidecar", f"{START}.cal.h5", "holds no photons", only_sidecar)
 

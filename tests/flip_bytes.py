@@ -1,4 +1,4 @@
-"""Damages copies of a photon file and opens them; a process of its own, because HDF5 may crash on some.
+"""Damages copies of a photon file and opens them; a process of its own, in case that HDF5 crashes it.
 
 Arguments: a good file, where to write, a seed. Prints a line for each of 40 copies: 'shown', 'refused', or what went
 wrong.

@@ -39,6 +39,8 @@ _COMMANDS = (
     "apply",
     "undo",
     "history",
+    "pack",
+    "unpack",
     "image",
     "lightcurve",
     "spectrum",

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         rows = describe_observation(obs).history
         return {
             "file": str(args.observation),
-            "sidecar": str(obs.sidecar) if obs.sidecar.exists() else "none",
+            "sidecar": obs.sidecar_words,
             "history": [
                 f"{row.utc} {row.action}: {row.detail}{' (undone)' if row.undone else ''}"
                 for row in rows

@@ -27,7 +27,7 @@ from pipeline_core.flags import PixelFlag
 from pipeline_core.flatfield import FLATCAL_FLAGS, FlatCalibration
 from pipeline_core.hdf5 import attribute, open_readonly, reading
 from pipeline_core.matching import LEAST_MATCHED, camera_and_shape, places
-from pipeline_core.records import read_record
+from pipeline_core.records import check_arrays, read_record
 from pipeline_core.solution_files import FLATCAL, GROUP, opened
 
 __all__ = [
@@ -97,6 +97,21 @@ class _PlainSolution:
     weights: FloatArray
     errors: FloatArray
     flags: npt.NDArray[np.uint32]
+
+    def __post_init__(self) -> None:
+        ncols, nrows = np.shape(self.res_id)
+        n_bin = np.size(self.energies_ev)
+        check_arrays(
+            self,
+            {
+                "res_id": (np.uint32, (ncols, nrows)),
+                "edges_nm": (np.float64, (n_bin + 1,)),
+                "energies_ev": (np.float64, (n_bin,)),
+                "weights": (np.float64, (ncols, nrows, n_bin)),
+                "errors": (np.float64, (ncols, nrows, n_bin)),
+                "flags": (np.uint32, (ncols, nrows)),
+            },
+        )
 
 
 def chunk_path(base: Path, index: int) -> Path:

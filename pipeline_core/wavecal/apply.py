@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from pipeline_core.beammap import Beammap
 from pipeline_core.calibration import WAVECAL_FLAGS, WavelengthCalibration
-from pipeline_core.errors import CalibrationError
+from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.matching import LEAST_MATCHED, camera_and_shape, places
-from pipeline_core.records import read_record
+from pipeline_core.records import check_arrays, read_record
 from pipeline_core.solution_files import GROUP, WAVECAL, opened
 
 __all__ = ["calibration_for", "load_curves"]
@@ -67,6 +67,18 @@ class _PlainCurves:
     covariance: npt.NDArray[np.float64]
     valid_phase_deg: npt.NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        n = np.size(self.kind)
+        check_arrays(
+            self,
+            {
+                "kind": (np.uint8, (n,)),
+                "coefficients": (np.float64, (n, 3)),
+                "covariance": (np.float64, (n, 3, 3)),
+                "valid_phase_deg": (np.float64, (n, 2)),
+            },
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class _PlainSolution:
@@ -80,6 +92,16 @@ class _PlainSolution:
     res_id: npt.NDArray[np.uint32]
     flags: npt.NDArray[np.uint32]
     curves: _PlainCurves
+
+    def __post_init__(self) -> None:
+        ncols, nrows = np.shape(self.res_id)
+        whole = (np.uint32, (ncols, nrows))
+        lines = (np.float64, (np.size(self.wavelengths_nm),))
+        check_arrays(self, {"res_id": whole, "flags": whole, "wavelengths_nm": lines})
+        if self.curves.kind.size != ncols * nrows:
+            raise ConfigError(
+                f"there are {self.curves.kind.size} curves for {ncols * nrows} pixels."
+            )
 
 
 def load_curves(path: Path) -> SolutionLike:

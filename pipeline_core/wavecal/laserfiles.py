@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.errors import PipelineError
-from pipeline_core.hdf5 import has_node, open_readonly, read_array, reading
+from pipeline_core.hdf5 import has_node, open_readonly, read_header, reading
 from pipeline_core.photon_file import PhotonFile
 
 __all__ = ["LaserFile", "guess_wavelength", "look_at_laser_file"]
@@ -112,13 +112,13 @@ def _header(path: Path) -> tuple[str, tuple[Path, ...]]:
             with reading(path):
                 if not has_node(h5, "/header/header"):
                     return "", ()
-                row = read_array(h5, "/header/header")[0]
+                row = read_header(h5)
                 texts = [
                     bytes(row[name]).decode(errors="replace") for name in ("target", "dataDir")
                 ]
         finally:
             h5.close()
-    except (PipelineError, ValueError, IndexError, KeyError):
+    except (PipelineError, ValueError, TypeError, IndexError, KeyError):
         return "", ()  # a header is a hint here, no more
     return texts[0], (path.parent / texts[1], Path(texts[1])) if texts[1] else ()
 

@@ -134,3 +134,17 @@ def test_errors_name_folder_and_remedy(tmp_path):
         write_aside(tmp_path / "a", replace=False),
     ):
         pass
+
+
+def test_a_folder_that_is_read_only(tmp_path, monkeypatch):
+    """Root may write everywhere, so the system's answer is played."""
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    with (
+        pytest.raises(OutputError, match=r"Cannot write in folder .*: Read-only file system"),
+        write_aside(tmp_path / "a", replace=False),
+    ):
+        pass

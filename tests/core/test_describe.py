@@ -136,7 +136,7 @@ def test_photons_after_the_end_are_bad(tmp_path):
         h5.root._v_attrs.exposure = np.int64(1)
     check = health(path)["photon times"]
     assert check.state == "bad"
-    assert "3,000 photons of all pixels lie after the end at 1 s" in check.sentence
+    assert "after the end at 1 s" in check.sentence
 
 
 def test_a_table_with_other_photons_than_were_kept_is_bad(tmp_path):

@@ -151,6 +151,18 @@ def test_wavelengths_that_took_the_place_of_phases(tmp_path, layout):
         assert obs.phase_histogram((2, 0)).counts.sum() == night.counts[2, 0]
 
 
+def test_wavelengths_that_are_no_numbers_are_kept_and_belong_to_no_window(tmp_path):
+    night = make_night(calibrated=True)
+    value = night.photons[1, 1][1]
+    value[:3] = np.nan, np.nan, -40.0  # what a polynomial of 2018 could make of a phase
+    with open_observation(written(tmp_path, "V3", night)) as obs:
+        same_photons(obs, night)
+        assert obs.count_image()[1, 1] == value.size
+        assert obs.count_image(min_wavelength=1.0, max_wavelength=1e6)[1, 1] == value.size - 3
+        assert obs.spectrum((1, 1)).counts.sum() == value.size - 3
+        assert obs.light_curve((1, 1), 0.5).counts.sum() == value.size
+
+
 @pytest.mark.parametrize("layout", CALIBRATED)
 def test_weights_are_kept_and_used_where_asked_for(tmp_path, layout):
     night = make_night(calibrated=True, weighted=True)

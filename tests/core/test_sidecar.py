@@ -1,5 +1,4 @@
 import dataclasses
-import multiprocessing
 
 import pytest
 import tables
@@ -43,40 +42,6 @@ def test_a_second_writer_does_not_lose_the_first_ones_work(tmp_path):
     with pytest.raises(SidecarConflictError, match="changed by another program"):
         save_sidecar(path, mine.annotated("mine"))
     assert load_sidecar(path, "id").annotations == ("first", "theirs")
-
-
-def _add_notes(path, who):
-    for k in range(10):
-        while True:
-            try:
-                save_sidecar(path, load_sidecar(path, "id").annotated(f"{who}-{k}"))
-                break
-            except SidecarConflictError:
-                pass
-
-
-@pytest.mark.slow
-def test_two_programs_at_once(tmp_path):
-    path = tmp_path / "a.cal.h5"
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_add_notes, args=(path, who)) for who in ("a", "b")]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    notes = load_sidecar(path, "id").annotations
-    assert sorted(notes) == sorted(f"{who}-{k}" for who in "ab" for k in range(10))
-    assert [n for n in notes if n[0] == "a"] == [f"a-{k}" for k in range(10)]
-
-
-def test_a_lock_that_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(sidecar_module, "_LOCK_WAIT_S", 0.05)
-    path = tmp_path / "a.cal.h5"
-    with (
-        sidecar_module._locked(path),
-        pytest.raises(SidecarConflictError, match="being changed"),
-    ):
-        save_sidecar(path, Sidecar("id"))
 
 
 def test_wrong_sidecars_are_refused(tmp_path):
