@@ -293,10 +293,9 @@ def put_in_place(
                 if found != _UNDECIDED:
                     kept = body
                     if found == _FOUND and at % BYTES_PER_WORD == place:
-                        gap = at - packet + words_before * BYTES_PER_WORD * (not headed)
                         if odd:
                             kept = r
-                        elif gap <= _LONGEST_GAP:
+                        elif at - packet <= _LONGEST_GAP:
                             kept = at
                     elif found == _FOUND:
                         counted[_RESYNCS] += 1

@@ -106,6 +106,19 @@ def test_photons_behind_an_overflow_are_the_very_ones(tmp_path):
     assert summary.n_photons >= 3 * (whole - 2 * 4)
 
 
+def test_what_follows_a_lost_end_belongs_to_no_packet(tmp_path):
+    first = second_of_words(START)
+    orphans = [photon(1, 1, k) for k in range(7)]
+    write_words(tmp_path / f"{START}.bin", first, bytes(5000))
+    write_words(tmp_path / f"{START + 1}.bin", orphans + second_of_words(START + 1))
+    summary = run(tmp_path, 2)
+    # the last packet of the first second is doubted, and the words at the beginning of the next one are nobody's
+    assert summary.n_photons == 2 * 6000 - 3
+    assert summary.dropped["without_header"] == 7
+    assert summary.skipped_bytes == 5000 + 4 * 8
+    check_sizes(tmp_path, summary)
+
+
 def test_photon_files_with_the_former_columns_open(tmp_path):
     write_words(tmp_path / f"{START}.bin", second_of_words(START), b"abc")
     path = run(tmp_path).path
