@@ -152,8 +152,15 @@ def test_names_with_leading_zeros_are_no_second_file(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-@pytest.mark.parametrize("kind", ["pipe", "folder", "dangling link"])
-def test_seconds_that_are_no_files(tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        ("pipe", "it is no ordinary file"),
+        ("folder", "it is a folder"),
+        ("dangling link", "No such"),
+    ],
+)
+def test_seconds_that_are_no_files(tmp_path, kind, cause):
     write_words(tmp_path / f"{START}.bin", second_of_words(START))
     strange = tmp_path / f"{START + 1}.bin"
     {
@@ -161,7 +168,7 @@ def test_seconds_that_are_no_files(tmp_path, kind):
         "folder": strange.mkdir,
         "dangling link": lambda: strange.symlink_to("nowhere"),
     }[kind]()
-    with pytest.raises(InputFormatError, match=rf"{START + 1}\.bin cannot be read"):
+    with pytest.raises(InputFormatError, match=rf"{START + 1}\.bin cannot be read: {cause}"):
         run(tmp_path)
     assert not list(tmp_path.glob("*.h5*"))
 

@@ -170,6 +170,20 @@ def test_sound_files_are_never_looked_at_byte_by_byte(tmp_path, monkeypatch):
     assert not any(sums.values())
 
 
+def test_the_last_word_of_a_shifted_file_ends_between_words(tmp_path):
+    packets = make_packets(np.random.default_rng(13), 60)
+    cut = int(whereabouts(packets)[20])
+    data = to_bytes(packets)
+    (tmp_path / f"{START}.bin").write_bytes(data[:cut] + b"\x01\x02\x03" + data[cut:])
+    (tmp_path / f"{START + 1}.bin").write_bytes(data)
+    found, _, sums = find(tmp_path)
+    # the packet before the three bytes is doubted
+    assert found == [*packets[:19], packets[19][:1], *packets[20:], *packets]
+    assert sums["resyncs"] == 1
+    assert sums["spare_bytes"] == 0
+    assert size_of(found, [], sums) == 2 * len(data) + 3
+
+
 @pytest.mark.parametrize("more", [60, 250])
 def test_a_last_packet_that_is_too_long(tmp_path, more):
     packets = make_packets(np.random.default_rng(12), 60)
