@@ -218,6 +218,35 @@ def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
         scan_folder(tmp_path)
 
 
+def test_overflows_in_a_file_of_others(shared_data, tmp_path):
+    """Twenty cuts cost a few thousand of 1.4 million photons, and every photon that is left was there before."""
+    rng = np.random.default_rng(1)
+    data = (shared_data / "bin" / f"{START}.bin").read_bytes()
+    places = np.sort(rng.integers(0, len(data), 20))
+    lost = 8 * rng.integers(1, 500, 20) + rng.integers(1, 8, 20)
+    ends = np.concatenate(([0], places + lost))
+    parts = [data[a:b] for a, b in zip(ends, [*places, len(data)], strict=True)]
+    (tmp_path / f"{START}.bin").write_bytes(b"".join(parts))
+    beammap = shared_data / "darkness_like.bmap"
+    cut = convert(ConvertSettings(tmp_path, START, 1, beammap, tmp_path / "cut.h5"))
+    whole = convert(ConvertSettings(shared_data / "bin", START, 1, beammap, tmp_path / "whole.h5"))
+    check_sizes(tmp_path, cut)
+    assert cut.resyncs == 20
+    # a cut costs what it took and at most the rest of two packets
+    assert 0 < whole.n_photons - cut.n_photons < lost.sum() // 8 + 20 * 204
+    found = []
+    for summary in (cut, whole):
+        with tables.open_file(str(summary.path)) as h5:
+            rows = h5.root.Photons.PhotonTable.read()
+        phase = np.rint(np.radians(rows["Wavelength"]) * 2**15).astype(np.int64) & 0x3FFFF
+        key = (rows["ResID"].astype(np.int64) << 40) | (rows["Time"].astype(np.int64) << 18) | phase
+        found.append(np.unique(key, return_counts=True))
+    (left, times_left), (before, times_before) = found
+    at = np.searchsorted(before, left)
+    np.testing.assert_array_equal(before[at], left)
+    assert (times_left <= times_before[at]).all()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads its own peak memory from /proc")
 def test_a_gigabyte_of_zeros_is_refused_in_bounded_memory(tmp_path):
