@@ -25,7 +25,8 @@ def second_of_words(second, board=112, rate=3):
     """One packet a tick; the photons' phases count up, so that each can be known again."""
     words = []
     for k in range(2000):
-        words.append(header(board, k, TICKS + (second - START) * 2000 + k))
+        tick = (second - START) * 2000 + k
+        words.append(header(board, tick, TICKS + tick))
         for j in range(rate):
             n = k * rate + j
             words.append(photon(n % 5, n % 3, 100 * j + 7, -20_000 + n, -50 - j))
@@ -109,11 +110,12 @@ def test_photons_behind_an_overflow_are_the_very_ones(tmp_path):
 def test_what_follows_a_lost_end_belongs_to_no_packet(tmp_path):
     first = second_of_words(START)
     orphans = [photon(1, 1, k) for k in range(7)]
-    write_words(tmp_path / f"{START}.bin", first, bytes(5000))
+    write_words(tmp_path / f"{START}.bin", first[:-50], bytes(5000))
     write_words(tmp_path / f"{START + 1}.bin", orphans + second_of_words(START + 1))
     summary = run(tmp_path, 2)
     # the last packet of the first second is doubted, and the words at the beginning of the next one are nobody's
-    assert summary.n_photons == 2 * 6000 - 3
+    assert summary.n_photons == 2 * 6000 - 30 - 3
+    assert summary.lost_packets == {112: 10}
     assert summary.dropped["without_header"] == 7
     assert summary.skipped_bytes == 5000 + 4 * 8
     check_sizes(tmp_path, summary)
