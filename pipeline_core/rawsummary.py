@@ -320,7 +320,7 @@ class _Surveyor:
 
     def _follow(self, at: int, second: int, found: Packets) -> None:
         """Look at clocks and frame counters."""
-        if not found.continues:
+        if not found.follows:
             self._last_frame[:] = -1
         if not found.index.size:
             return

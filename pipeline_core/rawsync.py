@@ -50,8 +50,9 @@ class Packets:
         Of each header: position, time stamp (0.5 ms), board number and frame counter.
     words_before : int
         Words of the packet that is continued which came before `first`; 0 where none is.
-    continues : bool
-        Whether the words before the first header may belong to the file before.
+    follows, continues : bool
+        Whether the file before is that of the second before, and whether words before the first header may belong to
+        it. True within a file.
     skipped_bytes, resyncs, spare_bytes : int
         Bytes that could not be told to be words; how often words began anew at another byte; bytes behind the
         last word of the file.
@@ -64,6 +65,7 @@ class Packets:
     board: npt.NDArray[np.uint8]
     frame: npt.NDArray[np.uint16]
     words_before: int
+    follows: bool
     continues: bool
     skipped_bytes: int = 0
     resyncs: int = 0
@@ -108,15 +110,15 @@ class PacketFinder:
         self._centres = np.empty(0, np.int64)
         self._held = _NO_BYTES
         self._headed = False
-        self._lost = False
+        self._lost = self._ended_lost = False
         self._words_before = 0
         self._last_second = NO_SECOND
 
     def find(self, words: npt.NDArray[np.uint64], segment: Segment) -> Packets:
         """Return the packets that are certain; `words` (the segment's slab) may be changed in place."""
-        continues = True
+        follows = continues = True
         if segment.opens_file:
-            continues = self._open(segment.second)
+            follows, continues = self._open(segment.second)
         data = words.view(np.uint8)
         begin = segment.first * BYTES_PER_WORD - self._held.size
         data[begin : begin + self._held.size] = self._held
@@ -168,23 +170,31 @@ class PacketFinder:
             self._held = data[rest:end].copy()
             spare = 0
         return Packets(
-            first, stop, *found, before, continues, int(counted[0]), int(counted[1]), spare
+            first,
+            stop,
+            *found,
+            before,
+            follows,
+            continues,
+            int(counted[0]),
+            int(counted[1]),
+            spare,
         )
 
-    def _open(self, second: int) -> bool:
-        """Begin a file; return whether it may continue the one before."""
-        continues = second != NO_SECOND and second == self._last_second + 1
+    def _open(self, second: int) -> tuple[bool, bool]:
+        """Begin a file; return whether it follows the one before, and whether it may continue its last packet."""
+        follows = second != NO_SECOND and second == self._last_second + 1
+        continues = follows and not self._ended_lost
         if not continues:
             self._words_before = 0
         self._last_second = second
         self._centres = np.empty(0, np.int64)
         if second != NO_SECOND:
             self._centres = (second - year_starts(second)) * TICKS_PER_SECOND
-        return continues
+        return follows, continues
 
     def _close(self, words_before: int) -> None:
-        self._words_before = 0 if self._lost else words_before
-        if self._lost:
-            self._last_second = NO_SECOND
+        self._words_before = words_before
+        self._ended_lost = self._lost
         self._held = _NO_BYTES
         self._headed = self._lost = False

@@ -174,9 +174,12 @@ def count_sound(
     for i in range(index.size):
         if index[i] - previous - 1 > MOST_WORDS:
             return i, False
-        if not _is_timely(board[i], ticks[i], newest, centres):
+        sender, now = board[i], ticks[i]
+        # so nearly always, and quicker than the whole question
+        near = sender != _NO_BOARD and abs(now - newest[sender]) <= NEAR_TICKS
+        if not near and not _is_timely(sender, now, newest, centres):
             return i, False
-        newest[board[i]] = newest[_ANY_BOARD] = ticks[i]
+        newest[sender] = newest[_ANY_BOARD] = now
         previous = index[i]
     return index.size, stop - previous - 1 <= MOST_WORDS
 
@@ -293,10 +296,9 @@ def put_in_place(
                 if found != _UNDECIDED:
                     kept = body
                     if found == _FOUND and at % BYTES_PER_WORD == place:
-                        gap = at - packet + words_before * BYTES_PER_WORD * (not headed)
                         if odd:
                             kept = r
-                        elif gap <= _LONGEST_GAP:
+                        elif at - packet <= _LONGEST_GAP:
                             kept = at
                     elif found == _FOUND:
                         counted[_RESYNCS] += 1

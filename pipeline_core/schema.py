@@ -146,7 +146,7 @@ SOURCE_DTYPE = np.dtype(
         ("outside_window", "i8"),
         ("without_header", "i8"),
         ("spare_bytes", "i8"),  # trailing bytes that make up no word
-        # files without these two columns had not looked for it
+        # photon files of the first weeks lack these two: nobody had looked
         ("skipped_bytes", "i8"),  # bytes that could not be told to be words
         ("resyncs", "i8"),  # how often words began anew at another byte
     ]

@@ -198,6 +198,7 @@ class SlabSorter:
         times = np.empty(n + 1, np.int64)
         if not found.continues:
             self._carried_us = int(rawkernels.UNDATED)
+        if not found.follows:
             # what was sent in a second without a file is not lost on the network
             self._last_frame[:] = -1
         times[0] = self._carried_us

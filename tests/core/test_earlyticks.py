@@ -14,6 +14,7 @@ from rawdata import header, photon, write_words
 from pipeline_core import binfile
 from pipeline_core import convert as convert_module
 from pipeline_core.beammap import Beammap
+from pipeline_core.cli import main
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.describe import describe_file, describe_observation
 from pipeline_core.earlyticks import FIRMWARE_REPAIRED, repair_early_ticks
@@ -161,3 +162,13 @@ def test_nothing_is_moved_out_of_the_observation(tmp_path):
     assert (summary.n_photons, summary.moved_photons) == (2, 0)
     with ObsFile(out) as obs:
         assert obs.photons((0, 0))["time"].tolist() == [999_520, 999_900]
+
+
+@pytest.mark.parametrize(("choice", "moved"), [("auto", 2), ("no", 0), ("yes", 2)])
+def test_the_command_line_chooses(tmp_path, capsys, choice, moved):
+    raw_second(tmp_path, START, YEAR_2018)
+    Beammap.design((2, 2)).write(tmp_path / "m.bmap")
+    arguments = ["convert", tmp_path, "--start", START, "--duration", 1, "--repair-times", choice]
+    arguments += ["--beammap", tmp_path / "m.bmap", "--out", tmp_path / "o.h5", "--json"]
+    assert main([str(argument) for argument in arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["photons moved by 0.5 ms"] == moved

@@ -143,7 +143,13 @@ def test_slabs_do_not_matter(tmp_path, slab_words):
         parts += [to_bytes(make_packets(rng, 15, ticks=TICKS + 10 * k)), rng.bytes(97 * k)]
     (tmp_path / f"{START}.bin").write_bytes(b"".join(parts))
     (tmp_path / f"{START + 1}.bin").write_bytes(b"abc" + b"".join(parts)[:50_001])
+    lost_header = make_packets(rng, 40, ticks=TICKS + 100)
+    lost_header[20] = [*lost_header[20][:1], *[photon(3, 4, 5)] * 290]
+    (tmp_path / f"{START + 2}.bin").write_bytes(to_bytes(lost_header))
     assert find(tmp_path, slab_words) == find(tmp_path)
+    assert (
+        lost_header[20] in find(tmp_path)[0]
+    )  # too long for a packet: whoever dates its words will cut it
     assert find(tmp_path)[2]["resyncs"] >= 6
 
 
@@ -162,6 +168,33 @@ def test_sound_files_are_never_looked_at_byte_by_byte(tmp_path, monkeypatch):
     assert found == [*packets[:899], packets[899][:-2], *packets[900:]]
     assert orphans == packets[899][-2:]
     assert not any(sums.values())
+
+
+def test_the_last_word_of_a_shifted_file_ends_between_words(tmp_path):
+    packets = make_packets(np.random.default_rng(13), 60)
+    cut = int(whereabouts(packets)[20])
+    data = to_bytes(packets)
+    (tmp_path / f"{START}.bin").write_bytes(data[:cut] + b"\x01\x02\x03" + data[cut:])
+    (tmp_path / f"{START + 1}.bin").write_bytes(data)
+    found, _, sums = find(tmp_path)
+    # the packet before the three bytes is doubted
+    assert found == [*packets[:19], packets[19][:1], *packets[20:], *packets]
+    assert sums["resyncs"] == 1
+    assert sums["spare_bytes"] == 0
+    assert size_of(found, [], sums) == 2 * len(data) + 3
+
+
+@pytest.mark.parametrize("more", [60, 250])
+def test_a_last_packet_that_is_too_long(tmp_path, more):
+    packets = make_packets(np.random.default_rng(12), 60)
+    packets[-1] = [*packets[-1][:1], *[photon(3, 4, 5, -1000)] * (100 + more)]
+    (tmp_path / f"{START}.bin").write_bytes(to_bytes(packets) + b"xyz")
+    found, orphans, sums = find(tmp_path)
+    if more == 60:
+        assert (found, orphans, sums["skipped_bytes"]) == (packets, [], 0)
+    else:  # more than two lost headers: nothing is believed
+        assert found == [*packets[:-1], packets[-1][:1]]
+        assert sums["skipped_bytes"] == 8 * 350 + 3
 
 
 @pytest.mark.parametrize("earlier", [False, True])
@@ -211,7 +244,7 @@ def test_wrong_clocks_are_no_damage(tmp_path, off):
 def test_many_boards_with_the_same_wrong_clock(tmp_path):
     """So many full packets lie between two of a board that it is known by the others'."""
     rng = np.random.default_rng(10)
-    packets = make_packets(rng, 120, boards=tuple(range(50, 100)), ticks=TICKS + 3 * DAY_TICKS)
+    packets = make_packets(rng, 30, boards=tuple(range(50, 100)), ticks=TICKS + 3 * DAY_TICKS)
     packets = [[*packet[:1], *[packet[1]] * 100] for packet in packets]
     (tmp_path / f"{START}.bin").write_bytes(to_bytes(packets))
     assert find(tmp_path) == (packets, [], dict.fromkeys(find(tmp_path)[2], 0))
