@@ -46,7 +46,7 @@ MAX_DURATION_S = 4294
 DEAD_TIME_US = 10.0
 """Of the firmware: a pixel is blind this long after each photon."""
 
-RUN_MEMORY_BYTES = 900_000_000
+RUN_MEMORY_BYTES = 800_000_000
 BATCH_PHOTONS = 1 << 20
 _SORTERS = 2
 _SUSPICIOUS = 0.2
@@ -231,14 +231,16 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
         folder, seconds, settings.out, keeps_baseline=settings.baseline == "keep"
     )
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
-        with RunStore(beammap.code.size, settings.out.parent, RUN_MEMORY_BYTES) as runs:
+        keep = settings.baseline == "keep"
+        room = RUN_MEMORY_BYTES
+        with RunStore(beammap.code.size, settings.out.parent, room, with_baseline=keep) as runs:
             reading = part_of(progress, 0.0, 0.6, "reading raw files")
             books = _sort(
                 settings, beammap, stream_slabs(folder, seconds), runs, reading, total_bytes
             )
             _refuse_empty(settings, books)
             content = _content(settings, beammap, runs.counts(), books)
-            batches = runs.batches(BATCH_PHOTONS, with_baseline=settings.baseline == "keep")
+            batches = runs.batches(BATCH_PHOTONS)
             with written_back(part):
                 repaired = write_photon_file(part, content, batches, part_of(progress, 0.6, 0.98))
         # the last report: once the file has its name, it is too late to cancel

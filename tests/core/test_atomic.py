@@ -134,3 +134,27 @@ def test_errors_name_folder_and_remedy(tmp_path):
         write_aside(tmp_path / "a", replace=False),
     ):
         pass
+
+
+def test_what_goes_beyond_a_limit_leaves_the_page_cache(tmp_path, monkeypatch):
+    path = tmp_path / "growing"
+    path.touch()
+    dropped = []
+    seen = threading.Event()
+
+    def drop(descriptor, at, size, advice):
+        dropped.append((at, size, advice))
+        seen.set()
+
+    monkeypatch.setattr(os, "posix_fadvise", drop)
+    with path.open("wb", buffering=0) as stream, written_back(path, 0.001, cached_bytes=10_000):
+        stream.write(bytes(10_000))
+        assert not seen.wait(0.05)
+        for size in (30_000, 50_000):
+            seen.clear()
+            stream.write(bytes(20_000))
+            assert seen.wait(5)
+            assert os.fstat(stream.fileno()).st_size == size
+    assert dropped[0] == (10_000, 20_000, os.POSIX_FADV_DONTNEED)
+    # from the page that was not complete then
+    assert dropped[1] == (28_672, 50_000 - 28_672, os.POSIX_FADV_DONTNEED)
