@@ -29,6 +29,7 @@ __all__ = [
     "open_readonly",
     "plain_node",
     "read_array",
+    "read_part",
     "reading",
     "refuse_special",
     "writing",
@@ -203,6 +204,12 @@ def read_array(h5: tables.File, name: str) -> Any:
     node = plain_node(h5, name)
     with _library_errors():
         return node.read()
+
+
+def read_part(node: Any, key: Any) -> Any:
+    """Read a part of an array, as indexing does; errors as for `plain_node`."""
+    with _library_errors():
+        return node[key]
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ from pipeline_core.photon_kernels import ChunkOfRows
 from pipeline_core.photon_reader import BASELINE, PHASE, TIME, PhotonReader
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Pixel
+from pipeline_core.summaries import Summary
 
 __all__ = ["PhotonFile", "Source"]
 
@@ -211,6 +212,13 @@ class PhotonFile:
         return gaps
 
     @cached_property
+    def summary(self) -> Summary | None:
+        """Count summaries, which files of many photons have."""
+        self._photon_reader()
+        with reading(self.path):
+            return Summary.of(self._h5, self.exposure_us, self.shape)
+
+    @cached_property
     def sources(self) -> tuple[Source, ...]:
         """The raw files it was made from, with what became of their words."""
         with reading(self.path):
@@ -258,6 +266,8 @@ class PhotonFile:
     ) -> npt.NDArray[np.int64]:
         """Count each pixel's photons in half-open windows of time and phase; shape (ncols, nrows).
 
+        Where the ends are on the grid of the summaries, no photon is read.
+
         Raises
         ------
         InputFormatError
@@ -266,6 +276,11 @@ class PhotonFile:
         all_times = (start_us, stop_us) == (0, self.exposure_us)
         if all_times and phase_deg == (-np.inf, np.inf):
             return self.counts
+        if self.summary is not None:
+            with reading(self.path):
+                found = self.summary.image(start_us, stop_us, phase_deg)
+            if found is not None:
+                return found
         counts = self._photon_reader().count_window(start_us, stop_us, phase_deg, progress)
         image = np.empty(self._stop_row.size, np.int64)
         image[self._order] = counts

@@ -149,6 +149,7 @@ class PhotonReader:
         self._scratch = [_Scratch(self._row_bytes) for _ in range(SCAN_THREADS)]
         self._unfinished: _Survey | None = None
         self._times: npt.NDArray[np.uint32] | None = None
+        self._looks_at_times = False
         self._held = (-1, -1, 0)  # chunk in the first scratch, its last column, rows a block
         self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
         self._fd = self._open_same(path, table)
@@ -236,6 +237,8 @@ class PhotonReader:
     ) -> npt.NDArray[np.int64]:
         """Count each pixel's photons in half-open windows of time and phase, in photon-file order.
 
+        Who asks for a second window of time will want a third: its pass keeps all times in memory, as a survey does.
+
         Raises
         ------
         InputFormatError
@@ -247,10 +250,16 @@ class PhotonReader:
             count_times(self._times, self._stops, start_us, stop_us, found)
             return found
         counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
+        times = None
+        if any_phase and self._looks_at_times and _may_hold(self._n_rows):
+            times = np.empty(self._n_rows, np.uint32)
 
         def count(thread: int, chunk: int, block: int) -> None:
             scratch = self._scratch[thread]
             first = chunk * CHUNK_ROWS
+            if times is not None:
+                kept = times[first : first + CHUNK_ROWS]
+                gather(scratch.planes, block, self._row_bytes, TIME, 0, kept)
             where = (scratch.planes, block, self._row_bytes, first, self._stops, start_us, stop_us)
             if any_phase:
                 count_window(*where, counts[thread])
@@ -258,6 +267,9 @@ class PhotonReader:
                 count_phases(*where, *phase_deg, scratch.phases, counts[thread])
 
         self._scan(count, TIME if any_phase else PHASE, progress, "counting photons")
+        if times is not None:
+            self._times = times
+        self._looks_at_times |= any_phase
         return np.sum(counts, axis=0)
 
     def survey(

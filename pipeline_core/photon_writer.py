@@ -29,6 +29,8 @@ from pipeline_core.hdf5 import writing
 from pipeline_core.photonruns import Batch
 from pipeline_core.progress import Progress
 from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
+from pipeline_core.summaries import grid_for
+from pipeline_core.summary_builder import SummaryBuilder
 
 __all__ = ["PhotonFileContent", "encoder_works", "write_photon_file"]
 
@@ -84,6 +86,11 @@ class PhotonFileContent:
         """Number of rows of the table."""
         return int(self.counts.sum())
 
+    @property
+    def phase_offset(self) -> int:
+        """Counts to be added to phases, which have the baseline's in them: a phase count is half one of those."""
+        return -2 * self.baseline_median
+
 
 def write_photon_file(
     path: Path, content: PhotonFileContent, batches: Iterator[Batch], progress: Progress
@@ -118,9 +125,21 @@ def write_photon_file(
             expectedrows=max(content.n_photons, 1),
         )
         _write_index(h5, content)
-        repaired = _write_rows(table, content, batches, progress)
+        summary = _summary_builder(content)
+        repaired = _write_rows(table, content, batches, summary, progress)
+        if summary is not None:
+            summary.write(h5, content.beammap.photon_order(), content.beammap.shape)
         h5.flush()
     return repaired
+
+
+def _summary_builder(content: PhotonFileContent) -> SummaryBuilder | None:
+    """Return what makes the file's count summaries; None if it is too small for them."""
+    exposure_us = content.exposure_s * 1_000_000
+    grid = grid_for(exposure_us, content.n_photons, content.beammap.code.size)
+    if grid is None:
+        return None
+    return SummaryBuilder(grid, content.beammap.code.size, content.phase_offset)
 
 
 def _write_frame(h5: tables.File, content: PhotonFileContent) -> None:
@@ -262,7 +281,7 @@ class _ChunkWriter:
         self._table = table
         self._pool = pool
         self._res_id = content.beammap.res_id.ravel()[content.beammap.photon_order()]
-        self._phase_offset = -2 * content.baseline_median
+        self._phase_offset = content.phase_offset
         self._row_bytes = table.dtype.itemsize
         self._constant = np.zeros(self._row_bytes // 4, np.bool_)
         self._constant[_WEIGHTS] = True
@@ -347,7 +366,11 @@ class _ChunkWriter:
 
 
 def _write_rows(
-    table: tables.Table, content: PhotonFileContent, batches: Iterator[Batch], progress: Progress
+    table: tables.Table,
+    content: PhotonFileContent,
+    batches: Iterator[Batch],
+    summary: SummaryBuilder | None,
+    progress: Progress,
 ) -> int:
     repaired = done = 0
     total = content.n_photons
@@ -355,7 +378,10 @@ def _write_rows(
         writer = _ChunkWriter(table, content, pool)
         for batch in batches:
             progress(done, total, "writing photons")
+            counted = pool.submit(summary.add, batch) if summary is not None else None
             writer.add(batch)
+            if counted is not None:
+                counted.result()
             done += batch.photons.size
             repaired += batch.repaired_pixels
         writer.finish()

@@ -2,6 +2,11 @@
 
 Format "mkid-photons"
     version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid.
+        Files of many photons may have /mkid/summary (readers that do not know it, or parts of it, read the photons):
+        `phase_range` (deg, of all photons); `times` [t, x, y] u4, the photons before ``time_edges[t + 1]`` (us), and
+        `timeline`, those of the whole array in each bin; `bands` [t, w, x, y] u4, the photons before
+        ``band_edges[t + 1]`` (us) with phases below ``phase_edges[w + 1]`` (deg), one chunk an image; `phases`
+        [x, y, k] u4, each pixel's histogram in the bins of `phase_bins` (deg). Masks do not change them.
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
     version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
@@ -52,6 +57,7 @@ __all__ = [
     "SIDECAR_FORMAT",
     "SIDECAR_VERSION",
     "SOURCE_DTYPE",
+    "SUMMARY",
     "TIMEMASK_FORMAT",
     "TIMEMASK_VERSION",
     "TIME_MASK_DTYPE",
@@ -104,6 +110,7 @@ BEAMMAP_MAP = "/BeamMap/Map"
 BEAMMAP_FLAG = "/BeamMap/Flag"
 MKID = "/mkid"
 GAPS = "/mkid/gaps"
+SUMMARY = "/mkid/summary"
 
 # layout V3c (2019-2021) has these, in alphabetical order on disk
 HEADER_STRING = 255
