@@ -35,7 +35,9 @@ __all__ = [
     "ConversionSummary",
     "ConvertSettings",
     "brief_ranges",
+    "check_space",
     "convert",
+    "refuse_to_orphan",
 ]
 
 logger = logging.getLogger(__name__)
@@ -67,11 +69,11 @@ class ConvertSettings:
     start : int
         First second, unix.
     duration : int
-        Seconds, 1..4294 (32-bit microseconds).
+        Seconds, 1..4294 (32-bit microseconds); any number with `split`.
     beammap : path or Beammap
         Text file, or a map in memory.
     out : path
-        Photon file to write, ``*.h5``.
+        Photon file to write, ``*.h5``; with `split`, a folder or ``<start>.h5`` in it.
     shape : (ncols, nrows), optional
         Of the array; default: told by the beam map.
     baseline : {'ignore', 'keep', 'subtract-median'}
@@ -79,6 +81,8 @@ class ConvertSettings:
         all photons (what the predecessor did from 2020 on).
     overwrite : bool
         Whether an existing `out` may be replaced.
+    split : bool
+        Whether what is too long for one file becomes several (`convert_parts`), named by their first seconds.
 
     Raises
     ------
@@ -94,6 +98,7 @@ class ConvertSettings:
     shape: tuple[int, int] | None = None
     baseline: str = "ignore"
     overwrite: bool = False
+    split: bool = False
 
     def __post_init__(self) -> None:
         for name in ("bin_dir", "out"):
@@ -110,14 +115,21 @@ class ConvertSettings:
             raise ConfigError(f"start must be a unix second below 2**31, not {self.start}.")
         if self.duration < 1:
             raise ConfigError(f"duration must be at least 1 s, not {self.duration}.")
-        if self.duration > MAX_DURATION_S:
+        if self.duration > MAX_DURATION_S and not self.split:
             raise ConfigError(
                 f"duration {self.duration} s is more than {MAX_DURATION_S} s, the range of a 32-bit time in "
-                "microseconds. Convert it in parts, each with its own start and output."
+                "microseconds. Split it into several files (--split), or convert a part of it."
             )
+        if self.split and self.out.is_dir():
+            object.__setattr__(self, "out", self.out / f"{self.start}.h5")
         if self.out.suffix != ".h5" or self.out.name.endswith(schema.SIDECAR_ENDING):
             raise ConfigError(
                 f"{self.out}: the name of a photon file must end in .h5, not in {schema.SIDECAR_ENDING}."
+            )
+        if self.split and self.out.name != f"{self.start}.h5":
+            raise ConfigError(
+                f"{self.out}: files that are split are named by their first second. Give a folder that exists, or "
+                f"{self.start}.h5 in it."
             )
         if self.baseline not in schema.BASELINE_MODES:
             raise ConfigError(
@@ -214,24 +226,26 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
 
     Raises
     ------
+    ConfigError
+        More than one file is needed: `convert_parts.convert_parts` writes several.
     InputFormatError
         Beam map or raw files missing or unusable, or no photon in the time range.
     OutputError
         The result cannot be written: it exists already, no permission, disk full.
     """
+    if settings.duration > MAX_DURATION_S:
+        raise ConfigError(f"{settings.duration} s do not fit into one file: use convert_parts.")
     begun = time.perf_counter()
     progress(0, 1000, "reading the beam map")
     beammap = settings.beammap
     if not isinstance(beammap, Beammap):
         beammap = read_beammap(beammap, settings.shape)
-    _refuse_to_orphan(settings.out)
+    refuse_to_orphan(settings.out)
     folder = scan_folder(settings.bin_dir)
     seconds = folder.covering(settings.start, settings.duration)
-    total_bytes = _check_space(
-        folder, seconds, settings.out, keeps_baseline=settings.baseline == "keep"
-    )
+    keep = settings.baseline == "keep"
+    total_bytes = check_space(folder, seconds, settings.out, keeps_baseline=keep)
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
-        keep = settings.baseline == "keep"
         room = RUN_MEMORY_BYTES
         with RunStore(beammap.code.size, settings.out.parent, room, with_baseline=keep) as runs:
             reading = part_of(progress, 0.0, 0.6, "reading raw files")
@@ -346,7 +360,7 @@ def _warnings(content: PhotonFileContent) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refuse_to_orphan(out: Path) -> None:
+def refuse_to_orphan(out: Path) -> None:
     """Refuse to replace a photon file to which something is attached: it would fit no longer."""
     sidecar = out.with_name(f"{out.stem}{schema.SIDECAR_ENDING}")
     if sidecar.exists():
@@ -356,20 +370,24 @@ def _refuse_to_orphan(out: Path) -> None:
         )
 
 
-def _check_space(
-    folder: BinFolder, seconds: tuple[int, ...], out: Path, *, keeps_baseline: bool
+def check_space(
+    folder: BinFolder,
+    seconds: tuple[int, ...],
+    out: Path,
+    *,
+    keeps_baseline: bool,
+    parts: int = 1,
 ) -> int:
-    """Return the bytes to read; refuse if the disk of `out` plainly cannot hold the result."""
+    """Return the bytes to read; refuse if the disk of `out` plainly cannot hold the result, and scratch for a part."""
     try:
         total = sum(folder.path(second).stat().st_size for second in seconds)
     except OSError as error:
         raise InputFormatError(
             f"Raw file {error.filename} cannot be read: {error.strerror}. Check the disk and the permissions."
         ) from error
-    result = (
-        1.5 * total if keeps_baseline else total
-    )  # a photon takes at most 9.3, or 6.3, of its 8 bytes
-    scratch = max(0, (1.5 * total if keeps_baseline else total) - RUN_MEMORY_BYTES)
+    # a photon takes at most 9.3, or 6.3, of its 8 bytes, and summaries 0.5
+    result = 1.5 * total if keeps_baseline else total
+    scratch = max(0, result / parts - RUN_MEMORY_BYTES)
     needed = result + scratch + (10 << 20)
     try:
         free = shutil.disk_usage(out.parent).free

@@ -21,19 +21,20 @@ from quicklook.widgets.bring_to_front import bring_to_front
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.convert_parts import SplitSummary
 
 __all__ = ["ConversionController", "convert_in_child", "describe_result"]
 
 
 def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
-    """Convert in a child process; returns the core's `ConversionSummary`. Runs in the jobs lane."""
+    """Convert in a child process; returns the core's `ConversionSummary` or `SplitSummary`. Runs in the jobs lane."""
     folder = Path(form.out).expanduser().parent
 
     clean_up = partial(remove_parts, folder)
     return run_in_child(background_tasks.convert, form, progress=progress, clean_up=clean_up)
 
 
-def describe_result(summary: ConversionSummary) -> tuple[str, str]:
+def describe_result(summary: ConversionSummary | SplitSummary) -> tuple[str, str]:
     """Return kind and text of the message on a finished conversion: a warning if it has any."""
     text = "Converted: " + "; ".join(summary.lines()) + "."
     warnings = summary.warnings

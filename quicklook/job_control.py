@@ -20,6 +20,7 @@ from quicklook.widgets.message_bar import MessageBar
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.convert_parts import SplitSummary
 
 __all__ = ["JobControl"]
 
@@ -108,7 +109,7 @@ class JobControl(QtCore.QObject):
         self._opening.open_paths([path])
 
     @Slot(object, object)
-    def _on_converted(self, summary: ConversionSummary, form: ConvertForm) -> None:
+    def _on_converted(self, summary: ConversionSummary | SplitSummary, form: ConvertForm) -> None:
         """Open the result; only offer it if another file was opened meanwhile, or as wished."""
         path = Path(summary.path)
         message = describe_result(summary)

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from pipeline_core.beammap import parse_shape
-from pipeline_core.convert import ConvertSettings, brief_ranges, convert
+from pipeline_core.convert import ConversionSummary, ConvertSettings, brief_ranges, convert
+from pipeline_core.convert_parts import convert_parts
 from pipeline_core.progress import Progress
 from pipeline_core.schema import BASELINE_MODES
 
@@ -29,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beammap", type=Path, required=True, metavar="FILE", help="lines 'resID flag x y'"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="OBS.h5", help="photon file to write"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OBS.h5",
+        help="photon file to write; with --split, a folder",
     )
     parser.add_argument(
         "--shape", metavar="COLSxROWS", help="array size or camera; default: told by the beam map"
@@ -39,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=BASELINE_MODES,
         default="ignore",
         help="drop the baselines, keep them in a column, or add each less the median to the phase",
+    )
+    parser.add_argument(
+        "--split",
+        action="store_true",
+        help="write several files, <first second>.h5 each, of what is longer than 71 minutes",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing photon file")
 
@@ -54,8 +64,19 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         shape=parse_shape(args.shape) if args.shape else None,
         baseline=args.baseline,
         overwrite=args.overwrite,
+        split=args.split,
     )
-    summary = convert(settings, progress)
+    if not args.split:
+        return _facts(convert(settings, progress))
+    summary = convert_parts(settings, progress)
+    return {
+        "photons": summary.n_photons,
+        "files": [_facts(part) for part in summary.parts],
+        "warnings": list(summary.warnings),
+    }
+
+
+def _facts(summary: ConversionSummary) -> dict[str, object]:
     return {
         "file": str(summary.path),
         "photons": summary.n_photons,

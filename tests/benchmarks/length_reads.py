@@ -113,7 +113,7 @@ def pixels(obs: ObsFile, path: Path, photons: float, rng: np.random.Generator) -
             for name, values in times.items():
                 if state == "cold":
                     evict([path])
-                elif not values:
+                else:
                     obs.photons(pixel)
                 obs._pixels.clear()
                 obs._curves.clear()
