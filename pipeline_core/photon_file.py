@@ -16,6 +16,7 @@ import tables
 
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap
+from pipeline_core.chunk_places import read_places
 from pipeline_core.errors import ConfigError, InputFormatError, SchemaVersionError
 from pipeline_core.hdf5 import (
     attribute,
@@ -141,7 +142,9 @@ class PhotonFile:
         # pixels without photons may stand anywhere among equal rows
         order = np.lexsort((self._stop_row.ravel(), self._start_row.ravel()))
         self._order: npt.NDArray[np.int64] = order.astype(np.int64)
-        self._reader = PhotonReader(self.path, self._table, self._stop_row.ravel()[self._order])
+        places = read_places(h5, self._table)
+        stops = self._stop_row.ravel()[self._order]
+        self._reader = PhotonReader(self.path, self._table, stops, places)
 
     def _number(self, name: str) -> float:
         value = attribute(self._h5.root, name)

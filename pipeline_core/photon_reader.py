@@ -132,9 +132,17 @@ class PhotonReader:
         Its photon table, open.
     stops : ndarray of int64, shape (n_pixels,)
         Last row + 1 of each pixel, ascending (photon-file order).
+    places : ndarray of int64, shape (n_chunks, 2), optional
+        Offset and size of each chunk, where they are known; else PyTables is asked.
     """
 
-    def __init__(self, path: Path, table: tables.Table, stops: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        table: tables.Table,
+        stops: npt.NDArray[np.int64],
+        places: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         self._path = path
         self._table = table
         self._stops = stops
@@ -146,6 +154,7 @@ class PhotonReader:
         ).startswith("blosc:")
         self._hdf5 = threading.Lock()
         self._places: dict[int, tuple[int, int]] = {}
+        self._known_places = places if self._own_layout else None
         self._scratch = [_Scratch(self._row_bytes) for _ in range(SCAN_THREADS)]
         self._unfinished: _Survey | None = None
         self._times: npt.NDArray[np.uint32] | None = None
@@ -345,7 +354,7 @@ class PhotonReader:
         """
         at = at or _Place()
         n_chunks = -(-self._n_rows // CHUNK_ROWS)
-        for chunk in range(n_chunks):
+        for chunk in range(n_chunks if self._known_places is None else 0):
             self._place(chunk)  # PyTables is asked here, in the calling thread
         self._held = (-1, -1, 0)
 
@@ -364,6 +373,9 @@ class PhotonReader:
 
     def _place(self, chunk: int) -> tuple[int, int]:
         """Return byte offset and size of a chunk in the file; size 0 where PyTables must read it."""
+        if self._known_places is not None:
+            offset, size = self._known_places[chunk]
+            return int(offset), int(size)
         place = self._places.get(chunk)
         if place is None:
             place = (0, 0)

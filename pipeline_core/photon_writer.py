@@ -22,6 +22,7 @@ import tables
 from pipeline_core import __version__, schema
 from pipeline_core._jit import kernel
 from pipeline_core.beammap import Beammap, camera_name
+from pipeline_core.chunk_places import write_places
 from pipeline_core.chunkcodec import CHUNK_ROWS, encode_chunk, encoded_bound
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAGS, V3C_FLAG_NAMES
@@ -126,8 +127,10 @@ def write_photon_file(
         )
         _write_index(h5, content)
         summary = _summary_builder(content)
-        repaired = _write_rows(table, content, batches, summary, progress)
+        repaired, sizes = _write_rows(table, content, batches, summary, progress)
         if summary is not None:
+            if sizes:
+                write_places(h5, table, sizes)
             summary.write(h5, content.beammap.photon_order(), content.beammap.shape)
         h5.flush()
     return repaired
@@ -295,6 +298,7 @@ class _ChunkWriter:
         self._filled = 0
         self._next_row = 0
         self._under_way: deque[tuple[int, int, _Buffers, Future[int]]] = deque()
+        self.sizes: list[int] = []
         if self._direct:
             table.truncate(content.n_photons)
 
@@ -357,6 +361,7 @@ class _ChunkWriter:
         size = future.result()
         if self._direct:
             self._table.write_chunk((row,), encoded[:size])
+            self.sizes.append(size)
         else:
             rows = np.empty(count, self._table.dtype)
             for k, name in enumerate(rows.dtype.names or ()):
@@ -371,7 +376,8 @@ def _write_rows(
     batches: Iterator[Batch],
     summary: SummaryBuilder | None,
     progress: Progress,
-) -> int:
+) -> tuple[int, list[int]]:
+    """Write all photons; return how many pixels had to be sorted, and the sizes of chunks written directly."""
     repaired = done = 0
     total = content.n_photons
     with ThreadPoolExecutor(_ENCODERS, thread_name_prefix="chunk-encoder") as pool:
@@ -386,7 +392,7 @@ def _write_rows(
             repaired += batch.repaired_pixels
         writer.finish()
     progress(total, total, "writing photons")
-    return repaired
+    return repaired, writer.sizes
 
 
 def encoder_works(row_bytes: int = 20) -> bool:

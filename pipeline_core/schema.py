@@ -6,7 +6,8 @@ Format "mkid-photons"
         `phase_range` (deg, of all photons); `times` [t, x, y] u4, the photons before ``time_edges[t + 1]`` (us), and
         `timeline`, those of the whole array in each bin; `bands` [t, w, x, y] u4, the photons before
         ``band_edges[t + 1]`` (us) with phases below ``phase_edges[w + 1]`` (deg), one chunk an image; `phases`
-        [x, y, k] u4, each pixel's histogram in the bins of `phase_bins` (deg). Masks do not change them.
+        [x, y, k] u4, each pixel's histogram in the bins of `phase_bins` (deg). Masks do not change them. They have
+        /mkid/chunks too: byte offset and size of each chunk of the PhotonTable in this very file.
 Format "mkid-sidecar"
     version 1 (2026-11): history, annotations, empty slots.
     version 2 (2026-11): wavelength calibrations in /slots/wavecal/row_<n>, n being their row of the history.
@@ -34,6 +35,7 @@ __all__ = [
     "BEAMMAP_FLAG",
     "BEAMMAP_MAP",
     "BOARD_DTYPE",
+    "CHUNKS",
     "FLAG_DTYPE",
     "FLATCAL_FORMAT",
     "FLATCAL_VERSION",
@@ -111,6 +113,7 @@ BEAMMAP_FLAG = "/BeamMap/Flag"
 MKID = "/mkid"
 GAPS = "/mkid/gaps"
 SUMMARY = "/mkid/summary"
+CHUNKS = "/mkid/chunks"
 
 # layout V3c (2019-2021) has these, in alphabetical order on disk
 HEADER_STRING = 255
