@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pipeline_core._jit import kernel
 from pipeline_core.scratch import ScratchFile, page_aligned
 
-__all__ = ["Batch", "Room", "RunStore", "sort_late_photons"]
+__all__ = ["Batch", "Room", "RunStore"]
 
 _SPILLED_BATCH_PHOTONS = 1 << 22
 """Of runs in the scratch file, large parts are read at once: a disk needs 100 us to find any of them."""
@@ -31,61 +31,54 @@ def _append_run(
     baseline: npt.NDArray[np.int32],
     offsets: npt.NDArray[np.int64],
     cursor: npt.NDArray[np.int64],
+    newest: npt.NDArray[np.uint64],
+    late: npt.NDArray[np.bool_],
     out: npt.NDArray[np.uint64],
     out_baseline: npt.NDArray[np.int32],
 ) -> None:
-    """Append each pixel's photons of one run behind those of the earlier runs."""
+    """Append each pixel's photons of one run behind those of the earlier runs, and mark pixels that are out of order.
+
+    `newest` is the time of each pixel's last photon.
+    """
     base = offsets[0]
+    high = np.uint64(32)
     for p in range(cursor.size):
         first = offsets[p] - base
         count = offsets[p + 1] - offsets[p]
+        if count == 0:
+            continue
         at = cursor[p]
-        out[at : at + count] = photons[first : first + count]
+        mine = photons[first : first + count]
+        target = out[at : at + count]
+        for i in range(count):
+            target[i] = mine[i]
+        descents = int((mine[0] >> high) < newest[p])
+        for i in range(1, count):
+            descents += int((mine[i] >> high) < (mine[i - 1] >> high))
+        late[p] |= descents > 0
+        newest[p] = mine[count - 1] >> high
         if baseline.size:
             out_baseline[at : at + count] = baseline[first : first + count]
         cursor[p] = at + count
 
 
 @kernel
-def sort_late_photons(
+def _sort_marked(
     photons: npt.NDArray[np.uint64],
     baseline: npt.NDArray[np.int32],
     starts: npt.NDArray[np.int64],
-) -> int:
-    """Put each pixel's photons in order of time; equal times keep arrival order.
-
-    Only pixels that hold a photon earlier than its predecessor (late packets) cost more than one look.
-
-    Parameters
-    ----------
-    photons : ndarray of uint64
-        ``time << 32 | phase``; sorted in place.
-    baseline : ndarray of int32
-        Moved along; may be empty.
-    starts : ndarray of int64, shape (n_pixels + 1,)
-        Pixel p owns ``photons[starts[p] : starts[p + 1]]``.
-
-    Returns
-    -------
-    int
-        Number of pixels that were out of order.
-    """
-    repaired = 0
+    late: npt.NDArray[np.bool_],
+) -> None:
+    """Put the photons of marked pixels in order of time; equal times keep arrival order."""
     high = np.uint64(32)
-    for p in range(starts.size - 1):
-        mine = photons[starts[p] : starts[p + 1]]
-        descents = 0
-        for i in range(1, mine.size):
-            descents += (mine[i] >> high) < (mine[i - 1] >> high)
-        if descents == 0:
-            continue
-        repaired += 1
-        order = np.argsort(mine >> high, kind="mergesort")
-        mine[:] = mine[order]
-        if baseline.size:
-            levels = baseline[starts[p] : starts[p + 1]]
-            levels[:] = levels[order]
-    return repaired
+    for p in range(late.size):
+        if late[p]:
+            mine = photons[starts[p] : starts[p + 1]]
+            order = np.argsort(mine >> high, kind="mergesort")
+            mine[:] = mine[order]
+            if baseline.size:
+                levels = baseline[starts[p] : starts[p + 1]]
+                levels[:] = levels[order]
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,13 +242,15 @@ class RunStore:
         done = int(ends[first - 1]) if first else 0
         starts = np.concatenate(([0], ends[first:stop] - done))
         cursor = starts[:-1].copy()
+        newest = np.zeros(cursor.size, np.uint64)
+        late = np.zeros(cursor.size, np.bool_)
         for run in self._runs:
             offsets = run.offsets[first : stop + 1]
             part, levels = self._part(run, int(offsets[0]), int(offsets[-1]))
-            _append_run(part, levels, offsets, cursor, photons, baseline)
+            _append_run(part, levels, offsets, cursor, newest, late, photons, baseline)
         size = int(starts[-1])
-        repaired = sort_late_photons(photons[:size], baseline[:size], starts)
-        return Batch(first, starts, photons[:size], baseline[:size], repaired)
+        _sort_marked(photons[:size], baseline[:size], starts, late)
+        return Batch(first, starts, photons[:size], baseline[:size], int(np.count_nonzero(late)))
 
     def _part(
         self, run: _Run, first: int, stop: int

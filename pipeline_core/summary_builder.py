@@ -21,6 +21,7 @@ _FIRST_FINE = np.searchsorted(FINE_DEG, PHASE_EDGES_DEG)
 """Fine bins that belong to each band: edges of bands are edges of bins."""
 
 _PIXELS_A_CHUNK = 64
+_AT_ONCE = 1024
 
 
 @kernel
@@ -74,24 +75,32 @@ def _count_bands(
     """Count each pixel's photons in each bin of time and band of phase, and in each fine bin of phase."""
     low_bits = np.uint64(0xFFFFFFFF)
     fine = np.zeros(_LAST + 1, np.uint32)
+    places = np.empty(_AT_ONCE, np.int32)
     for p in range(starts.size - 1):
         mine = photons[starts[p] : starts[p + 1]]
         at = 0
         for t in range(edges_us.size - 1):
             end = _first_beyond(mine, at, edges_us[t + 1])
             fine[:] = 0
-            for i in range(at, end):
-                counts = np.int32(mine[i] & low_bits) + phase_offset
-                # as it is stored, so that a photon at an edge is on the same side as in an exact count
-                phase = np.float32(counts * PHASE_DEG_PER_COUNT)
-                place = int(np.floor(np.float64(phase))) - (_LOWEST - 1)
-                fine[min(max(place, 0), _LAST)] += np.uint32(1)
-            at = end
+            while at < end:
+                part = mine[at : min(at + _AT_ONCE, end)]
+                for i in range(
+                    part.size
+                ):  # on its own, this loop is compiled to vector instructions
+                    counts = np.int32(part[i] & low_bits) + phase_offset
+                    # as it is stored, so that a photon at an edge is on the same side as in an exact count
+                    phase = np.float32(counts * PHASE_DEG_PER_COUNT)
+                    place = np.int32(np.floor(phase)) - np.int32(_LOWEST - 1)
+                    places[i] = min(max(place, np.int32(0)), np.int32(_LAST))
+                for i in range(part.size):
+                    fine[places[i]] += np.uint32(1)
+                at += part.size
+            for k in range(fine.size):
+                phases[p, k] += fine[k]
             for w in range(bands.shape[2]):
                 number = np.uint32(0)
                 for k in range(first_fine[w], first_fine[w + 1]):
                     number += fine[k]
-                    phases[p, k] += fine[k]
                 bands[p, t, w] = number
 
 
