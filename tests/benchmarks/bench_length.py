@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +99,17 @@ def replicate(words: np.ndarray, second: int, seconds: int, folder: Path) -> Non
         words.tofile(path)
 
 
+def copy_ns(repeats: int = 20) -> float:
+    """CPU ns that copying a raw word takes in memory now: other programs slow down both."""
+    words, copy = np.ones(1 << 22, np.uint64), np.zeros(1 << 22, np.uint64)
+    times = []
+    for _ in range(repeats):
+        begun = time.thread_time()
+        np.copyto(copy, words)
+        times.append((time.thread_time() - begun) * 1e9 / words.size)
+    return statistics.median(times)
+
+
 def conversion(folder: Path, beammap: Path, start: int, seconds: int, out: Path) -> None:
     """Convert with a cold input, and print the figures beside those of plain passes."""
     raw = sorted(folder.glob("*.bin"))
@@ -106,8 +120,10 @@ def conversion(folder: Path, beammap: Path, start: int, seconds: int, out: Path)
     read = plain_read(raw)
     evict(raw)
     rest()
+    copies = [copy_ns()]
     _, _, printed = run_child(CHILD, str(folder), str(beammap), str(start), str(seconds), str(out))
     found = json.loads(printed)
+    copies.append(copy_ns())
     photons, written = found["photons"], out.stat().st_size
     scratch = max(0, 8 * photons - found["memory"])
     rest()
@@ -115,6 +131,7 @@ def conversion(folder: Path, beammap: Path, start: int, seconds: int, out: Path)
     scratched = plain_write(folder / "yardstick.tmp", scratch, read_back=True) if scratch else 0.0
     plain = read + write + scratched
     cpu = (found["user"] + found["system"]) * 1e9 / photons
+    print(f"load after: {os.getloadavg()[0]:.1f}")
     print(f"{photons / 1e6:.0f} million photons, {seconds} s, {found['lost']} packets lost")
     print(f"raw {size / 1e9:.2f} GB, scratch {scratch / 1e9:.2f} GB, result {written / 1e9:.2f} GB")
     print(

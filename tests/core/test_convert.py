@@ -574,3 +574,20 @@ class TestFilesOfOthers:
         offset = a["Wavelength"] - b["wavelength"]
         assert np.ptp(offset) < 2e-4
         assert abs(offset[0]) < 0.05
+
+
+@pytest.mark.parametrize("slab_words", [2, 3, 100])
+def test_photons_that_are_late_by_whole_slabs_are_put_in_order(tmp_path, monkeypatch, slab_words):
+    words = []
+    for frame, tick in enumerate((10, 20, 15, 30)):
+        words += [header(112, frame, ticks_of(START) + tick), photon(1, 1, 7), photon(2, 2, 7)][
+            : 2 if tick == 15 else 3
+        ]
+    write_words(tmp_path / f"{START}.bin", words)
+    slabs = binfile.stream_slabs
+    monkeypatch.setattr(convert_module, "stream_slabs", lambda f, s: slabs(f, s, slab_words))
+    summary = convert(settings_for(tmp_path))
+    assert summary.repaired_pixels == 1
+    times = photons_of(tmp_path / "out.h5", (1, 1))["time"]
+    assert times.tolist() == [5007, 7507, 10007, 15007]
+    assert photons_of(tmp_path / "out.h5", (2, 2))["time"].tolist() == [5007, 10007, 15007]
