@@ -46,6 +46,7 @@ TIME, PHASE, BASELINE = 1, 2, 5
 
 SCAN_THREADS = 2
 _SHARE_OF_MEMORY = 0.25
+_CHEAP_TIMES_BYTES = 500_000_000
 _CHUNKS_A_STEP = 16  # some 20 ms: so long a click waits for a survey to stop
 
 
@@ -246,7 +247,8 @@ class PhotonReader:
     ) -> npt.NDArray[np.int64]:
         """Count each pixel's photons in half-open windows of time and phase, in photon-file order.
 
-        Who asks for a second window of time will want a third: its pass keeps all times in memory, as a survey does.
+        A pass over times keeps them in memory, as a survey does; of a very long file only the second one: who asks
+        for a second window will want a third.
 
         Raises
         ------
@@ -260,7 +262,8 @@ class PhotonReader:
             return found
         counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
         times = None
-        if any_phase and self._looks_at_times and _may_hold(self._n_rows):
+        wanted = self._looks_at_times or 4 * self._n_rows <= _CHEAP_TIMES_BYTES
+        if any_phase and wanted and _may_hold(self._n_rows):
             times = np.empty(self._n_rows, np.uint32)
 
         def count(thread: int, chunk: int, block: int) -> None:

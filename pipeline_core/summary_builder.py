@@ -12,7 +12,7 @@ from pipeline_core.photonruns import Batch
 from pipeline_core.rawwords import PHASE_DEG_PER_COUNT
 from pipeline_core.summaries import FINE_DEG, PHASE_EDGES_DEG, Grid
 
-__all__ = ["SummaryBuilder"]
+__all__ = ["SummaryBuilder", "load_kernels"]
 
 _FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 _LOWEST = int(FINE_DEG[1])
@@ -207,3 +207,11 @@ class SummaryBuilder:
             running += np.cumsum(counts[:, t].T, axis=0, dtype=np.uint32)
             images[:, order] = running
             node[t] = images.reshape(*bands, *shape)
+
+
+def load_kernels() -> None:
+    """Load (at the very first time: compile) the kernels that only long files need."""
+    edges = np.array([0, 1], np.int64)
+    photons = np.zeros(1, np.uint64)
+    batch = Batch(0, np.array([0, 1], np.int64), photons, np.empty(0, np.int32), 0)
+    SummaryBuilder(Grid(edges, edges, True), 1, 0).add(batch)

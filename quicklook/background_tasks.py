@@ -203,8 +203,10 @@ def rehearse(*, progress: Progress = silent) -> None:
     from pipeline_core import ObsFile
     from pipeline_core.photon_reader import load_kernels
     from pipeline_core.simulate import SimulationSettings
+    from pipeline_core.summary_builder import load_kernels as load_summary_kernels
 
     load_kernels()
+    load_summary_kernels()
     sky = SimulationSettings(kind="sky", seconds=1, shape=(10, 7), rate_cps=50)
     with tempfile.TemporaryDirectory(prefix="quicklook-rehearsal-") as folder:
         path = _simulate_and_convert(sky, Path(folder), Path(folder), progress)

@@ -369,7 +369,18 @@ def test_summaries_that_are_not_understood_are_left_alone(observation, plain, tm
         np.testing.assert_array_equal(obs.survey().counts, plain.survey().counts)
 
 
-def test_a_second_window_of_time_keeps_the_times(without, monkeypatch):
+def test_a_window_of_time_keeps_the_times(without, monkeypatch):
+    with ObsFile(without) as obs, ObsFile(without) as other:
+        expected = other.count_image(0.1234567, 1.7654321)
+        obs.count_image(0.5, 1.3, min_phase=-100.5)
+        assert obs._file.times_in_memory is None  # phases were looked at
+        obs.count_image(0.5, 1.25)
+        monkeypatch.setattr(PhotonReader, "_scan", None)
+        np.testing.assert_array_equal(obs.count_image(0.1234567, 1.7654321), expected)
+
+
+def test_a_second_window_of_time_keeps_the_times_of_a_long_file(without, monkeypatch):
+    monkeypatch.setattr("pipeline_core.photon_reader._CHEAP_TIMES_BYTES", 0)
     with ObsFile(without) as obs, ObsFile(without) as other:
         expected = other.count_image(0.1234567, 1.7654321)
         obs.count_image(0.5, 1.25)
@@ -378,6 +389,24 @@ def test_a_second_window_of_time_keeps_the_times(without, monkeypatch):
         obs.count_image(0.5, 1.3, min_phase=-100.5)
         monkeypatch.setattr(PhotonReader, "_scan", None)
         np.testing.assert_array_equal(obs.count_image(0.1234567, 1.7654321), expected)
+
+
+def test_kernels_can_be_loaded_before_they_are_needed(observation, tmp_path, everything):
+    """With the types of arguments that a conversion gives: nothing is compiled a second time."""
+    from pipeline_core import summary_builder
+
+    kernels = [
+        summary_builder._count_times,
+        summary_builder._count_bands,
+        summary_builder._phase_extremes,
+    ]
+    summary_builder.load_kernels()
+    known = [len(kernel.signatures) for kernel in kernels]
+    with ObsFile(observation[0]) as obs:
+        beammap = obs.beammap
+    folder = observation[0].parent
+    convert(ConvertSettings(folder, START, 2, beammap, tmp_path / "again.h5"))
+    assert [len(kernel.signatures) for kernel in kernels] == known == [1, 1, 1]
 
 
 # --- how much ------------------------------------------------------------------------------------
