@@ -21,8 +21,10 @@ from pipeline_core.scratch import ScratchFile, page_aligned
 
 __all__ = ["Batch", "Room", "RunStore"]
 
-_SPILLED_BATCH_PHOTONS = 1 << 22
-"""Of runs in the scratch file, large parts are read at once: a disk needs 100 us to find any of them."""
+_SPILLED_PART_PHOTONS = 1 << 14
+_SPILLED_BATCH_PHOTONS = (1 << 22, 1 << 24)
+"""Of runs in the scratch file, large parts are read at once, since a disk needs 100 us to find any of them: batches are
+this long at least, and at most."""
 
 
 @kernel
@@ -204,8 +206,9 @@ class RunStore:
         """
         self._spare.clear()
         ends = np.cumsum(self.counts())
-        if self._scratch.size > _SPILLED_BATCH_PHOTONS:
-            batch_photons = max(batch_photons, _SPILLED_BATCH_PHOTONS)
+        if self._scratch.size:
+            wanted = _SPILLED_PART_PHOTONS * len(self._runs)
+            batch_photons = max(batch_photons, int(np.clip(wanted, *_SPILLED_BATCH_PHOTONS)))
         capacity = max(batch_photons, int(np.diff(ends, prepend=0).max(initial=0)))
         with_baseline = capacity if self._with_baseline else 0
         buffers = [

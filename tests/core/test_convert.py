@@ -122,6 +122,7 @@ def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch
         convert(settings_for(tmp_path, tmp_path / f"a-{mode}.h5", baseline=mode))
         monkeypatch.setattr(convert_module, "RUN_MEMORY_BYTES", 10_000)
         monkeypatch.setattr(convert_module, "BATCH_PHOTONS", 500)
+        monkeypatch.setattr("pipeline_core.photonruns._SPILLED_BATCH_PHOTONS", (500, 700))
         monkeypatch.setattr(
             convert_module, "stream_slabs", lambda f, s: binfile.stream_slabs(f, s, 500)
         )

@@ -180,7 +180,7 @@ def test_histograms_of_phases_are_those_of_the_pixels(obs):
 def test_spilled_runs_have_the_same_summaries(observation, tmp_path, monkeypatch, everything):
     monkeypatch.setattr(convert_module, "RUN_MEMORY_BYTES", 0)
     monkeypatch.setattr(convert_module, "BATCH_PHOTONS", 500)
-    monkeypatch.setattr("pipeline_core.photonruns._SPILLED_BATCH_PHOTONS", 500)
+    monkeypatch.setattr("pipeline_core.photonruns._SPILLED_BATCH_PHOTONS", (500, 500))
     first, folder = observation[0], observation[0].parent
     with ObsFile(first) as obs:
         beammap = obs.beammap
