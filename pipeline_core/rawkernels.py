@@ -73,18 +73,19 @@ def find_packets(
     board: npt.NDArray[np.uint8],
     frame: npt.NDArray[np.uint16],
 ) -> int:
-    """Record position, time stamp (0.5 ms), board and frame of every header; return how many.
+    """Record position, time stamp (0.5 ms), board and frame of every header; return how many there are.
 
-    `first` is the position of ``words[0]`` in the slab.
+    `first` is the position of ``words[0]`` in the slab. Headers for which the arrays have no room are only counted.
     """
     n = 0
     for i in range(words.size):
         if (words[i] & np.uint64(0xFF)) == np.uint64(HEADER_MARK):
-            word = swap_bytes(words[i])
-            index[n] = first + i
-            ticks[n] = np.int64(word & np.uint64(TIMESTAMP_MASK))
-            board[n] = np.uint8((word >> np.uint64(BOARD_SHIFT)) & np.uint64(0xFF))
-            frame[n] = np.uint16((word >> np.uint64(FRAME_SHIFT)) & np.uint64(FRAME_MASK))
+            if n < index.size:
+                word = swap_bytes(words[i])
+                index[n] = first + i
+                ticks[n] = np.int64(word & np.uint64(TIMESTAMP_MASK))
+                board[n] = np.uint8((word >> np.uint64(BOARD_SHIFT)) & np.uint64(0xFF))
+                frame[n] = np.uint16((word >> np.uint64(FRAME_SHIFT)) & np.uint64(FRAME_MASK))
             n += 1
     return n
 

@@ -32,6 +32,9 @@ __all__ = ["Books", "SlabSorter"]
 _MOST_WORDS = MAX_PHOTONS_PER_PACKET + 1
 """Words of a packet behind its header: photons, and perhaps an end-of-frame marker."""
 
+_WORDS_A_HEADER = 8
+"""Hardly any packets are shorter on average; if they are, they are looked for twice."""
+
 GAP_TICKS = 200
 """Boards send a packet at least every 0.5 ms; silence of all of them for 100 ms is a gap."""
 
@@ -203,10 +206,8 @@ class SlabSorter:
         in the previous slab or in the file of the previous second.
         """
         part = words[segment.first : segment.stop]
-        n = rawkernels.count_headers(part)
-        index, ticks = np.empty(n, np.int64), np.empty(n, np.int64)
-        board, frame = np.empty(n, np.uint8), np.empty(n, np.uint16)
-        rawkernels.find_packets(part, segment.first, index, ticks, board, frame)
+        index, ticks, board, frame = _headers(part, segment.first)
+        n = index.size
         times = np.empty(n + 1, np.int64)
         adjacent = segment.second == self._last_second + 1
         if segment.opens_file and not adjacent:
@@ -280,6 +281,22 @@ class SlabSorter:
                 row[name] = value
             row["second"] = second
         return rows
+
+
+def _headers(
+    words: npt.NDArray[np.uint64], first: int
+) -> tuple[
+    npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.uint16]
+]:
+    """Return position, time stamp, board and frame of all headers: found in one pass, unless there are very many."""
+    room = words.size // _WORDS_A_HEADER + 1
+    while True:
+        index, ticks = np.empty(room, np.int64), np.empty(room, np.int64)
+        board, frame = np.empty(room, np.uint8), np.empty(room, np.uint16)
+        n = rawkernels.find_packets(words, first, index, ticks, board, frame)
+        if n <= room:
+            return index[:n], ticks[:n], board[:n], frame[:n]
+        room = n
 
 
 def _cut_long_packets(

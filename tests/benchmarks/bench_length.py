@@ -137,6 +137,8 @@ def conversion(folder: Path, beammap: Path, start: int, seconds: int, out: Path)
     print(
         f"CPU (goal 30)                 {cpu:8.2f} ns/photon ({found['system'] * 1e9 / photons:.2f} system)"
     )
+    copied = statistics.mean(copies)
+    print(f"copy of a raw word in memory  {copied:8.2f} ns; CPU / copy {cpu / copied:.1f}")
     print(
         f"wall                          {found['wall']:8.2f} s ({found['wall'] * 1e9 / photons:.2f} ns/photon)"
     )
