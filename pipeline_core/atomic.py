@@ -108,13 +108,11 @@ def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[P
 
 
 @contextmanager
-def written_back(
-    path: Path, interval_s: float = 0.05, cached_bytes: int = 1 << 30
-) -> Iterator[None]:
+def written_back(path: Path, interval_s: float = 0.05, *, cached: bool = True) -> Iterator[None]:
     """Keep sending a growing file to the disk from a thread, so that little is left for the final sync.
 
-    What goes beyond `cached_bytes` leaves the page cache once it is on the disk: filling ever more memory costs the
-    processor several times what writing does, and pushes out what others need.
+    Unless it is to stay `cached`, what is on the disk leaves the page cache: for a long file, filling ever more memory
+    costs the processor several times what writing does, and pushes out what others need.
 
     Raises
     ------
@@ -126,12 +124,12 @@ def written_back(
 
     def send() -> None:
         descriptor = os.open(path, os.O_RDONLY)
-        dropped = cached_bytes
+        dropped = 0
         try:
             while not stop.wait(interval_s):
                 size = os.fstat(descriptor).st_size
                 os.fdatasync(descriptor)
-                if size > dropped and hasattr(os, "posix_fadvise"):
+                if not cached and size > dropped and hasattr(os, "posix_fadvise"):
                     os.posix_fadvise(descriptor, dropped, size - dropped, os.POSIX_FADV_DONTNEED)
                     dropped = size - size % _PAGE
         except OSError as error:

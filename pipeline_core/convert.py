@@ -49,6 +49,8 @@ DEAD_TIME_US = 10.0
 """Of the firmware: a pixel is blind this long after each photon."""
 
 RUN_MEMORY_BYTES = 800_000_000
+_CACHED_PHOTONS = 200_000_000
+"""Files of more photons (1 GB) are not kept in the page cache."""
 BATCH_PHOTONS = 1 << 20
 _SORTERS = 2
 _SUSPICIOUS = 0.2
@@ -246,7 +248,7 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     keep = settings.baseline == "keep"
     total_bytes = check_space(folder, seconds, settings.out, keeps_baseline=keep)
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
-        room = RUN_MEMORY_BYTES
+        room = _run_memory(total_bytes, keeps_baseline=keep)
         with RunStore(beammap.code.size, settings.out.parent, room, with_baseline=keep) as runs:
             reading = part_of(progress, 0.0, 0.6, "reading raw files")
             books = _sort(
@@ -255,7 +257,7 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
             _refuse_empty(settings, books)
             content = _content(settings, beammap, runs.counts(), books)
             batches = runs.batches(BATCH_PHOTONS)
-            with written_back(part):
+            with written_back(part, cached=content.n_photons <= _CACHED_PHOTONS):
                 repaired = write_photon_file(part, content, batches, part_of(progress, 0.6, 0.98))
         # the last report: once the file has its name, it is too late to cancel
         progress(990, 1000, "writing to disk")
@@ -263,6 +265,15 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     summary = _summary(settings, content, frozenset(folder.seconds), repaired, elapsed)
     logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
     return summary
+
+
+def _run_memory(total_bytes: int, *, keeps_baseline: bool) -> int:
+    """Return how many bytes of runs to keep in memory: none, if most of them have to go to the disk anyway.
+
+    Fresh memory is slower than a disk that is written to without pause.
+    """
+    runs = 1.5 * total_bytes if keeps_baseline else total_bytes
+    return RUN_MEMORY_BYTES if runs <= 2 * RUN_MEMORY_BYTES else 0
 
 
 def _sort(
@@ -387,7 +398,8 @@ def check_space(
         ) from error
     # a photon takes at most 9.3, or 6.3, of its 8 bytes, and summaries 0.5
     result = 1.5 * total if keeps_baseline else total
-    scratch = max(0, result / parts - RUN_MEMORY_BYTES)
+    part = int(total / parts)
+    scratch = max(0, result / parts - _run_memory(part, keeps_baseline=keeps_baseline))
     needed = result + scratch + (10 << 20)
     try:
         free = shutil.disk_usage(out.parent).free

@@ -71,8 +71,13 @@ def _count_bands(
     first_fine: npt.NDArray[np.int64],
     bands: npt.NDArray[np.uint32],
     phases: npt.NDArray[np.uint32],
+    extremes: npt.NDArray[np.int64],
 ) -> None:
-    """Count each pixel's photons in each bin of time and band of phase, and in each fine bin of phase."""
+    """Count each pixel's photons in each bin of time and band of phase, and in each fine bin of phase.
+
+    Widens `extremes`, the lowest and the highest phase in counts.
+    """
+    lowest, highest = extremes[0], extremes[1]
     low_bits = np.uint64(0xFFFFFFFF)
     fine = np.zeros(_LAST + 1, np.uint32)
     places = np.empty(_AT_ONCE, np.int32)
@@ -87,7 +92,9 @@ def _count_bands(
                 for i in range(
                     part.size
                 ):  # on its own, this loop is compiled to vector instructions
-                    counts = np.int32(part[i] & low_bits) + phase_offset
+                    recorded = np.int64(np.int32(part[i] & low_bits))
+                    lowest, highest = min(lowest, recorded), max(highest, recorded)
+                    counts = recorded + phase_offset
                     # as it is stored, so that a photon at an edge is on the same side as in an exact count
                     phase = np.float32(counts * PHASE_DEG_PER_COUNT)
                     place = np.int32(np.floor(phase)) - np.int32(_LOWEST - 1)
@@ -102,6 +109,7 @@ def _count_bands(
                 for k in range(first_fine[w], first_fine[w + 1]):
                     number += fine[k]
                 bands[p, t, w] = number
+    extremes[0], extremes[1] = lowest, highest
 
 
 @kernel
@@ -140,12 +148,13 @@ class SummaryBuilder:
         """Count the photons of a batch."""
         where = slice(batch.first_pixel, batch.first_pixel + batch.starts.size - 1)
         photons, starts, grid = batch.photons, batch.starts, self._grid
-        _phase_extremes(photons, self._extremes)
         if self._times.size:
             _count_times(photons, starts, grid.time_edges_us, self._times[where])
         if self._bands.size:
-            rest = self._bands[where], self._phases[where]
+            rest = self._bands[where], self._phases[where], self._extremes
             _count_bands(photons, starts, self._offset, grid.band_edges_us, _FIRST_FINE, *rest)
+        else:
+            _phase_extremes(photons, self._extremes)
 
     def write(self, h5: tables.File, order: npt.NDArray[np.int64], shape: tuple[int, int]) -> None:
         """Write everything into ``/mkid/summary``; `order`: flat [x, y] number of each pixel, in the file's order."""
@@ -215,3 +224,4 @@ def load_kernels() -> None:
     photons = np.zeros(1, np.uint64)
     batch = Batch(0, np.array([0, 1], np.int64), photons, np.empty(0, np.int32), 0)
     SummaryBuilder(Grid(edges, edges, True), 1, 0).add(batch)
+    SummaryBuilder(Grid(edges[:0], edges, False), 1, 0).add(batch)

@@ -58,7 +58,8 @@ peak_kb = next(line.split()[1] for line in status.splitlines() if line.startswit
 print(json.dumps({
     "photons": summary.n_photons, "wall": wall, "user": after.ru_utime - usage.ru_utime,
     "system": after.ru_stime - usage.ru_stime, "peak_mb": float(peak_kb) / 1e3,
-    "memory": module.RUN_MEMORY_BYTES, "lost": sum(summary.lost_packets.values()),
+    "memory": module._run_memory(8 * summary.n_photons, keeps_baseline=False),
+    "lost": sum(summary.lost_packets.values()),
     "io": {k: v - before[k] for k, v in io().items()}, "stages": stages}))
 """
 

@@ -136,7 +136,8 @@ def test_errors_name_folder_and_remedy(tmp_path):
         pass
 
 
-def test_what_goes_beyond_a_limit_leaves_the_page_cache(tmp_path, monkeypatch):
+@pytest.mark.parametrize("cached", [True, False])
+def test_what_is_not_to_stay_leaves_the_page_cache(tmp_path, monkeypatch, cached):
     path = tmp_path / "growing"
     path.touch()
     dropped = []
@@ -147,14 +148,11 @@ def test_what_goes_beyond_a_limit_leaves_the_page_cache(tmp_path, monkeypatch):
         seen.set()
 
     monkeypatch.setattr(os, "posix_fadvise", drop)
-    with path.open("wb", buffering=0) as stream, written_back(path, 0.001, cached_bytes=10_000):
-        stream.write(bytes(10_000))
-        assert not seen.wait(0.05)
-        for size in (30_000, 50_000):
+    with path.open("wb", buffering=0) as stream, written_back(path, 0.001, cached=cached):
+        for _ in range(2):
             seen.clear()
-            stream.write(bytes(20_000))
-            assert seen.wait(5)
-            assert os.fstat(stream.fileno()).st_size == size
-    assert dropped[0] == (10_000, 20_000, os.POSIX_FADV_DONTNEED)
-    # from the page that was not complete then
-    assert dropped[1] == (28_672, 50_000 - 28_672, os.POSIX_FADV_DONTNEED)
+            stream.write(bytes(30_000))
+            assert seen.wait(0.05 if cached else 5) != cached
+    expected = [(0, 30_000), (28_672, 60_000 - 28_672)]  # from the page that was not complete then
+    expected = [(*part, os.POSIX_FADV_DONTNEED) for part in expected]
+    assert dropped == ([] if cached else expected)

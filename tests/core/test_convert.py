@@ -107,7 +107,8 @@ def test_equals_a_reader_that_goes_bit_by_bit(tmp_path_factory, files, slab_word
     assert (np.diff(rows["ResID"].astype(np.int64)) >= 0).all()
 
 
-def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("memory", [10_000, 40_000])  # for none, and for some of them
+def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch, memory):
     rng = np.random.default_rng(5)
     words = []
     for frame in range(400):
@@ -120,7 +121,7 @@ def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch
     for mode in ("ignore", "keep"):
         monkeypatch.undo()
         convert(settings_for(tmp_path, tmp_path / f"a-{mode}.h5", baseline=mode))
-        monkeypatch.setattr(convert_module, "RUN_MEMORY_BYTES", 10_000)
+        monkeypatch.setattr(convert_module, "RUN_MEMORY_BYTES", memory)
         monkeypatch.setattr(convert_module, "BATCH_PHOTONS", 500)
         monkeypatch.setattr("pipeline_core.photonruns._SPILLED_BATCH_PHOTONS", (500, 700))
         monkeypatch.setattr(
