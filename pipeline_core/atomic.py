@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
 
+_PAGE = 4096
+
 __all__ = ["is_running", "part_path", "write_aside", "written_back"]
 
 
@@ -107,8 +109,11 @@ def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[P
 
 
 @contextmanager
-def written_back(path: Path, interval_s: float = 0.05) -> Iterator[None]:
+def written_back(path: Path, interval_s: float = 0.05, *, cached: bool = True) -> Iterator[None]:
     """Keep sending a growing file to the disk from a thread, so that little is left for the final sync.
+
+    Unless it is to stay `cached`, what is on the disk leaves the page cache: for a long file, filling ever more memory
+    costs the processor several times what writing does, and pushes out what others need.
 
     Raises
     ------
@@ -120,9 +125,14 @@ def written_back(path: Path, interval_s: float = 0.05) -> Iterator[None]:
 
     def send() -> None:
         descriptor = os.open(path, os.O_RDONLY)
+        dropped = 0
         try:
             while not stop.wait(interval_s):
+                size = os.fstat(descriptor).st_size
                 os.fdatasync(descriptor)
+                if not cached and size > dropped and hasattr(os, "posix_fadvise"):
+                    os.posix_fadvise(descriptor, dropped, size - dropped, os.POSIX_FADV_DONTNEED)
+                    dropped = size - size % _PAGE
         except OSError as error:
             errors.append(error)
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import random
 import re
 import stat
 from collections import deque
@@ -46,6 +47,7 @@ HEADROOM_WORDS = 3 << 12
 NO_SECOND = -1
 """Stands for the unix second of a file whose name tells none."""
 
+_PROBES = 3
 _BLOCK = 4096
 _BLOCK_WORDS = _BLOCK // BYTES_PER_WORD
 
@@ -180,8 +182,11 @@ class _RawFile:
     def _is_cached(self) -> bool:
         if not (hasattr(os, "RWF_NOWAIT") and hasattr(os, "O_DIRECT")):
             return True
+        size = os.fstat(self._fd).st_size
+        # asking makes Linux fetch what is near: the next one to ask must not come to the same place
+        places = [random.randrange(max(size, 1)) for _ in range(_PROBES)]
         try:
-            return os.preadv(self._fd, [bytearray(1)], 0, os.RWF_NOWAIT) >= 0
+            return all(os.preadv(self._fd, [bytearray(1)], at, os.RWF_NOWAIT) >= 0 for at in places)
         except BlockingIOError:
             return False
         except OSError:  # a file system that cannot tell

@@ -37,6 +37,7 @@ __all__ = [
     "ConversionSummary",
     "ConvertSettings",
     "brief_ranges",
+    "check_space",
     "convert",
     "refuse_to_orphan",
 ]
@@ -49,7 +50,9 @@ MAX_DURATION_S = 4294
 DEAD_TIME_US = 10.0
 """Of the firmware: a pixel is blind this long after each photon."""
 
-RUN_MEMORY_BYTES = 900_000_000
+RUN_MEMORY_BYTES = 800_000_000
+_CACHED_PHOTONS = 200_000_000
+"""Files of more photons (1 GB) are not kept in the page cache."""
 BATCH_PHOTONS = 1 << 20
 _SORTERS = 2
 _SUSPICIOUS = 0.2
@@ -67,11 +70,11 @@ class ConvertSettings:
     start : int
         First second, unix.
     duration : int
-        Seconds, 1..4294 (32-bit microseconds).
+        Seconds, 1..4294 (32-bit microseconds); any number with `split`.
     beammap : path or Beammap
         Text file, or a map in memory.
     out : path
-        Photon file to write, ``*.h5``.
+        Photon file to write, ``*.h5``; with `split`, a folder or ``<start>.h5`` in it.
     shape : (ncols, nrows), optional
         Of the array; default: told by the beam map.
     baseline : {'ignore', 'keep', 'subtract-median'}
@@ -82,6 +85,8 @@ class ConvertSettings:
     repair_times : bool, optional
         Whether to repair time stamps that are a tick early (`earlyticks`); default: in data of before 2018-02-10,
         whose firmware gave such. Stored with the settings, and so is the number of photons that were moved.
+    split : bool
+        Whether what is too long for one file becomes several (`convert_parts`), named by their first seconds.
 
     Raises
     ------
@@ -98,6 +103,7 @@ class ConvertSettings:
     baseline: str = "ignore"
     overwrite: bool = False
     repair_times: bool | None = None
+    split: bool = False
 
     def __post_init__(self) -> None:
         for name in ("bin_dir", "out"):
@@ -114,11 +120,13 @@ class ConvertSettings:
             raise ConfigError(f"start must be a unix second below 2**31, not {self.start}.")
         if self.duration < 1:
             raise ConfigError(f"duration must be at least 1 s, not {self.duration}.")
-        if self.duration > MAX_DURATION_S:
+        if self.duration > MAX_DURATION_S and not self.split:
             raise ConfigError(
                 f"duration {self.duration} s is more than {MAX_DURATION_S} s, the range of a 32-bit time in "
-                "microseconds. Convert it in parts, each with its own start and output."
+                "microseconds. Split it into several files (--split), or convert a part of it."
             )
+        if self.split and self.out.is_dir():
+            object.__setattr__(self, "out", self.out / f"{self.start}.h5")
         if self.out.suffix != ".h5" or self.out.name.endswith(schema.SIDECAR_ENDING):
             raise ConfigError(
                 f"{self.out}: the name of a photon file must end in .h5, not in {schema.SIDECAR_ENDING}."
@@ -126,6 +134,11 @@ class ConvertSettings:
         if self.repair_times not in (None, True, False):
             raise ConfigError(
                 f"repair_times must be True, False, or None for a choice by date, not {self.repair_times!r}."
+            )
+        if self.split and self.out.name != f"{self.start}.h5":
+            raise ConfigError(
+                f"{self.out}: files that are split are named by their first second. Give a folder that exists, or "
+                f"{self.start}.h5 in it."
             )
         if self.baseline not in schema.BASELINE_MODES:
             raise ConfigError(
@@ -170,11 +183,15 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
 
     Raises
     ------
+    ConfigError
+        More than one file is needed: `convert_parts.convert_parts` writes several.
     InputFormatError
         Beam map or raw files missing or unusable, or no photon in the time range.
     OutputError
         The result cannot be written: it exists already, no permission, disk full.
     """
+    if settings.duration > MAX_DURATION_S:
+        raise ConfigError(f"{settings.duration} s do not fit into one file: use convert_parts.")
     begun = time.perf_counter()
     progress(0, 1000, "reading the beam map")
     beammap = settings.beammap
@@ -183,20 +200,22 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     refuse_to_orphan(settings.out)
     folder = scan_folder(settings.bin_dir)
     seconds = folder.covering(settings.start, settings.duration)
-    total_bytes = _check_space(
-        folder, seconds, settings.out, keeps_baseline=settings.baseline == "keep"
-    )
+    keep = settings.baseline == "keep"
+    total_bytes = check_space(folder, seconds, settings.out, keeps_baseline=keep)
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
         until_us = settings.duration * 1_000_000 if settings.repairs_times else None
-        with RunStore(beammap.code.size, settings.out.parent, RUN_MEMORY_BYTES, until_us) as runs:
+        room = _run_memory(total_bytes, keeps_baseline=keep)
+        with RunStore(
+            beammap.code.size, settings.out.parent, room, until_us, with_baseline=keep
+        ) as runs:
             reading = part_of(progress, 0.0, 0.6, "reading raw files")
             books = _sort(
                 settings, beammap, stream_slabs(folder, seconds), runs, reading, total_bytes
             )
             _refuse_empty(settings, books)
             content = _content(settings, beammap, runs.counts(), books)
-            batches = runs.batches(BATCH_PHOTONS, with_baseline=settings.baseline == "keep")
-            with written_back(part):
+            batches = runs.batches(BATCH_PHOTONS)
+            with written_back(part, cached=content.n_photons <= _CACHED_PHOTONS):
                 repairs = write_photon_file(part, content, batches, part_of(progress, 0.6, 0.98))
         # the last report: once the file has its name, it is too late to cancel
         progress(990, 1000, "writing to disk")
@@ -204,6 +223,15 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     summary = _summary(settings, content, books, frozenset(folder.seconds), repairs, elapsed)
     logger.info("converted %s: %s", settings.bin_dir, "; ".join(summary.lines()))
     return summary
+
+
+def _run_memory(total_bytes: int, *, keeps_baseline: bool) -> int:
+    """Return how many bytes of runs to keep in memory: none, if most of them have to go to the disk anyway.
+
+    Fresh memory is slower than a disk that is written to without pause.
+    """
+    runs = 1.5 * total_bytes if keeps_baseline else total_bytes
+    return RUN_MEMORY_BYTES if runs <= 2 * RUN_MEMORY_BYTES else 0
 
 
 def _sort(
@@ -332,20 +360,25 @@ def refuse_to_orphan(out: Path) -> None:
         )
 
 
-def _check_space(
-    folder: BinFolder, seconds: tuple[int, ...], out: Path, *, keeps_baseline: bool
+def check_space(
+    folder: BinFolder,
+    seconds: tuple[int, ...],
+    out: Path,
+    *,
+    keeps_baseline: bool,
+    parts: int = 1,
 ) -> int:
-    """Return the bytes to read; refuse if the disk of `out` plainly cannot hold the result."""
+    """Return the bytes to read; refuse if the disk of `out` plainly cannot hold the result, and scratch for a part."""
     try:
         total = sum(folder.path(second).stat().st_size for second in seconds)
     except OSError as error:
         raise InputFormatError(
             f"Raw file {error.filename} cannot be read: {error.strerror}. Check the disk and the permissions."
         ) from error
-    result = (
-        1.5 * total if keeps_baseline else total
-    )  # a photon takes at most 9.3, or 6.3, of its 8 bytes
-    scratch = max(0, (1.5 * total if keeps_baseline else total) - RUN_MEMORY_BYTES)
+    # a photon takes at most 9.3, or 6.3, of its 8 bytes, and summaries 0.5
+    result = 1.5 * total if keeps_baseline else total
+    part = int(total / parts)
+    scratch = max(0, result / parts - _run_memory(part, keeps_baseline=keeps_baseline))
     needed = result + scratch + (10 << 20)
     try:
         free = shutil.disk_usage(out.parent).free

@@ -34,6 +34,7 @@ __all__ = [
     "plain_node",
     "read_array",
     "read_header",
+    "read_part",
     "read_rows",
     "reading",
     "refuse_special",
@@ -260,6 +261,12 @@ def read_header(h5: tables.File) -> Any:
             f"{h5.filename} is damaged: /header/header is no table of one row. Convert the raw files again."
         )
     return rows[0]
+
+
+def read_part(node: Any, key: Any) -> Any:
+    """Read a part of an array, as indexing does; errors as for `plain_node`."""
+    with _library_errors():
+        return node[key]
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from pipeline_core.cubereads import CubeReads
 from pipeline_core.curve_cache import CurveCache
 from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us, live_times_s
+from pipeline_core.hdf5 import reading
 from pipeline_core.histograms import (
     IntensityHistogram,
     Spectrum,
@@ -33,6 +34,7 @@ from pipeline_core.masked_counts import count_outside
 from pipeline_core.masks import PixelMasks
 from pipeline_core.photon_file import PhotonFile, Source
 from pipeline_core.pixel_cache import PixelCache
+from pipeline_core.previews import PreviewImage, preview
 from pipeline_core.progress import Progress, silent
 from pipeline_core.rates import RateImage
 from pipeline_core.selection import (
@@ -272,7 +274,8 @@ class ObsFile(CubeReads):
     ) -> npt.NDArray[Any]:
         """Count the photons of every pixel: raw counts, exact; or add up their flat-field weights.
 
-        After `survey`, time ranges on its grid are answered at once.
+        After `survey`, time ranges on its grid are answered at once; so are, in files of many photons, ranges of
+        phase (multiples of 5 degrees) and time on the grid of the file's summaries.
 
         Parameters
         ----------
@@ -317,6 +320,47 @@ class ObsFile(CubeReads):
         if exclude:
             image = np.where(self.flags_in(start, stop) & np.uint32(exclude), 0, image)
         return image
+
+    def preview_image(
+        self,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        min_phase: float | None = None,
+        max_phase: float | None = None,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        extrapolated: bool = False,
+    ) -> PreviewImage | None:
+        """Return about what `count_image` counts, within milliseconds at any number of photons.
+
+        Windows whose ends are not on the grid of the file's summaries take in parts of their outermost bins.
+
+        Parameters
+        ----------
+        start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
+            See the class.
+
+        Returns
+        -------
+        PreviewImage or None
+            None where there is nothing to tell it from: files of few photons have no summaries, and those of
+            masked times are in them.
+        """
+        window = self._window(start, stop)
+        band = self._band(min_phase, max_phase, min_wavelength, max_wavelength, extrapolated)
+        summary = self._file.summary
+        if summary is None or not summary.has_bands or self._masked_us.size:
+            return None
+        limits = self._phase_limits(band)
+        if limits is None:
+            limits = np.broadcast_to(band.phases, (*self.shape, 2))
+        with reading(self.path):
+            if band.wavelengths is None:
+                exact = summary.image(*window, band.phases)
+                if exact is not None:
+                    return PreviewImage(exact.astype(np.float64), True)
+            return PreviewImage(preview(summary, window, limits), False)
 
     def rate_image(
         self,

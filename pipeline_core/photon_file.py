@@ -19,6 +19,7 @@ import tables
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap
 from pipeline_core.binning import make_sense
+from pipeline_core.chunk_places import read_places
 from pipeline_core.errors import (
     ConfigError,
     InputFormatError,
@@ -47,6 +48,7 @@ from pipeline_core.photon_reader import (
 )
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Pixel
+from pipeline_core.summaries import Summary
 
 __all__ = ["PhotonFile", "Source"]
 
@@ -173,7 +175,9 @@ class PhotonFile:
         # pixels without photons may stand anywhere among equal rows
         order = np.lexsort((self._stop_row.ravel(), self._start_row.ravel()))
         self._order: npt.NDArray[np.int64] = order.astype(np.int64)
-        self._reader = PhotonReader(self.path, self._table, self._stop_row.ravel()[self._order])
+        places = read_places(h5, self._table)
+        stops = self._stop_row.ravel()[self._order]
+        self._reader = PhotonReader(self.path, self._table, stops, places)
 
     def _stored_nm(self) -> npt.NDArray[np.float64] | None:
         if not has_node(self._h5, schema.STORED_NM):
@@ -280,6 +284,13 @@ class PhotonFile:
         return gaps
 
     @cached_property
+    def summary(self) -> Summary | None:
+        """Count summaries, which files of many photons have."""
+        self._photon_reader()
+        with reading(self.path):
+            return Summary.of(self._h5, self.exposure_us, self.shape)
+
+    @cached_property
     def sources(self) -> tuple[Source, ...]:
         """The raw files it was made from, with what became of their words."""
         with reading(self.path):
@@ -352,6 +363,8 @@ class PhotonFile:
     ) -> npt.NDArray[np.int64]:
         """Count each pixel's photons in half-open windows of time and phase; shape (ncols, nrows).
 
+        Where the ends are on the grid of the summaries, no photon is read.
+
         Raises
         ------
         InputFormatError
@@ -360,6 +373,11 @@ class PhotonFile:
         all_times = (start_us, stop_us) == (0, self.exposure_us)
         if all_times and phase_deg == (-np.inf, np.inf):
             return self.counts
+        if self.summary is not None:
+            with reading(self.path):
+                found = self.summary.image(start_us, stop_us, phase_deg)
+            if found is not None:
+                return found
         counts = self._photon_reader().count_window(start_us, stop_us, phase_deg, progress)
         image = np.empty(self._stop_row.size, np.int64)
         image[self._order] = counts

@@ -48,6 +48,7 @@ TIME, PHASE, SPEC_WEIGHT, NOISE_WEIGHT, BASELINE = 1, 2, 3, 4, 5
 
 SCAN_THREADS = 2
 _SHARE_OF_MEMORY = 0.25
+_CHEAP_TIMES_BYTES = 500_000_000
 _CHUNKS_A_STEP = 16  # some 20 ms: so long a click waits for a survey to stop
 
 
@@ -135,9 +136,17 @@ class PhotonReader:
         Its photon table, open.
     stops : ndarray of int64, shape (n_pixels,)
         Last row + 1 of each pixel, ascending (photon-file order).
+    places : ndarray of int64, shape (n_chunks, 2), optional
+        Offset and size of each chunk, where they are known; else PyTables is asked.
     """
 
-    def __init__(self, path: Path, table: tables.Table, stops: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        table: tables.Table,
+        stops: npt.NDArray[np.int64],
+        places: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         self._path = path
         self._table = table
         self._stops = stops
@@ -149,9 +158,11 @@ class PhotonReader:
         ).startswith("blosc:")
         self._hdf5 = threading.Lock()
         self._places: dict[int, tuple[int, int]] = {}
+        self._known_places = places if self._own_layout else None
         self._scratch = [_Scratch(self._row_bytes) for _ in range(SCAN_THREADS)]
         self._unfinished: _Survey | None = None
         self._times: npt.NDArray[np.uint32] | None = None
+        self._looks_at_times = False
         self._held = (-1, -1, 0)  # chunk in the first scratch, its last column, rows a block
         self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
         self._fd = self._open_same(path, table)
@@ -239,6 +250,9 @@ class PhotonReader:
     ) -> npt.NDArray[np.int64]:
         """Count each pixel's photons in half-open windows of time and phase, in photon-file order.
 
+        A pass over times keeps them in memory, as a survey does; of a very long file only the second one: who asks
+        for a second window will want a third.
+
         Raises
         ------
         InputFormatError
@@ -250,10 +264,17 @@ class PhotonReader:
             count_times(self._times, self._stops, start_us, stop_us, found)
             return found
         counts = [np.zeros(self._stops.size, np.int64) for _ in self._scratch]
+        times = None
+        wanted = self._looks_at_times or 4 * self._n_rows <= _CHEAP_TIMES_BYTES
+        if any_phase and wanted and _may_hold(self._n_rows):
+            times = np.empty(self._n_rows, np.uint32)
 
         def count(thread: int, chunk: int, block: int) -> None:
             scratch = self._scratch[thread]
             first = chunk * CHUNK_ROWS
+            if times is not None:
+                kept = times[first : first + CHUNK_ROWS]
+                gather(scratch.planes, block, self._row_bytes, TIME, 0, kept)
             where = (scratch.planes, block, self._row_bytes, first, self._stops, start_us, stop_us)
             if any_phase:
                 count_window(*where, counts[thread])
@@ -261,6 +282,9 @@ class PhotonReader:
                 count_phases(*where, *phase_deg, scratch.phases, counts[thread])
 
         self._scan(count, TIME if any_phase else PHASE, progress, "counting photons")
+        if times is not None:
+            self._times = times
+        self._looks_at_times |= any_phase
         return np.sum(counts, axis=0)
 
     def survey(
@@ -336,7 +360,7 @@ class PhotonReader:
         """
         at = at or _Place()
         n_chunks = -(-self._n_rows // CHUNK_ROWS)
-        for chunk in range(n_chunks):
+        for chunk in range(n_chunks if self._known_places is None else 0):
             self._place(chunk)  # PyTables is asked here, in the calling thread
         self._held = (-1, -1, 0)
 
@@ -355,6 +379,9 @@ class PhotonReader:
 
     def _place(self, chunk: int) -> tuple[int, int]:
         """Return byte offset and size of a chunk in the file; size 0 where PyTables must read it."""
+        if self._known_places is not None:
+            offset, size = self._known_places[chunk]
+            return int(offset), int(size)
         place = self._places.get(chunk)
         if place is None:
             place = (0, 0)

@@ -23,6 +23,7 @@ import tables
 from pipeline_core import __version__, schema
 from pipeline_core._jit import kernel
 from pipeline_core.beammap import Beammap, camera_name
+from pipeline_core.chunk_places import write_places
 from pipeline_core.chunkcodec import CHUNK_ROWS, encode_chunk, encoded_bound
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAG_NAMES, FLAGS, V3C_FLAG_NAMES
@@ -30,6 +31,8 @@ from pipeline_core.hdf5 import writing
 from pipeline_core.photonruns import Batch
 from pipeline_core.progress import Progress
 from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
+from pipeline_core.summaries import grid_for
+from pipeline_core.summary_builder import SummaryBuilder
 
 __all__ = ["Columns", "PhotonFileContent", "Repairs", "encoder_works", "write_photon_file"]
 
@@ -109,6 +112,11 @@ class PhotonFileContent:
         """Number of rows of the table."""
         return int(self.counts.sum())
 
+    @property
+    def phase_offset(self) -> int:
+        """Counts to be added to phases, which have the baseline's in them: a phase count is half one of those."""
+        return -2 * self.baseline_median
+
 
 class Repairs(NamedTuple):
     """What was out of order: pixels whose photons were sorted, and photons whose times were repaired."""
@@ -152,11 +160,25 @@ def write_photon_file(
             expectedrows=max(content.n_photons, 1),
         )
         _write_index(h5, content)
-        repairs = _write_rows(table, content, batches, progress)
+        summary = _summary_builder(content)
+        repairs, sizes = _write_rows(table, content, batches, summary, progress)
+        if summary is not None:
+            if sizes:
+                write_places(h5, table, sizes)
+            summary.write(h5, content.beammap.photon_order(), content.beammap.shape)
         if content.repairs_times:
             h5.get_node(schema.MKID)._v_attrs[schema.MOVED_PHOTONS] = np.int64(repairs.photons)
         h5.flush()
     return repairs
+
+
+def _summary_builder(content: PhotonFileContent) -> SummaryBuilder | None:
+    """Return what makes the file's count summaries; None if it is too small for them."""
+    exposure_us = content.exposure_s * 1_000_000
+    grid = grid_for(exposure_us, content.n_photons, content.beammap.code.size)
+    if grid is None:
+        return None
+    return SummaryBuilder(grid, content.beammap.code.size, content.phase_offset)
 
 
 def _write_frame(h5: tables.File, content: PhotonFileContent) -> None:
@@ -312,7 +334,7 @@ class _ChunkWriter:
         self._table = table
         self._pool = pool
         self._res_id = content.beammap.res_id.ravel()[content.beammap.photon_order()]
-        self._phase_offset = -2 * content.baseline_median
+        self._phase_offset = content.phase_offset
         self._row_bytes = table.dtype.itemsize
         self._constant = np.zeros(self._row_bytes // 4, np.bool_)
         self._constant[_WEIGHTS] = not content.has_weights
@@ -326,6 +348,7 @@ class _ChunkWriter:
         self._filled = 0
         self._next_row = 0
         self._under_way: deque[tuple[int, int, _Buffers, Future[int]]] = deque()
+        self.sizes: list[int] = []
         if self._direct:
             table.truncate(content.n_photons)
 
@@ -400,6 +423,7 @@ class _ChunkWriter:
         size = future.result()
         if self._direct:
             self._table.write_chunk((row,), encoded[:size])
+            self.sizes.append(size)
         else:
             rows = np.empty(count, self._table.dtype)
             for k, name in enumerate(rows.dtype.names or ()):
@@ -412,8 +436,10 @@ def _write_rows(
     table: tables.Table,
     content: PhotonFileContent,
     batches: Iterator[Batch] | Iterator[Columns],
+    summary: SummaryBuilder | None,
     progress: Progress,
-) -> Repairs:
+) -> tuple[Repairs, list[int]]:
+    """Write all photons; return what was out of order, and the sizes of chunks written directly."""
     pixels = photons = done = 0
     total = content.n_photons
     with ThreadPoolExecutor(_ENCODERS, thread_name_prefix="chunk-encoder") as pool:
@@ -424,13 +450,16 @@ def _write_rows(
                 writer.add_columns(batch.columns)
                 done += batch.columns.shape[1]
                 continue
+            counted = pool.submit(summary.add, batch) if summary is not None else None
             writer.add(batch)
+            if counted is not None:
+                counted.result()
             done += batch.photons.size
             pixels += batch.repaired_pixels
             photons += batch.moved_photons
         writer.finish()
     progress(total, total, "writing photons")
-    return Repairs(pixels, photons)
+    return Repairs(pixels, photons), writer.sizes
 
 
 def encoder_works(row_bytes: int = 20) -> bool:

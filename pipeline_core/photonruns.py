@@ -1,13 +1,13 @@
 """Sorted runs of photons, and their merging into the order of the photon file.
 
 A slab of raw words becomes one run: its photons sorted by pixel, packed as ``time << 32 | phase``. Runs stay in
-memory up to a budget and go to an unnamed scratch file beyond it, so that memory stays bounded at any length.
+memory up to a budget and go to an unnamed scratch file (`scratch`) beyond it, so that memory stays bounded at any
+length.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,11 +18,14 @@ import numpy.typing as npt
 
 from pipeline_core._jit import kernel
 from pipeline_core.earlyticks import repair_early_ticks
-from pipeline_core.errors import OutputError
+from pipeline_core.scratch import ScratchFile, page_aligned
 
-__all__ = ["Batch", "RunStore", "sort_late_photons"]
+__all__ = ["Batch", "Room", "RunStore"]
 
-_NO_BASELINE = np.empty(0, np.int32)
+_SPILLED_PART_PHOTONS = 1 << 14
+_SPILLED_BATCH_PHOTONS = (1 << 22, 1 << 24)
+"""Of runs in the scratch file, large parts are read at once, since a disk needs 100 us to find any of them: batches are
+this long at least, and at most."""
 
 
 @kernel
@@ -31,71 +34,94 @@ def _append_run(
     baseline: npt.NDArray[np.int32],
     offsets: npt.NDArray[np.int64],
     cursor: npt.NDArray[np.int64],
+    newest: npt.NDArray[np.uint64],
+    late: npt.NDArray[np.bool_],
     out: npt.NDArray[np.uint64],
     out_baseline: npt.NDArray[np.int32],
 ) -> None:
-    """Append each pixel's photons of one run behind those of the earlier runs."""
+    """Append each pixel's photons of one run behind those of the earlier runs, and mark pixels that are out of order.
+
+    `newest` is the time of each pixel's last photon.
+    """
     base = offsets[0]
+    high = np.uint64(32)
     for p in range(cursor.size):
         first = offsets[p] - base
         count = offsets[p + 1] - offsets[p]
+        if count == 0:
+            continue
         at = cursor[p]
-        out[at : at + count] = photons[first : first + count]
+        mine = photons[first : first + count]
+        target = out[at : at + count]
+        for i in range(count):
+            target[i] = mine[i]
+        descents = int((mine[0] >> high) < newest[p])
+        for i in range(1, count):
+            descents += int((mine[i] >> high) < (mine[i - 1] >> high))
+        late[p] |= descents > 0
+        newest[p] = mine[count - 1] >> high
         if baseline.size:
             out_baseline[at : at + count] = baseline[first : first + count]
         cursor[p] = at + count
 
 
 @kernel
-def sort_late_photons(
-    photons: npt.NDArray[np.uint64],
-    baseline: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int64],
-) -> int:
-    """Put each pixel's photons in order of time; equal times keep arrival order.
-
-    Only pixels that hold a photon earlier than its predecessor (late packets) cost more than one look.
-
-    Parameters
-    ----------
-    photons : ndarray of uint64
-        ``time << 32 | phase``; sorted in place.
-    baseline : ndarray of int32
-        Moved along; may be empty.
-    starts : ndarray of int64, shape (n_pixels + 1,)
-        Pixel p owns ``photons[starts[p] : starts[p + 1]]``.
-
-    Returns
-    -------
-    int
-        Number of pixels that were out of order.
-    """
-    repaired = 0
+def _mark_late(
+    photons: npt.NDArray[np.uint64], starts: npt.NDArray[np.int64], late: npt.NDArray[np.bool_]
+) -> None:
+    """Mark the pixels whose photons are not in order of time, and no others."""
     high = np.uint64(32)
-    for p in range(starts.size - 1):
+    for p in range(late.size):
         mine = photons[starts[p] : starts[p + 1]]
         descents = 0
         for i in range(1, mine.size):
             descents += (mine[i] >> high) < (mine[i - 1] >> high)
-        if descents == 0:
-            continue
-        repaired += 1
-        order = np.argsort(mine >> high, kind="mergesort")
-        mine[:] = mine[order]
-        if baseline.size:
-            levels = baseline[starts[p] : starts[p + 1]]
-            levels[:] = levels[order]
-    return repaired
+        late[p] = descents > 0
+
+
+@kernel
+def _sort_marked(
+    photons: npt.NDArray[np.uint64],
+    baseline: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+    late: npt.NDArray[np.bool_],
+) -> None:
+    """Put the photons of marked pixels in order of time; equal times keep arrival order."""
+    high = np.uint64(32)
+    for p in range(late.size):
+        if late[p]:
+            mine = photons[starts[p] : starts[p + 1]]
+            order = np.argsort(mine >> high, kind="mergesort")
+            mine[:] = mine[order]
+            if baseline.size:
+                levels = baseline[starts[p] : starts[p + 1]]
+                levels[:] = levels[order]
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Memory for one run: whole pages, so that the scratch file can take them as they are.
+
+    `photons` and `baseline` have room for at least as many as were asked for (`baseline` is empty without baselines).
+    """
+
+    photons: npt.NDArray[np.uint64]
+    baseline: npt.NDArray[np.int32]
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return self.photons.nbytes + self.baseline.nbytes
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """Photons of one slab; `photons` is None once they lie in the scratch file at byte `place`."""
+    """Photons of one slab; `room` is None once they lie in the scratch file at these bytes."""
 
     offsets: npt.NDArray[np.int64]
-    photons: npt.NDArray[np.uint64] | None
-    baseline: npt.NDArray[np.int32]
-    place: int = 0
+    room: Room | None
+    photons_at: int = 0
+    baseline_at: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,18 +152,26 @@ class RunStore:
     memory_bytes : int
     repair_until_us : int, optional
         Repair early time stamps when runs are merged; the end of the observation.
+    with_baseline : bool
+        Whether runs have baselines beside their photons.
     """
 
     def __init__(
-        self, n_pixels: int, folder: Path, memory_bytes: int, repair_until_us: int | None = None
+        self,
+        n_pixels: int,
+        folder: Path,
+        memory_bytes: int,
+        repair_until_us: int | None = None,
+        *,
+        with_baseline: bool = False,
     ) -> None:
         self._repair_until_us = repair_until_us
         self._n_pixels = n_pixels
-        self._folder = folder
+        self._with_baseline = with_baseline
         self._free = memory_bytes
         self._runs: list[_Run] = []
-        self._scratch = -1
-        self._scratch_end = 0
+        self._scratch = ScratchFile(folder)
+        self._spare: deque[Room] = deque()
 
     def __enter__(self) -> RunStore:
         return self
@@ -148,30 +182,40 @@ class RunStore:
     def close(self) -> None:
         """Release memory and scratch space."""
         self._runs.clear()
-        if self._scratch >= 0:
-            os.close(self._scratch)
-            self._scratch = -1
+        self._spare.clear()
+        self._scratch.close()
 
-    def add(
-        self,
-        offsets: npt.NDArray[np.int64],
-        photons: npt.NDArray[np.uint64],
-        baseline: npt.NDArray[np.int32] = _NO_BASELINE,
-    ) -> None:
-        """Take over a run: pixel p owns ``photons[offsets[p] : offsets[p + 1]]``.
+    def room(self, n_photons: int) -> Room:
+        """Return memory for a run, used before if possible: fresh memory is slow. May be called in any thread."""
+        try:
+            spare = self._spare.popleft()
+        except IndexError:
+            pass
+        else:
+            if spare.photons.size >= n_photons:
+                return spare
+        photons = page_aligned(n_photons, np.uint64)
+        baseline = page_aligned(n_photons * self._with_baseline, np.int32)
+        return Room(photons, baseline)
+
+    def add(self, offsets: npt.NDArray[np.int64], room: Room) -> None:
+        """Take over a run: pixel p owns ``room.photons[offsets[p] : offsets[p + 1]]``.
 
         Raises
         ------
         OutputError
             If the scratch file cannot be written.
         """
-        size = photons.nbytes + baseline.nbytes
-        if size <= self._free:
-            self._free -= size
-            self._runs.append(_Run(offsets, photons, baseline))
+        if room.nbytes <= self._free:
+            self._free -= room.nbytes
+            self._runs.append(_Run(offsets, room))
             return
-        place = self._spill(photons, baseline)
-        self._runs.append(_Run(offsets, None, baseline[:0], place))
+        self._free = 0  # from now on memory is used over and over
+        size = int(offsets[-1])
+        photons_at = self._scratch.append(room.photons, size)
+        baseline_at = self._scratch.append(room.baseline, size * self._with_baseline)
+        self._runs.append(_Run(offsets, None, photons_at, baseline_at))
+        self._spare.append(room)
 
     def counts(self) -> npt.NDArray[np.int64]:
         """Return the photons of each pixel over all runs, in photon-file order."""
@@ -180,17 +224,21 @@ class RunStore:
             total += np.diff(run.offsets)
         return total
 
-    def batches(self, batch_photons: int, *, with_baseline: bool = False) -> Iterator[Batch]:
-        """Yield all photons in the order of the photon file, about `batch_photons` at a time.
+    def batches(self, batch_photons: int) -> Iterator[Batch]:
+        """Yield all photons in the order of the photon file, about `batch_photons` at a time (more of spilled ones).
 
         A batch holds whole pixels, and at least one. Its arrays are only valid until the next one is asked for,
         which is prepared in a thread meanwhile.
         """
+        self._spare.clear()
         ends = np.cumsum(self.counts())
+        if self._scratch.size:
+            wanted = _SPILLED_PART_PHOTONS * len(self._runs)
+            batch_photons = max(batch_photons, int(np.clip(wanted, *_SPILLED_BATCH_PHOTONS)))
         capacity = max(batch_photons, int(np.diff(ends, prepend=0).max(initial=0)))
+        with_baseline = capacity if self._with_baseline else 0
         buffers = [
-            (np.empty(capacity, np.uint64), np.empty(capacity if with_baseline else 0, np.int32))
-            for _ in range(2)
+            (np.empty(capacity, np.uint64), np.empty(with_baseline, np.int32)) for _ in range(2)
         ]
         ranges = self._pixel_ranges(ends, capacity)
         with ThreadPoolExecutor(1, thread_name_prefix="merger") as pool:
@@ -223,56 +271,29 @@ class RunStore:
         done = int(ends[first - 1]) if first else 0
         starts = np.concatenate(([0], ends[first:stop] - done))
         cursor = starts[:-1].copy()
+        newest = np.zeros(cursor.size, np.uint64)
+        late = np.zeros(cursor.size, np.bool_)
         for run in self._runs:
             offsets = run.offsets[first : stop + 1]
-            part, levels = self._part(run, offsets, baseline.size > 0)
-            _append_run(part, levels, offsets, cursor, photons, baseline)
+            part, levels = self._part(run, int(offsets[0]), int(offsets[-1]))
+            _append_run(part, levels, offsets, cursor, newest, late, photons, baseline)
         size = int(starts[-1])
         moved = 0
-        if self._repair_until_us is not None:  # needs the order of arrival
+        if (
+            self._repair_until_us is not None
+        ):  # needs the order of arrival, and may change what is late
             moved = repair_early_ticks(photons[:size], starts, self._repair_until_us)
-        repaired = sort_late_photons(photons[:size], baseline[:size], starts)
+            _mark_late(photons[:size], starts, late)
+        _sort_marked(photons[:size], baseline[:size], starts, late)
+        repaired = int(np.count_nonzero(late))
         return Batch(first, starts, photons[:size], baseline[:size], repaired, moved)
 
     def _part(
-        self, run: _Run, offsets: npt.NDArray[np.int64], with_baseline: bool
+        self, run: _Run, first: int, stop: int
     ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
-        """Return the photons of a run between two offsets, from memory or from the scratch file."""
-        first, stop = int(offsets[0]), int(offsets[-1])
-        if run.photons is not None:
-            return run.photons[first:stop], run.baseline[first:stop]
-        total = int(run.offsets[-1])
-        photons = np.empty(stop - first, np.uint64)
-        self._read(photons, run.place + 8 * first)
-        baseline = np.empty(stop - first if with_baseline else 0, np.int32)
-        self._read(baseline, run.place + 8 * total + 4 * first)
-        return photons, baseline
-
-    def _spill(self, photons: npt.NDArray[np.uint64], baseline: npt.NDArray[np.int32]) -> int:
-        place = self._scratch_end
-        try:
-            if self._scratch < 0:
-                descriptor, name = tempfile.mkstemp(suffix=".part", dir=self._folder)
-                Path(name).unlink()
-                self._scratch = descriptor
-            for array in (photons, baseline):
-                view = memoryview(np.ascontiguousarray(array)).cast("B")
-                while view:
-                    count = os.pwrite(self._scratch, view, self._scratch_end)
-                    self._scratch_end += count
-                    view = view[count:]
-        except OSError as error:
-            raise OutputError(
-                f"Scratch space in {self._folder} cannot be written: {error.strerror}. Free some space there or "
-                "choose another output folder."
-            ) from error
-        return place
-
-    def _read(self, array: npt.NDArray[np.generic], place: int) -> None:
-        view = memoryview(array).cast("B") if array.size else memoryview(b"")
-        while view:
-            count = os.preadv(self._scratch, [view], place)
-            if count <= 0:
-                raise OutputError(f"Scratch space in {self._folder} was lost. Check the disk.")
-            place += count
-            view = view[count:]
+        """Return the photons ``first:stop`` of a run, from memory or scratch file; valid until the next call."""
+        if run.room is not None:
+            return run.room.photons[first:stop], run.room.baseline[first:stop]
+        photons = self._scratch.read(run.photons_at, first, stop, np.uint64)
+        last = stop if self._with_baseline else first
+        return photons, self._scratch.read(run.baseline_at, first, last, np.int32)

@@ -36,7 +36,6 @@ __all__ = [
     "OUTSIDE_WINDOW",
     "UNDATED",
     "WITHOUT_HEADER",
-    "count_headers",
     "count_photons",
     "date_packets",
     "find_packets",
@@ -55,16 +54,6 @@ _WRAP_TICKS = COUNTER_WRAP_S * TICKS_PER_SECOND
 
 
 @kernel
-def count_headers(words: npt.NDArray[np.uint64]) -> int:
-    """Count the headers among big-endian words (given as they lie in the file)."""
-    count = 0
-    for word in words:
-        # the first byte of a big-endian word is the lowest of what a little-endian machine reads
-        count += (word & np.uint64(0xFF)) == np.uint64(HEADER_MARK)
-    return count
-
-
-@kernel
 def find_packets(
     words: npt.NDArray[np.uint64],
     first: int,
@@ -73,18 +62,19 @@ def find_packets(
     board: npt.NDArray[np.uint8],
     frame: npt.NDArray[np.uint16],
 ) -> int:
-    """Record position, time stamp (0.5 ms), board and frame of every header; return how many.
+    """Record position, time stamp (0.5 ms), board and frame of every header; return how many there are.
 
-    `first` is the position of ``words[0]`` in the slab.
+    `first` is the position of ``words[0]`` in the slab. Headers for which the arrays have no room are only counted.
     """
     n = 0
     for i in range(words.size):
         if (words[i] & np.uint64(0xFF)) == np.uint64(HEADER_MARK):
-            word = swap_bytes(words[i])
-            index[n] = first + i
-            ticks[n] = np.int64(word & np.uint64(TIMESTAMP_MASK))
-            board[n] = np.uint8((word >> np.uint64(BOARD_SHIFT)) & np.uint64(0xFF))
-            frame[n] = np.uint16((word >> np.uint64(FRAME_SHIFT)) & np.uint64(FRAME_MASK))
+            if n < index.size:
+                word = swap_bytes(words[i])
+                index[n] = first + i
+                ticks[n] = np.int64(word & np.uint64(TIMESTAMP_MASK))
+                board[n] = np.uint8((word >> np.uint64(BOARD_SHIFT)) & np.uint64(0xFF))
+                frame[n] = np.uint16((word >> np.uint64(FRAME_SHIFT)) & np.uint64(FRAME_MASK))
             n += 1
     return n
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.binfile import NO_SECOND, Segment
-from pipeline_core.rawkernels import count_headers, find_packets
+from pipeline_core.rawkernels import find_packets
 from pipeline_core.rawsynckernels import (
     MOST_WORDS,
     NEVER,
@@ -86,14 +86,24 @@ class _Headers(NamedTuple):
 
 
 def _headers(words: npt.NDArray[np.uint64], first: int, stop: int) -> _Headers:
+    """Return all headers: found in one pass, unless there are very many."""
     part = words[first:stop]
-    n = count_headers(part)
-    found = _Headers(
-        np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.uint8), np.empty(n, np.uint16)
-    )
-    find_packets(part, first, *found)
-    return found
+    room = part.size // _WORDS_A_HEADER + 1
+    while True:
+        found = _Headers(
+            np.empty(room, np.int64),
+            np.empty(room, np.int64),
+            np.empty(room, np.uint8),
+            np.empty(room, np.uint16),
+        )
+        n = find_packets(part, first, *found)
+        if n <= room:
+            return found.up_to(n)
+        room = n
 
+
+_WORDS_A_HEADER = 8
+"""Hardly any packets are shorter on average; if they are, they are looked for twice."""
 
 _NO_BYTES = np.empty(0, np.uint8)
 

@@ -3,6 +3,12 @@
 Format "mkid-photons"
     version 1 (2026-11): PhotonTable with 2018's columns, PixelIndex, V3c header and beam map, /mkid. Later with two
         more columns in /mkid/sources, for bytes that were skipped in damaged raw files.
+        Files of many photons may have /mkid/summary (readers that do not know it, or parts of it, read the photons):
+        `phase_range` (deg, of all photons); `times` [t, x, y] u4, the photons before ``time_edges[t + 1]`` (us), and
+        `timeline`, those of the whole array in each bin; `bands` [t, w, x, y] u4, the photons before
+        ``band_edges[t + 1]`` (us) with phases below ``phase_edges[w + 1]`` (deg), one chunk an image; `phases`
+        [x, y, k] u4, each pixel's histogram in the bins of `phase_bins` (deg). Masks do not change them. They have
+        /mkid/chunks too: byte offset and size of each chunk of the PhotonTable in this very file.
     version 2 (2026-11): only of files made from older ones in which wavelengths have taken the place of phases, or that
         have weights: /mkid/stored_nm [x, y, 2] (shortest and longest wavelength of a pixel; NaN: phases), attribute
         ``weights`` of /mkid ("stored": SpecWeight and NoiseWeight hold them), /mkid/origin.
@@ -33,6 +39,7 @@ __all__ = [
     "BEAMMAP_FLAG",
     "BEAMMAP_MAP",
     "BOARD_DTYPE",
+    "CHUNKS",
     "FIRST_SOURCE_DTYPE",
     "FLAG_DTYPE",
     "FLATCAL_FORMAT",
@@ -60,6 +67,7 @@ __all__ = [
     "SIDECAR_VERSION",
     "SOURCE_DTYPE",
     "STORED_NM",
+    "SUMMARY",
     "TIMEMASK_FORMAT",
     "TIMEMASK_VERSION",
     "TIME_MASK_DTYPE",
@@ -120,6 +128,9 @@ MKID = "/mkid"
 GAPS = "/mkid/gaps"
 MOVED_PHOTONS = "moved_photons"
 """Attribute of /mkid where early time stamps were repaired (`earlyticks`): how many photons were moved."""
+
+SUMMARY = "/mkid/summary"
+CHUNKS = "/mkid/chunks"
 
 # layout V3c (2019-2021) has these, in alphabetical order on disk
 HEADER_STRING = 255

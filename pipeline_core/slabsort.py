@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipeline_core import rawkernels, schema
 from pipeline_core.beammap import Beammap
 from pipeline_core.binfile import SLABS_HELD, Segment, Slab
-from pipeline_core.photonruns import RunStore
+from pipeline_core.photonruns import Room, RunStore
 from pipeline_core.rawsync import MOST_WORDS, PacketFinder, year_starts
 from pipeline_core.rawwords import BASELINE_BITS, FAKE_PHOTON, PIXEL_BITS, US_PER_TICK, Y_SHIFT
 
@@ -45,8 +45,7 @@ class _SortedSlab:
     """Photons of a slab by pixel, and what became of its words (one row of `sources` a segment)."""
 
     offsets: npt.NDArray[np.int64]
-    photons: npt.NDArray[np.uint64]
-    baseline: npt.NDArray[np.int32]
+    room: Room
     baseline_histogram: npt.NDArray[np.int64]
     sources: list[npt.NDArray[np.int64]]
 
@@ -149,7 +148,7 @@ class SlabSorter:
         done = self._under_way.popleft().result()
         self._sources += done.sources
         self._baseline_histogram[: done.baseline_histogram.size] += done.baseline_histogram
-        self._runs.add(done.offsets, done.photons, done.baseline)
+        self._runs.add(done.offsets, done.room)
 
     def _sort(self, words: npt.NDArray[np.uint64], packets: list[_Packets]) -> _SortedSlab:
         """Sort the photons of a slab by pixel. Runs in a thread; changes nothing of the sorter."""
@@ -164,8 +163,7 @@ class SlabSorter:
             tallies[rawkernels.KEPT] = int(counts[:-1].sum()) - before
             sources.append(np.array([p.second, p.with_header, *tallies, *p.bytes_left]))
         offsets = np.concatenate(([0], np.cumsum(counts[:-1])))
-        packed = np.empty(int(offsets[-1]), np.uint64)
-        baseline = np.empty(packed.size if self._mode == 1 else 0, np.int32)
+        room = self._runs.room(int(offsets[-1]))
         histogram = np.zeros(1 << BASELINE_BITS if self._mode == 2 else 0, np.int64)
         cursor = offsets.copy()
         for p, source in zip(packets, sources, strict=True):
@@ -179,13 +177,13 @@ class SlabSorter:
                 self._rank,
                 cursor,
                 self._mode,
-                packed,
-                baseline,
+                room.photons,
+                room.baseline,
                 histogram,
                 tallies,
             )
             source[2 : 2 + tallies.size] += tallies
-        return _SortedSlab(offsets, packed, baseline, histogram, sources)
+        return _SortedSlab(offsets, room, histogram, sources)
 
     def _packets_of(self, words: npt.NDArray[np.uint64], segment: Segment) -> _Packets:
         """Find and date the packets of a segment.

@@ -12,12 +12,9 @@ from pipeline_core.lightcurves import bin_edges_us
 from pipeline_core.masked_counts import counts_inside
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.progress import Progress, silent
+from pipeline_core.summaries import survey_bin_us
 
-__all__ = ["CountPlanes", "Survey", "survey", "survey_bin_us"]
-
-_PLANES_BYTES = 64_000_000
-_COARSE_US = 1_000_000  # at most so many, for observations of 20 s and more
-_BINS = 200
+__all__ = ["CountPlanes", "Survey", "survey"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,30 +74,14 @@ class CountPlanes:
         return np.subtract(self.planes[last], self.planes[first], dtype=np.int64)
 
 
-def survey_bin_us(exposure_us: int, n_pixels: int) -> int:
-    """Return the bin width of a survey.
-
-    Whole seconds, 1 s if the planes are then within 64 MB. Shorter observations than 20 s get at most 200 bins of
-    1, 2 or 5 times a power of ten.
-
-    Parameters
-    ----------
-    exposure_us, n_pixels : int
-    """
-    most = max(_PLANES_BYTES // (4 * n_pixels) - 1, 1)
-    if exposure_us >= 20 * _COARSE_US:
-        seconds = -(-exposure_us // (most * _COARSE_US))
-        return max(seconds, 1) * _COARSE_US
-    widths = (m * 10**k for k in range(8) for m in (1, 2, 5))
-    return next(width for width in widths if -(-exposure_us // width) <= min(_BINS, most))
-
-
 def survey(
     file: PhotonFile,
     progress: Progress = silent,
     masked_us: npt.NDArray[np.int64] | None = None,
-) -> tuple[Survey, CountPlanes]:
+) -> tuple[Survey, CountPlanes | None]:
     """Look through a whole file once; photons of masked times (disjoint and ascending intervals) do not count.
+
+    A file with summaries of these bins need not be looked through: there are no planes then, the file has them.
 
     Raises
     ------
@@ -109,9 +90,16 @@ def survey(
     """
     width_us = survey_bin_us(file.exposure_us, file.flags.size)
     edges_us = bin_edges_us(0, file.exposure_us, width_us / 1e6)
-    planes, low, high = file.survey(edges_us, progress)
     closed = file.gaps_us
-    if masked_us is not None and masked_us.size:
+    masked = masked_us is not None and masked_us.size > 0
+    known = file.summary
+    if known is not None and not masked and np.array_equal(known.grid.time_edges_us, edges_us):
+        open_s = live_time_us(edges_us, blind_intervals(closed)) / 1e6
+        return Survey(
+            edges_us / 1e6, known.timeline, open_s, known.phase_low, known.phase_high
+        ), None
+    planes, low, high = file.survey(edges_us, progress)
+    if masked_us is not None and masked:
         inside = counts_inside(file, edges_us, masked_us, progress)
         planes[1:] -= np.cumsum(inside, axis=0).astype(np.uint32)
         closed = np.concatenate((closed, masked_us))

@@ -18,10 +18,12 @@ from pipeline_core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.convert_parts import SplitSummary
     from pipeline_core.older.convert import OlderSummary
     from pipeline_core.simulate import SimulationSettings
 
 __all__ = [
+    "LONGEST_S",
     "ConvertCheck",
     "ConvertForm",
     "OlderForm",
@@ -33,6 +35,9 @@ __all__ = [
     "simulate_demo",
 ]
 
+LONGEST_S = 4294
+"""Seconds that fit into one photon file: times are 32-bit microseconds."""
+
 _STRAGGLERS = 0.25
 """A last file smaller than this part of the median holds what arrived after the observation's end."""
 
@@ -41,7 +46,7 @@ _STRAGGLERS = 0.25
 class ConvertForm:
     """What a person fills in to convert .bin files. Paths are texts as typed.
 
-    `shape` is '' (automatic), a camera's name or a text like '80x125'.
+    `shape` is '' (automatic), a camera's name or a text like '80x125'. `split`: several files, if one is too small.
     """
 
     bin_dir: str = ""
@@ -53,6 +58,7 @@ class ConvertForm:
     baseline: str = "ignore"
     overwrite: bool = False
     open_result: bool = True
+    split: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,11 @@ def _form_problem(form: ConvertForm, seconds: tuple[int, ...]) -> tuple[str, str
         return "The duration is at least 1 s.", "duration"
     if form.start > last or form.start + form.duration <= first:
         return f"No file in this range: the folder holds {first} to {last}.", "start"
+    if form.duration > LONGEST_S and not form.split:
+        return (
+            f"More than {LONGEST_S} s need several files: tick 'Several files' or shorten the duration.",
+            "duration",
+        )
     if not form.beammap:
         return "Choose a beam map (text file: resID flag x y).", "beammap"
     if not Path(form.beammap).expanduser().is_file():
@@ -163,6 +174,11 @@ def _form_problem(form: ConvertForm, seconds: tuple[int, ...]) -> tuple[str, str
     out = Path(form.out).expanduser()
     if out.suffix != ".h5":
         return "The name of a photon file ends in .h5.", "out"
+    if form.split and out.name != f"{form.start}.h5":
+        return (
+            f"Several files are named by their first second: choose {form.start}.h5 in a folder.",
+            "out",
+        )
     if not out.parent.is_dir():
         return f"There is no folder {out.parent}.", "out"
     if out.exists() and not form.overwrite:
@@ -170,11 +186,12 @@ def _form_problem(form: ConvertForm, seconds: tuple[int, ...]) -> tuple[str, str
     return "", ""
 
 
-def convert(form: ConvertForm, *, progress: Progress = silent) -> ConversionSummary:
+def convert(form: ConvertForm, *, progress: Progress = silent) -> ConversionSummary | SplitSummary:
     """Run the conversion that the form describes (in a child process)."""
     from pipeline_core.beammap import parse_shape
     from pipeline_core.convert import ConvertSettings
     from pipeline_core.convert import convert as run
+    from pipeline_core.convert_parts import convert_parts
 
     settings = ConvertSettings(
         bin_dir=Path(form.bin_dir).expanduser(),
@@ -185,8 +202,9 @@ def convert(form: ConvertForm, *, progress: Progress = silent) -> ConversionSumm
         shape=parse_shape(form.shape) if form.shape else None,
         baseline=form.baseline,
         overwrite=form.overwrite,
+        split=form.split,
     )
-    return run(settings, progress)
+    return convert_parts(settings, progress) if form.split else run(settings, progress)
 
 
 def bring_in(form: OlderForm, *, progress: Progress = silent) -> OlderSummary:
@@ -204,8 +222,10 @@ def rehearse(*, progress: Progress = silent) -> None:
     from pipeline_core import ObsFile
     from pipeline_core.photon_reader import load_kernels
     from pipeline_core.simulate import SimulationSettings
+    from pipeline_core.summary_builder import load_kernels as load_summary_kernels
 
     load_kernels()
+    load_summary_kernels()
     sky = SimulationSettings(kind="sky", seconds=1, shape=(10, 7), rate_cps=50)
     with tempfile.TemporaryDirectory(prefix="quicklook-rehearsal-") as folder:
         path = _simulate_and_convert(sky, Path(folder), Path(folder), progress)

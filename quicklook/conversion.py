@@ -21,13 +21,14 @@ from quicklook.widgets.bring_to_front import bring_to_front
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.convert_parts import SplitSummary
     from pipeline_core.older.convert import OlderSummary
 
 __all__ = ["ConversionController", "convert_in_child", "describe_result"]
 
 
 def convert_in_child(form: ConvertForm, *, progress: Progress) -> object:
-    """Convert in a child process; returns the core's `ConversionSummary`. Runs in the jobs lane."""
+    """Convert in a child process; returns the core's `ConversionSummary` or `SplitSummary`. Runs in the jobs lane."""
     folder = Path(form.out).expanduser().parent
 
     clean_up = partial(remove_parts, folder)
@@ -40,7 +41,7 @@ def bring_in_in_child(form: OlderForm, *, progress: Progress) -> object:
     return run_in_child(background_tasks.bring_in, form, progress=progress, clean_up=clean_up)
 
 
-def describe_result(summary: ConversionSummary | OlderSummary) -> tuple[str, str]:
+def describe_result(summary: ConversionSummary | SplitSummary | OlderSummary) -> tuple[str, str]:
     """Return kind and text of the message on a finished conversion: a warning if it has any."""
     text = "Converted: " + "; ".join(summary.lines()) + "."
     warnings = summary.warnings

@@ -20,6 +20,7 @@ from quicklook.widgets.message_bar import MessageBar
 
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
+    from pipeline_core.convert_parts import SplitSummary
     from pipeline_core.older.convert import OlderSummary
 
 __all__ = ["JobControl"]
@@ -110,7 +111,9 @@ class JobControl(QtCore.QObject):
 
     @Slot(object, object)
     def _on_converted(
-        self, summary: ConversionSummary | OlderSummary, form: ConvertForm | OlderForm
+        self,
+        summary: ConversionSummary | SplitSummary | OlderSummary,
+        form: ConvertForm | OlderForm,
     ) -> None:
         """Open the result; only offer it if another file was opened meanwhile, or as wished."""
         path = Path(summary.path)

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from pipeline_core.beammap import parse_shape
-from pipeline_core.convert import ConvertSettings, brief_ranges, convert
+from pipeline_core.convert import ConversionSummary, ConvertSettings, brief_ranges, convert
+from pipeline_core.convert_parts import convert_parts
 from pipeline_core.errors import ConfigError
 from pipeline_core.older.convert import convert_older
 from pipeline_core.progress import Progress
@@ -38,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beammap", type=Path, metavar="FILE", help="lines 'resID flag x y' (for raw files)"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="OBS.h5", help="photon file to write"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OBS.h5",
+        help="photon file to write; with --split, a folder",
     )
     parser.add_argument(
         "--shape", metavar="COLSxROWS", help="array size or camera; default: told by the beam map"
@@ -54,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "yes", "no"),
         default="auto",
         help="move photons by 0.5 ms that the firmware of 2017 told too early; auto: in data of before 2018-02-10",
+    )
+    parser.add_argument(
+        "--split",
+        action="store_true",
+        help="write several files, <first second>.h5 each, of what is longer than 71 minutes",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing photon file")
 
@@ -84,8 +94,19 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         baseline=args.baseline or "ignore",
         overwrite=args.overwrite,
         repair_times=None if args.repair_times == "auto" else args.repair_times == "yes",
+        split=args.split,
     )
-    summary = convert(settings, progress)
+    if not args.split:
+        return _facts(convert(settings, progress))
+    summary = convert_parts(settings, progress)
+    return {
+        "photons": summary.n_photons,
+        "files": [_facts(part) for part in summary.parts],
+        "warnings": list(summary.warnings),
+    }
+
+
+def _facts(summary: ConversionSummary) -> dict[str, object]:
     return {
         "file": str(summary.path),
         "photons": summary.n_photons,

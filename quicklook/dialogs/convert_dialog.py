@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from quicklook import theme
-from quicklook.background_tasks import ConvertCheck, ConvertForm
+from quicklook.background_tasks import LONGEST_S, ConvertCheck, ConvertForm
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
 from quicklook.widgets.path_edit import PathEdit
@@ -18,6 +18,7 @@ __all__ = ["ConvertDialog"]
 
 _SETTLE_MS = 200
 _LATEST = 2_147_483_647
+_LONGEST_NIGHT_S = 86_400
 _SHAPES = (
     ("from the beam map", ""),
     ("DARKNESS  80 × 125", "DARKNESS"),
@@ -74,6 +75,7 @@ class ConvertDialog(QtWidgets.QDialog):
             baseline=self.baseline.currentData(),
             overwrite=self.overwrite.isChecked(),
             open_result=self.open_result.isChecked(),
+            split=self.split.isChecked(),
         )
 
     def set_form(self, form: ConvertForm) -> None:
@@ -90,6 +92,7 @@ class ConvertDialog(QtWidgets.QDialog):
             box.setCurrentIndex(box.findData(value))
         self.overwrite.setChecked(form.overwrite)
         self.open_result.setChecked(form.open_result)
+        self.split.setChecked(form.split)
 
     # --- checks ----------------------------------------------------------------------------------
 
@@ -168,9 +171,13 @@ class ConvertDialog(QtWidgets.QDialog):
         )
         self.duration = QtWidgets.QSpinBox(
             minimum=1,
-            maximum=4294,
+            maximum=_LONGEST_NIGHT_S,
             suffix=" s",
-            toolTip="At most 4294 s: times are 32-bit microseconds",
+            toolTip=f"At most {LONGEST_S} s in one file: times are 32-bit microseconds",
+        )
+        self.split = QtWidgets.QCheckBox(
+            "Several files",
+            toolTip=f"Write consecutive files, named by their first second, of what is longer than {LONGEST_S} s",
         )
         self.date = QtWidgets.QLabel(objectName="caption")
         self.missing = QtWidgets.QLabel(objectName="hint")
@@ -203,6 +210,7 @@ class ConvertDialog(QtWidgets.QDialog):
         times.addWidget(self.start)
         times.addWidget(QtWidgets.QLabel("Duration"))
         times.addWidget(self.duration)
+        times.addWidget(self.split)
         times.addStretch(1)
         time_facts = QtWidgets.QHBoxLayout()
         time_facts.setSpacing(16)
@@ -241,6 +249,7 @@ class ConvertDialog(QtWidgets.QDialog):
             number.valueChanged.connect(self._on_edit)
         for choice in (self.shape, self.baseline):
             choice.currentIndexChanged.connect(self._on_edit)
+        self.split.toggled.connect(self._on_edit)
         self.overwrite.toggled.connect(self._on_edit)
         self.open_result.toggled.connect(self._on_edit)
         self.start.valueChanged.connect(self._propose_out)

@@ -53,8 +53,8 @@ def plain_read(paths: list[Path]) -> float:
     return time.perf_counter() - begun
 
 
-def plain_write(path: Path, size: int) -> float:
-    """Seconds to write and sync a file of `size` bytes that do not compress."""
+def plain_write(path: Path, size: int, *, read_back: bool = False) -> float:
+    """Seconds to write and sync a file of `size` bytes that do not compress, and to read it after that if asked to."""
     block = os.urandom(1 << 22)
     begun = time.perf_counter()
     with path.open("wb", buffering=0) as stream:
@@ -63,6 +63,8 @@ def plain_write(path: Path, size: int) -> float:
             left -= stream.write(block[: min(left, len(block))])
         os.fsync(stream.fileno())
     elapsed = time.perf_counter() - begun
+    if read_back:
+        elapsed += plain_read([path])
     path.unlink()
     return elapsed
 

@@ -148,3 +148,25 @@ def test_a_folder_that_is_read_only(tmp_path, monkeypatch):
         write_aside(tmp_path / "a", replace=False),
     ):
         pass
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_what_is_not_to_stay_leaves_the_page_cache(tmp_path, monkeypatch, cached):
+    path = tmp_path / "growing"
+    path.touch()
+    dropped = []
+    seen = threading.Event()
+
+    def drop(descriptor, at, size, advice):
+        dropped.append((at, size, advice))
+        seen.set()
+
+    monkeypatch.setattr(os, "posix_fadvise", drop)
+    with path.open("wb", buffering=0) as stream, written_back(path, 0.001, cached=cached):
+        for _ in range(2):
+            seen.clear()
+            stream.write(bytes(30_000))
+            assert seen.wait(0.05 if cached else 5) != cached
+    expected = [(0, 30_000), (28_672, 60_000 - 28_672)]  # from the page that was not complete then
+    expected = [(*part, os.POSIX_FADV_DONTNEED) for part in expected]
+    assert dropped == ([] if cached else expected)

@@ -117,3 +117,20 @@ def test_a_file_that_vanishes(tmp_path):
     folder = BinFolder(tmp_path, (1602050400, 1602050499))
     with pytest.raises(InputFormatError, match=r"1602050499\.bin cannot be read"):
         list(stream_slabs(folder, folder.seconds, 100))
+
+
+def test_a_file_of_which_only_the_beginning_is_cached_is_read_past_the_cache(tmp_path, monkeypatch):
+    path = tmp_path / "1602050400.bin"
+    path.write_bytes(bytes(1 << 20))
+    read = os.preadv
+
+    def beginning_only(descriptor, buffers, at, flags=0):
+        if flags and at >= 4096:
+            raise BlockingIOError
+        return read(descriptor, buffers, at, flags)
+
+    monkeypatch.setattr(os, "preadv", beginning_only)
+    file = binfile._RawFile(path)
+    cached = file._is_cached()
+    file.close()
+    assert not cached

@@ -107,7 +107,8 @@ def test_equals_a_reader_that_goes_bit_by_bit(tmp_path_factory, files, slab_word
     assert (np.diff(rows["ResID"].astype(np.int64)) >= 0).all()
 
 
-def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("memory", [10_000, 40_000])  # for none, and for some of them
+def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch, memory):
     rng = np.random.default_rng(5)
     words = []
     for frame in range(400):
@@ -120,8 +121,9 @@ def test_runs_that_do_not_fit_in_memory_give_the_same_file(tmp_path, monkeypatch
     for mode in ("ignore", "keep"):
         monkeypatch.undo()
         convert(settings_for(tmp_path, tmp_path / f"a-{mode}.h5", baseline=mode))
-        monkeypatch.setattr(convert_module, "RUN_MEMORY_BYTES", 10_000)
+        monkeypatch.setattr(convert_module, "RUN_MEMORY_BYTES", memory)
         monkeypatch.setattr(convert_module, "BATCH_PHOTONS", 500)
+        monkeypatch.setattr("pipeline_core.photonruns._SPILLED_BATCH_PHOTONS", (500, 700))
         monkeypatch.setattr(
             convert_module, "stream_slabs", lambda f, s: binfile.stream_slabs(f, s, 500)
         )
@@ -575,3 +577,20 @@ class TestFilesOfOthers:
         offset = a["Wavelength"] - b["wavelength"]
         assert np.ptp(offset) < 2e-4
         assert abs(offset[0]) < 0.05
+
+
+@pytest.mark.parametrize("slab_words", [2, 3, 100])
+def test_photons_that_are_late_by_whole_slabs_are_put_in_order(tmp_path, monkeypatch, slab_words):
+    words = []
+    for frame, tick in enumerate((10, 20, 15, 30)):
+        words += [header(112, frame, ticks_of(START) + tick), photon(1, 1, 7), photon(2, 2, 7)][
+            : 2 if tick == 15 else 3
+        ]
+    write_words(tmp_path / f"{START}.bin", words)
+    slabs = binfile.stream_slabs
+    monkeypatch.setattr(convert_module, "stream_slabs", lambda f, s: slabs(f, s, slab_words))
+    summary = convert(settings_for(tmp_path))
+    assert summary.repaired_pixels == 1
+    times = photons_of(tmp_path / "out.h5", (1, 1))["time"]
+    assert times.tolist() == [5007, 7507, 10007, 15007]
+    assert photons_of(tmp_path / "out.h5", (2, 2))["time"].tolist() == [5007, 10007, 15007]

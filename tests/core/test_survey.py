@@ -8,7 +8,8 @@ from observations import make_observation
 
 from pipeline_core import ObsFile, photon_reader
 from pipeline_core.errors import InputFormatError, OperationCancelled
-from pipeline_core.survey import CountPlanes, survey_bin_us
+from pipeline_core.summaries import survey_bin_us
+from pipeline_core.survey import CountPlanes
 
 SHAPE = (7, 4)
 

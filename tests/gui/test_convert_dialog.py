@@ -56,6 +56,7 @@ def test_form_round_trip(dialog):
         baseline="keep",
         overwrite=True,
         open_result=False,
+        split=True,
     )
     dialog.set_form(form)
     assert dialog.form() == form
@@ -74,6 +75,8 @@ def test_form_round_trip(dialog):
         ({"out": ""}, "out", "where to write"),
         ({"out": "x.fits"}, "out", "ends in .h5"),
         ({"out": "/no/such/folder/x.h5"}, "out", "no folder"),
+        ({"duration": 4295}, "duration", "tick 'Several files'"),
+        ({"duration": 4295, "split": True}, "out", f"choose {FIRST}.h5"),
     ],
 )
 def test_reasons(raw, changes, field, words):
@@ -167,3 +170,20 @@ def test_browse(qtbot, dialog, raw, monkeypatch):
     )
     qtbot.mouseClick(dialog.bin_dir.button, Qt.MouseButton.LeftButton)
     assert dialog.bin_dir.text() == str(raw)  # Cancel changes nothing
+
+
+def test_long_nights_become_several_files(qtbot, dialog, raw):
+    form = complete(raw, duration=40_000, out=str(raw.parent / f"{FIRST}.h5"))
+    dialog.set_form(form)
+    qtbot.waitUntil(lambda: "tick 'Several files'" in dialog.reason.text())
+    assert not dialog.convert.isEnabled()
+    dialog.split.setChecked(True)
+    qtbot.waitUntil(dialog.convert.isEnabled)
+    assert dialog.form().split
+
+
+def test_the_limit_of_a_file_is_that_of_the_core():
+    from pipeline_core.convert import MAX_DURATION_S
+    from quicklook.background_tasks import LONGEST_S
+
+    assert LONGEST_S == MAX_DURATION_S
