@@ -13,8 +13,10 @@ from pipeline_core.describe import describe_observation
 from pipeline_core.errors import ConfigError, InputFormatError
 from pipeline_core.flatcal.apply import load_weights
 from pipeline_core.flatcal.config import load_config
+from pipeline_core.flatcal.solution import load_solution as load_flat
 from pipeline_core.wavecal.apply import load_curves
 from pipeline_core.wavecal.settings import WavecalSettings
+from pipeline_core.wavecal.solution import load_solution as load_wavecal
 
 CASES = 60  # some seconds
 
@@ -209,6 +211,9 @@ def test_photons_that_make_no_sense(edited, column, value):
         ("flatcal", "flags", np.full((4, 3), b"abc")),
         ("flatcal", "errors", np.zeros((4, 3, 2))),
         ("flatcal", "res_id", np.zeros(12)),
+        ("wavecal", "curves/kind", np.zeros(12, np.float32)),
+        ("wavecal", "lines/status", np.zeros((3, 3), np.uint8)),
+        ("wavecal", "histograms/hot", np.zeros((12, 3))),
         ("wavecal", "flags", np.full((4, 3), b"abc")),
         ("wavecal", "res_id", np.zeros((4, 2), np.uint32)),
         ("wavecal", "curves/coefficients", np.zeros((12, 2))),
@@ -217,7 +222,9 @@ def test_photons_that_make_no_sense(edited, column, value):
 def test_solutions_with_arrays_of_another_kind(edited, kind, node, values):
     where, name = f"/solution/{node}".rsplit("/", 1)
     path = edited(kind, _another(where, name, values))
-    for load in (load_weights,) if kind == "flatcal" else (load_curves,):
+    for load in (load_weights, load_flat) if kind == "flatcal" else (load_curves, load_wavecal):
+        if load is load_curves and name in ("status", "hot"):
+            continue  # photons do not need it
         with pytest.raises(InputFormatError, match=rf"{path.name} is damaged"):
             load(path)
 
