@@ -204,6 +204,20 @@ def test_photons_that_make_no_sense(edited, column, value):
                 read(pixel)
 
 
+def test_a_chunk_that_claims_to_be_longer_than_it_is(edited):
+    """The Blosc library would believe it, and read past the end."""
+    path = edited("photons", lambda h5: None)
+    with tables.open_file(str(path)) as h5:
+        place = h5.root.Photons.PhotonTable.chunk_info((0,))
+    with path.open("r+b") as stream:
+        stream.seek(place.offset + 2)
+        stream.write(b"\x04")  # flags of a kind that is left to the library
+        stream.seek(place.offset + 12)
+        stream.write((2**31 - 1).to_bytes(4, "little"))
+    with ObsFile(path) as obs, pytest.raises(InputFormatError, match="cannot be decoded"):
+        obs.count_image(0.0, 0.5)
+
+
 @pytest.mark.parametrize(
     ("kind", "node", "values"),
     [
