@@ -36,6 +36,7 @@ __all__ = [
     "read_rows",
     "reading",
     "refuse_special",
+    "tables_in",
     "writing",
 ]
 
@@ -158,6 +159,12 @@ def child_names(h5: tables.File, where: str) -> tuple[str, ...]:
         if where not in h5:
             return ()
         return tuple(h5.get_node(where)._v_children)
+
+
+def tables_in(h5: tables.File) -> tuple[tables.Table, ...]:
+    """Return all tables of a file, wherever they are."""
+    with _library_errors():
+        return tuple(h5.walk_nodes("/", "Table"))
 
 
 def attribute_names(node: Any) -> frozenset[str]:
