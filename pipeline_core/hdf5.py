@@ -39,6 +39,7 @@ __all__ = [
     "reading",
     "refuse_special",
     "stored_attribute",
+    "tables_in",
     "writing",
 ]
 
@@ -167,6 +168,12 @@ def child_names(h5: tables.File, where: str) -> tuple[str, ...]:
         if where not in h5:
             return ()
         return tuple(h5.get_node(where)._v_children)
+
+
+def tables_in(h5: tables.File) -> tuple[tables.Table, ...]:
+    """Return all tables of a file, wherever they are."""
+    with _library_errors():
+        return tuple(h5.walk_nodes("/", "Table"))
 
 
 def attribute_names(node: Any) -> frozenset[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,12 +88,25 @@ def read_record(
             if key not in found and has_node(h5, f"{where}/{key}"):
                 part = (parts or {}).get(key)
                 at = f"{where}/{key}"
-                found[key] = read_record(h5, at, part) if part else read_array(h5, at)
+                if part:
+                    found[key] = read_record(h5, at, part)
+                else:
+                    found[key] = _of_kind(fields[key], read_array(h5, at))
         return make(**found)
     except (TypeError, ValueError, AttributeError) as error:
         raise InputFormatError(
             f"{name} is damaged, or of another version: {where} cannot be understood ({error}). Make it again."
         ) from error
+
+
+def _of_kind(field: dataclasses.Field[Any], values: Any) -> Any:
+    """Return an array, if it holds what the annotation of its field says: true or false, whole numbers, or numbers."""
+    match = re.search(r"np\.(\w+)", str(field.type))
+    kind = np.dtype(getattr(np, match[1])).kind if match else "f"
+    found = np.asarray(values).dtype.kind
+    if found not in {"b": "b", "i": "iu", "u": "iu", "f": "fiub"}.get(kind, ""):
+        raise TypeError(f"{field.name} holds {np.asarray(values).dtype}")
+    return values
 
 
 def check_arrays(

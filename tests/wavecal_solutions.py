@@ -109,6 +109,8 @@ def full_solution(beammap, camera, *, seed=0, n_bin=230, wavelengths=LINES, **ch
     special = {
         "parameters": (n, n_line, len(PARAMETERS)),
         "edge_deg": (n,),
+        "double_significance": (n,),
+        "double_share": (n,),
         "used": (n, n_line),
         "valid_energy_ev": (n, 2),
     }

@@ -15,7 +15,7 @@ import tables
 
 from pipeline_core import __version__, schema
 from pipeline_core.errors import InputFormatError
-from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading
+from pipeline_core.hdf5 import attribute, open_readonly, read_array, reading, tables_in
 from pipeline_core.masks import TimeMask, masked_intervals
 from pipeline_core.records import read_record
 from pipeline_core.solution_files import GROUP, TIMEMASK, check_version, written
@@ -180,7 +180,7 @@ def load_time_mask(path: Path | str) -> MaskedTimes:
 
 def _foreign(h5: tables.File, path: Path) -> MaskedTimes:
     """Read the only time-mask table of a file."""
-    found = [node for node in h5.walk_nodes("/", "Table") if _is_time_mask(node)]
+    found = [node for node in tables_in(h5) if _is_time_mask(node)]
     if len(found) != 1:
         what = "has several time masks, one a pixel" if found else "is no time mask"
         raise InputFormatError(

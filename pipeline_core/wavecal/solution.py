@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ class Solution:
             object.__setattr__(self, name, array)
         if not (len(self.reasons) == self.curves.kind.size == lines[0]):
             raise ConfigError(f"Wavelength solution: not all parts have {lines[0]} pixels.")
+        self._check_parts(*lines)
         object.__setattr__(self, "reasons", tuple(self.reasons))
         object.__setattr__(self, "refits", tuple(self.refits))
         object.__setattr__(self, "pareto", tuple((str(a), int(n)) for a, n in self.pareto))
@@ -122,6 +124,29 @@ class Solution:
         object.__setattr__(self, "inputs", inputs)
         if not self.solution_id:
             object.__setattr__(self, "solution_id", self._content_hash()[:16])
+
+    def _check_parts(self, n: int, n_line: int) -> None:
+        """Refuse parts that are not of `n` pixels and, where they have them, `n_line` lines."""
+        exact = {
+            "coefficients": (n, 3),
+            "covariance": (n, 3, 3),
+            "valid_phase_deg": (n, 2),
+            "edge_deg": (n,),
+            "double_significance": (n,),
+            "double_share": (n,),
+        }
+        for part, common in (
+            (self.curves, (n,)),
+            (self.lines, (n, n_line)),
+            (self.histograms, (n, n_line)),
+        ):
+            for field in dataclasses.fields(part):
+                shape = np.shape(getattr(part, field.name))
+                wanted = exact.get(field.name, (*common, *shape[len(common) :]))
+                if shape and field.name != "edges_deg" and shape != wanted:
+                    raise ConfigError(
+                        f"Wavelength solution: {field.name} has shape {shape}, not {wanted}."
+                    )
 
     @property
     def shape(self) -> tuple[int, int]:

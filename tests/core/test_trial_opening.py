@@ -235,6 +235,21 @@ def test_a_forked_process_has_a_helper_of_its_own(good):
     assert trial_opening._state_of_this_process().helper is of_parent
 
 
+def test_the_helper_ends_with_its_program_also_if_that_is_killed():
+    program = (
+        "import time; from pipeline_core import trial_opening as t; t.warm_up(); "
+        "print(t._state.helper._process.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as owner:
+        helper = Path("/proc") / owner.stdout.readline().decode().strip()
+        assert helper.exists()
+        owner.kill()
+    deadline = time.monotonic() + 30
+    while helper.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not helper.exists()
+
+
 def test_circles_of_links_end(tmp_path):
     path = tmp_path / "circle.h5"
     with tables.open_file(str(path), "w") as h5:
