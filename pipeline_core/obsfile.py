@@ -413,6 +413,16 @@ class ObsFile(CubeReads):
             self._survey, self._planes = survey(self._file, progress, self._masked_us)
         return self._survey
 
+    def keep_times(self, progress: Progress = silent) -> None:
+        """Read the times of all photons into memory (up to a quarter of the machine's): windows of time are quick then.
+
+        Parameters
+        ----------
+        progress : Progress
+            Called while the file is read; may cancel.
+        """
+        self._file.keep_times(progress)
+
     def light_curve(
         self,
         pixel: Pixel | Sequence[Pixel],

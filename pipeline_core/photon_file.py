@@ -407,6 +407,10 @@ class PhotonFile:
         """Flat number ``x * nrows + y`` of each pixel in the order of the file."""
         return self._order
 
+    def keep_times(self, progress: Progress = silent) -> None:
+        """Read the times of all photons into memory, if they may be there; see `PhotonReader.keep_times`."""
+        self._photon_reader().keep_times(progress)
+
     def survey(
         self, edges_us: npt.NDArray[np.int64], progress: Progress = silent
     ) -> tuple[npt.NDArray[np.uint32], float, float]:

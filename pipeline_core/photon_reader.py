@@ -287,6 +287,18 @@ class PhotonReader:
         self._looks_at_times |= any_phase
         return np.sum(counts, axis=0)
 
+    def keep_times(self, progress: Progress) -> None:
+        """Read the times of all photons into memory, if they may be there and are not yet.
+
+        Raises
+        ------
+        InputFormatError
+            If a chunk is damaged.
+        """
+        if self._times is None and self._n_rows and _may_hold(self._n_rows):
+            self._looks_at_times = True
+            self.count_window(0, 1 << 32, progress=progress)
+
     def survey(
         self, edges_us: npt.NDArray[np.int64], progress: Progress = silent
     ) -> tuple[npt.NDArray[np.uint32], float, float]:

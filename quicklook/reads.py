@@ -6,7 +6,7 @@ from typing import Protocol
 
 from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, Signal, Slot
-from quicklook.requests import Request, SurveyRequest
+from quicklook.requests import Request, SurveyRequest, TimesRequest
 from quicklook.tasks import OpenFiles
 
 __all__ = ["Answerable", "ReadBroker"]
@@ -71,7 +71,7 @@ class ReadBroker(QtCore.QObject):
             request,
             key=request.pane,
             newest=True,
-            patient=isinstance(request, SurveyRequest),
+            patient=isinstance(request, (SurveyRequest, TimesRequest)),
         )
 
     def forget(self) -> None:

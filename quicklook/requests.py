@@ -20,6 +20,7 @@ __all__ = [
     "SpectrumRequest",
     "SurveyRequest",
     "SurveyResult",
+    "TimesRequest",
 ]
 
 
@@ -58,6 +59,11 @@ class CountsRequest(Request):
 @dataclass(frozen=True)
 class SurveyRequest(Request):
     """The rate of the whole array against time."""
+
+
+@dataclass(frozen=True)
+class TimesRequest(Request):
+    """Nothing but that the next images come quickly: the times of all photons, in memory."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from quicklook.requests import (
     Request,
     SurveyRequest,
     SurveyResult,
+    TimesRequest,
 )
 
 __all__ = [
@@ -230,6 +231,8 @@ class OpenFiles:
             return _read_counts(handle, request, progress)
         if isinstance(request, SurveyRequest):
             return SurveyResult(request, handle.survey(progress))
+        if isinstance(request, TimesRequest):
+            return handle.keep_times(progress)
         if isinstance(request, PixelRequest):
             return PlotResult(request, _read_pixels(handle, request, progress))
         raise TypeError(f"No answer to {type(request).__name__}.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from quicklook import theme
 from quicklook.qt import QtCore, QtGui, Signal, Slot, pg
-from quicklook.requests import Request, SurveyRequest
+from quicklook.requests import Request, SurveyRequest, TimesRequest
 from quicklook.session import Session
 from quicklook.views.axes import new_plot
 from quicklook.views.gap_shade import GapShade
@@ -108,6 +108,8 @@ class TimelinePane(Pane):
         self.set_detail(f"bins of {width:g} s; drag the span or its ends{gaps}")
         self.show_content()
         self.surveyed.emit(survey)
+        # a survey may come from summaries, and then no photon was read yet
+        self.requested.emit(TimesRequest("times", facts.token, 0.0, facts.exposure_s))
 
     @Slot()
     def _show_span(self) -> None:

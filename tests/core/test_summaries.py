@@ -379,6 +379,17 @@ def test_a_window_of_time_keeps_the_times(without, monkeypatch):
         np.testing.assert_array_equal(obs.count_image(0.1234567, 1.7654321), expected)
 
 
+def test_times_are_read_when_they_are_asked_for(observation, without, monkeypatch):
+    with ObsFile(observation[0]) as obs, ObsFile(without) as other:
+        expected = other.count_image(0.1234567, 1.7654321)
+        obs.survey()
+        assert obs._file.times_in_memory is None  # the survey came from summaries
+        obs.keep_times()
+        monkeypatch.setattr(PhotonReader, "_scan", None)
+        obs.keep_times()
+        np.testing.assert_array_equal(obs.count_image(0.1234567, 1.7654321), expected)
+
+
 def test_a_second_window_of_time_keeps_the_times_of_a_long_file(without, monkeypatch):
     monkeypatch.setattr("pipeline_core.photon_reader._CHEAP_TIMES_BYTES", 0)
     with ObsFile(without) as obs, ObsFile(without) as other:

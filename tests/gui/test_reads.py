@@ -37,6 +37,15 @@ def test_a_click_is_answered_before_the_survey_is_finished(qtbot, window, observ
     assert window.timeline.message == ""
 
 
+def test_after_the_survey_times_are_read_into_memory(qtbot, window, observations):
+    obs = observations[Path("night.h5")]
+    with qtbot.waitSignal(window.fileOpened):
+        window.open_file(Path("night.h5"))
+    qtbot.waitUntil(lambda: obs.kept_after is not None)
+    assert "survey" in obs.kept_after
+    assert window.timeline.survey is not None
+
+
 def test_what_takes_long_can_be_stopped_where_it_is_awaited(qtbot, opened, observations):
     obs = observations[Path("night.h5")]
     click_pixel(qtbot, opened, 7, 2)
