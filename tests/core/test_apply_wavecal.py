@@ -137,7 +137,7 @@ def test_raw_files_can_be_tried_but_not_changed(path, tmp_path, monkeypatch):
     beammap = Beammap.design((4, 3), feedlines=1)
     solution = solution_file(path)
     with RawObservation([path.with_suffix(".bin")], beammap) as raw:
-        with pytest.raises(ConfigError, match="raw file"):
+        with pytest.raises(ConfigError, match="no photon file"):
             raw.apply_wavecal(solution)
         with raw.with_wavecal(solution) as tried:
             assert tried.kind == "raw"
