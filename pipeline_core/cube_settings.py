@@ -123,6 +123,26 @@ class CubeSettings:
             return nyquist_edges(lines, r, *limits)
         return None
 
+    def size(self, shape: tuple[int, int], exposure_s: float) -> tuple[int, int, int]:
+        """Return numbers of bins of time and of wavelength, and about how many bytes a FITS file takes.
+
+        Raises
+        ------
+        ConfigError
+            If no bin fits.
+        """
+        edges = self.wavelength_edges()
+        n_band = 1 if edges is None else edges.size - 1
+        ncols, nrows = shape
+        if self.crop is not None:
+            ncols, nrows = self.crop[2] - self.crop[0] + 1, self.crop[3] - self.crop[1] + 1
+        seconds = (exposure_s if self.stop is None else self.stop) - (self.start or 0.0)
+        n_time = (
+            1 if self.time_bin_s is None else max(math.ceil(seconds / self.time_bin_s - 1e-9), 1)
+        )
+        value = 8 if self.weighted or self.rates or self.exclude else 4
+        return n_time, n_band, ncols * nrows * (n_time * (n_band * (value + 4) + 4) + 4)
+
     def as_dict(self) -> dict[str, object]:
         """Return what differs from the defaults, as plain values, for provenance."""
         plain = dataclasses.asdict(self)

@@ -78,6 +78,14 @@ _ROWS = (
         "pixel",
     ),
     (
+        "export_cube",
+        "Export c&ube…",
+        "",
+        "export",
+        "Write photons of every pixel in bins of wavelength and time: FITS, HDF5, NPZ",
+        "photons",
+    ),
+    (
         "export_spectrum",
         "Export &spectrum…",
         "",
@@ -458,7 +466,10 @@ _ROWS = (
 )
 ACTIONS: tuple[ActionRow, ...] = tuple(ActionRow(*row) for row in _ROWS)
 
-_EXPORTS = ("export_image", "export_light_curve", "export_histogram", "export_spectrum")
+_EXPORTS = (
+    *("export_image", "export_light_curve", "export_histogram", "export_spectrum"),
+    "export_cube",
+)
 MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
     (
         "&File",

@@ -19,6 +19,8 @@ from pipeline_core.progress import Progress, silent
 if TYPE_CHECKING:
     from pipeline_core.convert import ConversionSummary
     from pipeline_core.convert_parts import SplitSummary
+    from pipeline_core.cube_products import CubeSummary
+    from pipeline_core.cube_settings import CubeSettings
     from pipeline_core.older.convert import OlderSummary
     from pipeline_core.simulate import SimulationSettings
 
@@ -26,6 +28,7 @@ __all__ = [
     "LONGEST_S",
     "ConvertCheck",
     "ConvertForm",
+    "CubeForm",
     "OlderForm",
     "bring_in",
     "check_conversion",
@@ -33,6 +36,7 @@ __all__ = [
     "missing_files",
     "rehearse",
     "simulate_demo",
+    "write_cube",
 ]
 
 LONGEST_S = 4294
@@ -68,6 +72,17 @@ class OlderForm:
     path: str
     out: str
     open_result: bool = True
+
+
+@dataclass(frozen=True)
+class CubeForm:
+    """A cube that is to be written: of which file or files, what, and where."""
+
+    paths: tuple[Path, ...]
+    beammap: Path | None
+    settings: CubeSettings
+    out: Path
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +227,16 @@ def bring_in(form: OlderForm, *, progress: Progress = silent) -> OlderSummary:
     from pipeline_core.older.convert import convert_older
 
     return convert_older(Path(form.path), Path(form.out), overwrite=True, progress=progress)
+
+
+def write_cube(form: CubeForm, *, progress: Progress = silent) -> CubeSummary:
+    """Write a cube (in a child process)."""
+    from pipeline_core.cube_products import write_cube as write
+    from pipeline_core.observation import open_photons
+
+    paths = form.paths[0] if len(form.paths) == 1 else form.paths
+    with open_photons(paths, beammap=form.beammap, progress=progress) as obs:
+        return write(form.out, obs, form.settings, overwrite=form.overwrite, progress=progress)
 
 
 def rehearse(*, progress: Progress = silent) -> None:

@@ -12,6 +12,7 @@ from quicklook.assets import defaults, icon
 from quicklook.attaching import AttachControl
 from quicklook.calibrating import CalibrationControl
 from quicklook.conversion import ConversionController
+from quicklook.cubing import CubeController
 from quicklook.exporting import ExportController
 from quicklook.flatcalibrating import FlatController
 from quicklook.image_control import ImageControl
@@ -115,6 +116,7 @@ class MainWindow(QtWidgets.QMainWindow):
         """Make what connects the panes with lanes, actions and one another."""
         self.opening = OpeningController(self.reads, self.files, self.settings, self)
         self.conversion = ConversionController(self.jobs, self.chores, self.settings, self)
+        self.cubing = CubeController(self.session, self.jobs, self)
         self.preparation = Preparation(self.jobs, self)
         self.job_control = JobControl(
             self.jobs,
@@ -241,6 +243,7 @@ class MainWindow(QtWidgets.QMainWindow):
         act["reload"].triggered.connect(self._reload)
         act["convert"].triggered.connect(self.conversion.open_dialog)
         act["bring_in"].triggered.connect(self._bring_in)
+        act["export_cube"].triggered.connect(self.cubing.open_dialog)
         act["exit"].triggered.connect(self.close)
         act["full_screen"].triggered.connect(self._toggle_full_screen)
         act["reset_layout"].triggered.connect(self._reset_layout)
@@ -285,11 +288,11 @@ class MainWindow(QtWidgets.QMainWindow):
         self.exporting.bugFound.connect(self.report_bug)
         self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
-        for controller in (self.wavecal, self.viewer, self.flatcal):
+        for controller in (self.wavecal, self.viewer, self.flatcal, self.cubing):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
         self.masking.bugFound.connect(self.report_bug)
-        for controller in (self.wavecal, self.flatcal, self.masking):
+        for controller in (self.wavecal, self.flatcal, self.masking, self.cubing):
             controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
