@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 
 from pipeline_core.beammap_search import BEAMMAP_ENDING, BEAMMAP_VARIABLE
+from pipeline_core.observation import open_photons
+from pipeline_core.obsfile import ObsFile
+from pipeline_core.progress import Progress
 
 __all__ = [
     "add_beammap",
@@ -15,6 +18,7 @@ __all__ = [
     "add_time_range",
     "add_wavelengths",
     "add_weighted",
+    "open_to_search",
     "wavelengths_of",
 ]
 
@@ -29,6 +33,16 @@ def add_observation(parser: argparse.ArgumentParser, *, frames: bool = False) ->
         help=f"photon file (.h5), or raw file of one second (.bin){also}",
     )
     add_beammap(parser)
+
+
+def open_to_search(args: argparse.Namespace, progress: Progress) -> ObsFile:
+    """Open OBS for a search of bad pixels or times: whatever has photons can be searched.
+
+    Only a photon file of today's layout can have the mask attached (``--attach``).
+    """
+    if args.attach:
+        return ObsFile(args.observation, mode="write")
+    return open_photons(args.observation, beammap=args.beammap, progress=progress)
 
 
 def add_beammap(parser: argparse.ArgumentParser) -> None:

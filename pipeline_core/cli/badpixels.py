@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from pipeline_core.cli.arguments import add_observation, open_to_search
 from pipeline_core.errors import ConfigError, OutputError
 from pipeline_core.masks import PIXEL_KINDS
 from pipeline_core.obsfile import ObsFile
@@ -33,7 +34,7 @@ _OPTIONS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("observation", type=Path, metavar="OBS.h5", help="photon file")
+    add_observation(parser)
     parser.add_argument("--out", type=Path, metavar="MASK.h5", help="mask file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing MASK.h5")
     parser.add_argument("--attach", action="store_true", help="attach the mask to the photon file")
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         flicker=not args.no_flicker,
         slice_s=None if args.no_slices else settings.slice_s,
     )
-    with ObsFile(args.observation, mode="write" if args.attach else "read") as obs:
+    with open_to_search(args, progress) as obs:
         found = find_bad_pixels(obs, settings, progress)
         if args.out is not None:
             found.save(args.out, overwrite=args.overwrite)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from pipeline_core.cli.arguments import add_observation
 from pipeline_core.describe import describe_observation
-from pipeline_core.obsfile import ObsFile
+from pipeline_core.observation import open_photons
 from pipeline_core.progress import Progress
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
@@ -17,13 +17,13 @@ HELP = "Tell what was done to an observation, oldest first."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("observation", type=Path, metavar="OBS.h5", help="photon file")
+    add_observation(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """List the history."""
     progress(0, 1, "reading")
-    with ObsFile(args.observation) as obs:
+    with open_photons(args.observation, beammap=args.beammap, progress=progress) as obs:
         rows = describe_observation(obs).history
         return {
             "file": str(args.observation),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pipeline_core.cli.arguments import add_observation, open_to_search
 from pipeline_core.errors import ConfigError, OutputError
 from pipeline_core.masks import TIME_KINDS
 from pipeline_core.obsfile import ObsFile
@@ -20,7 +21,7 @@ _OPTIONS = ("bin_us", "bins", "false_alarms", "least_photons", "before_us", "aft
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments: those of `BurstSettings`, by the same names."""
-    parser.add_argument("observation", type=Path, metavar="OBS.h5", help="photon file")
+    add_observation(parser)
     parser.add_argument("--out", type=Path, metavar="MASK.h5", help="mask file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing MASK.h5")
     parser.add_argument("--attach", action="store_true", help="attach the mask to the photon file")
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
             f"{args.out} exists already. Choose another name, or ask to overwrite it."
         )
     given = {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
-    with ObsFile(args.observation, mode="write" if args.attach else "read") as obs:
+    with open_to_search(args, progress) as obs:
         found = find_bursts(obs, BurstSettings(**given), progress)
         if args.out is not None:
             found.save(args.out, overwrite=args.overwrite)

@@ -435,6 +435,15 @@ def test_commands(tmp_path, capsys):
     assert main(["spectrum", str(old), "--pixel", "1", "1", "--out", str(tmp_path / "s.csv")]) == 0
     assert main(["info", str(old)]) == 0
     assert "layout: V5" in capsys.readouterr().out
+    assert main(["history", str(old)]) == 0
+    assert "layout V5" in capsys.readouterr().out
+    for search in ("badpixels", "timemask"):
+        mask = tmp_path / f"{search}.h5"
+        assert main([search, str(old), "--out", str(mask), "--quiet"]) == 0
+        assert mask.exists()
+        capsys.readouterr()
+        assert main([search, str(old), "--attach"]) == 1
+        assert "convert" in capsys.readouterr().err
     for surplus in (["--start", "5"], ["--shape", "5x3"]):
         arguments = ["convert", str(old), "--out", str(tmp_path / "m.h5"), *surplus]
         assert main(arguments) == 1
