@@ -11,46 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.errors import ConfigError
 
 __all__ = [
     "add_phases",
     "add_times",
-    "equal_energy_edges",
     "first_at_or_after",
     "make_sense",
     "phase_span",
 ]
-
-_EV_NM = 1239.841984  # h c
-_MAX_BINS = 100_000
-
-
-def equal_energy_edges(
-    energy_bin_ev: float, start_nm: float, stop_nm: float
-) -> npt.NDArray[np.float64]:
-    """Return edges (nm, ascending) of bins of equal energy between two wavelengths, as the user's guide has them.
-
-    As many as whole steps of `energy_bin_ev` fit into the range; they fill it: 94 for 0.01 eV from 700 to 1500 nm.
-
-    Raises
-    ------
-    ConfigError
-        If the numbers are not positive and ascending, or make too many bins.
-    """
-    if not (math.isfinite(energy_bin_ev) and energy_bin_ev > 0 and 0 < start_nm < stop_nm):
-        raise ConfigError(
-            f"Bins of {energy_bin_ev} eV from {start_nm} to {stop_nm} nm: give positive, ascending numbers."
-        )
-    high, low = _EV_NM / start_nm, _EV_NM / stop_nm
-    number = max(int((high - low) / energy_bin_ev + 1e-9), 1)
-    if number > _MAX_BINS:
-        raise ConfigError(
-            f"Energy bins of {energy_bin_ev:g} eV would make more than {_MAX_BINS:,} of them."
-        )
-    edges = np.divide(_EV_NM, np.linspace(high, low, number + 1), dtype=np.float64)
-    edges[0], edges[-1] = start_nm, stop_nm
-    return edges
 
 
 @kernel

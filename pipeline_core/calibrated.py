@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.binning import first_at_or_after
-from pipeline_core.calibration import HC_EV_NM, WavelengthCalibration
+from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.chunkcodec import CHUNK_ROWS
 from pipeline_core.curve_cache import CurveCache
 from pipeline_core.errors import ConfigError
@@ -24,6 +24,7 @@ from pipeline_core.photon_reader import SCAN_THREADS
 from pipeline_core.pixel_cache import Columns, PixelCache
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Pixel, inside
+from pipeline_core.spectral_bins import HC_EV_NM
 
 __all__ = ["CalibratedPhotons"]
 

@@ -15,14 +15,13 @@ import numpy.typing as npt
 from pipeline_core._jit import kernel
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAGS
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal._curvekernels import energy_at, phase_at
 
-__all__ = ["HC_EV_NM", "STORED", "WAVECAL_FLAGS", "WavelengthCalibration", "rounded_nm"]
+__all__ = ["STORED", "WAVECAL_FLAGS", "WavelengthCalibration", "rounded_nm"]
 
 WAVECAL_FLAGS = sum(1 << flag.bit for flag in FLAGS if flag.name.startswith("wavecal."))
 """Bits that a wavelength calibration sets or clears."""
-
-HC_EV_NM = 1239.841984
 
 STORED = 255
 """Kind of the "curve" of a pixel whose photons have wavelengths (nm) stored in the place of phases."""

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.binning import equal_energy_edges
-from pipeline_core.cube_bins import equal_wavelength_edges, nyquist_edges
 from pipeline_core.errors import ConfigError
+from pipeline_core.spectral_bins import equal_energy_edges, equal_wavelength_edges, nyquist_edges
 from pipeline_core.wcs import Pointing
 
 __all__ = ["CubeSettings"]

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.attached import Attached
-from pipeline_core.binning import equal_energy_edges
 from pipeline_core.cubes import NO_INTERVALS, Counts, count_cube, weigh_cube
 from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import live_time_us, live_times_s
@@ -18,6 +17,7 @@ from pipeline_core.histograms import Spectrum
 from pipeline_core.lightcurves import LightCurve, bin_edges_us
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Band, Pixel, inside, window_us
+from pipeline_core.spectral_bins import equal_energy_edges
 
 if TYPE_CHECKING:
     from pipeline_core.calibration import WavelengthCalibration

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.calibration import HC_EV_NM
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAGS
+from pipeline_core.spectral_bins import HC_EV_NM
 
 __all__ = ["FLATCAL_FLAGS", "FlatCalibration", "bin_energies", "weight_at"]
 

@@ -13,12 +13,12 @@ from pipeline_core.binning import add_phases, phase_span
 from pipeline_core.errors import ConfigError
 from pipeline_core.lightcurves import LightCurve
 from pipeline_core.pixel_cache import Columns
+from pipeline_core.spectral_bins import HC_EV_NM
 
 __all__ = ["IntensityHistogram", "Spectrum", "intensity_histogram", "phase_histogram"]
 
 _EMPTY_RANGE_DEG = (-180.0, 0.0)
 _MAX_BINS = 10_000_000
-_EV_NM = 1239.841984  # h c: energy in eV = _EV_NM / wavelength in nm
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ class Spectrum:
             width = np.ones(self.counts.size)
         elif per == "eV":
             with np.errstate(divide="ignore"):
-                width = np.abs(np.diff(_EV_NM / self.edges))
+                width = np.abs(np.diff(HC_EV_NM / self.edges))
         else:
             width = np.diff(self.edges)
         return self.values / width, self.errors / width

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
+from pipeline_core.spectral_bins import HC_EV_NM
 
 if TYPE_CHECKING:
     from pipeline_core.products import Facts
@@ -23,7 +24,6 @@ __all__ = ["NOMINAL", "Pointing", "detector_axes", "sky_axes", "spectral_axis", 
 NOMINAL: dict[str, tuple[float, float]] = {"DARKNESS": (10.4, 0.0), "MEC": (10.05, -43.24)}
 """Plate scale (mas a pixel) and orientation (deg) of each camera."""
 
-_HC_EV_NM = 1239.841984
 _MAS_PER_DEG = 3.6e6
 _EQUAL = 1e-6
 
@@ -110,7 +110,7 @@ def spectral_axis(edges_nm: FloatArray, axis: int) -> Facts:
 
     The table BANDS of a cube has the edges of every bin in any case.
     """
-    energies = _HC_EV_NM / edges_nm
+    energies = HC_EV_NM / edges_nm
     steps, energy_steps = np.diff(edges_nm), np.diff(energies)
     if np.ptp(steps) <= _EQUAL * abs(steps[0]):
         name, unit, first, step = "WAVE", "nm", edges_nm[0] + 0.5 * steps[0], steps[0]

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_core.beammap import Beammap
-from pipeline_core.binning import equal_energy_edges
-from pipeline_core.calibration import HC_EV_NM
 from pipeline_core.flatcal.settings import FlatcalSettings
 from pipeline_core.flatcal.spectra import FlatSpectra, Inputs
+from pipeline_core.spectral_bins import HC_EV_NM, equal_energy_edges
 
 EDGES = equal_energy_edges(0.01, 700.0, 1500.0)
 

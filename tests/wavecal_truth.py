@@ -21,7 +21,8 @@ from wavecal_independent import independent_figures
 from wavecal_nights import laser_histograms, night_beammap
 from wavecal_pixels import LINES_NM, Night, Recipe, observe
 
-from pipeline_core.wavecal.curves import HC_EV_NM, phase_deg
+from pipeline_core.spectral_bins import HC_EV_NM
+from pipeline_core.wavecal.curves import phase_deg
 from pipeline_core.wavecal.solution import Solution
 
 SEED = 20180401

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.calibration import HC_EV_NM, WavelengthCalibration
+from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.flatcal.binflags import BIN_FLAGS, first_reason
 from pipeline_core.flatcal.bookparts import (
     BLUE,
@@ -31,6 +31,7 @@ from pipeline_core.flatcal.solution import FlatSolution
 from pipeline_core.flatfield import FlatCalibration
 from pipeline_core.pdfpages import Canvas, PdfPages, polyline, segments
 from pipeline_core.progress import Progress, silent
+from pipeline_core.spectral_bins import HC_EV_NM
 
 __all__ = [
     "write_applied_book",

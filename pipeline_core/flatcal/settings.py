@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.binning import equal_energy_edges
-from pipeline_core.calibration import HC_EV_NM
 from pipeline_core.errors import ConfigError
+from pipeline_core.spectral_bins import HC_EV_NM, equal_energy_edges
 
 __all__ = ["FlatInput", "FlatcalSettings", "LaserFlat"]
 

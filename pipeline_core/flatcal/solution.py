@@ -165,7 +165,7 @@ class FlatSolution:
     @property
     def wavelengths_nm(self) -> FloatArray:
         """Wavelengths at which weights lie, ascending."""
-        from pipeline_core.calibration import HC_EV_NM
+        from pipeline_core.spectral_bins import HC_EV_NM
 
         return HC_EV_NM / self.energies_ev
 

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from pipeline_core.beammap import NO_RES_ID, Beammap, camera_name
 from pipeline_core.progress import Progress, part_of, silent
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.curvefit import fit_curves
-from pipeline_core.wavecal.curves import HC_EV_NM, Curves
+from pipeline_core.wavecal.curves import Curves
 from pipeline_core.wavecal.frequencies import read_frequencies
 from pipeline_core.wavecal.histograms import LaserHistograms, make_histograms
 from pipeline_core.wavecal.linefit import STATUS, LineFits, Watch, fit_lines

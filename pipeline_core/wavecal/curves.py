@@ -22,11 +22,11 @@ import numpy.typing as npt
 
 from pipeline_core._jit import kernel
 from pipeline_core.errors import ConfigError
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal import _curvekernels as kernels
 
 __all__ = [
     "CURVE_KINDS",
-    "HC_EV_NM",
     "Curves",
     "energy_error_ev",
     "energy_ev",
@@ -42,7 +42,6 @@ FloatArray = npt.NDArray[np.float64]
 PhaseArray = npt.NDArray[np.float32]
 
 CURVE_KINDS = ("none", "linear", "quadratic", "arctan", "energy_quadratic")
-HC_EV_NM = 1239.841984
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
-from pipeline_core.wavecal.curves import CURVE_KINDS, HC_EV_NM, energy_ev
+from pipeline_core.spectral_bins import HC_EV_NM
+from pipeline_core.wavecal.curves import CURVE_KINDS, energy_ev
 from pipeline_core.wavecal.linefit import STATUS
 from pipeline_core.wavecal.models import COMPONENTS, MODEL_NAMES, PARAMETERS, evaluate
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline_core.wavecal.curves import HC_EV_NM
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.plotfacts import Facts
 
 __all__ = [

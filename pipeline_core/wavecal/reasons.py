@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.flags import PixelFlag
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.curvefit import OUTLIER_P
-from pipeline_core.wavecal.curves import CURVE_KINDS, HC_EV_NM, Curves, energy_ev
+from pipeline_core.wavecal.curves import CURVE_KINDS, Curves, energy_ev
 from pipeline_core.wavecal.histograms import LaserHistograms
 from pipeline_core.wavecal.linefit import STATUS, LineFits
 

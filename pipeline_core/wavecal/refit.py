@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pipeline_core.errors import ConfigError
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.compute import feedlines, line_fits, r_of_lines
 from pipeline_core.wavecal.curvefit import fit_curves
-from pipeline_core.wavecal.curves import HC_EV_NM
 from pipeline_core.wavecal.population import learn_population
 from pipeline_core.wavecal.reasons import judge, main_causes, pareto_of
 from pipeline_core.wavecal.settings import CURVE_MODELS, LINE_MODELS, WavecalSettings

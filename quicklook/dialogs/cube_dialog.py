@@ -45,7 +45,7 @@ class CubeDialog(QtWidgets.QDialog):
         self.kind = QtWidgets.QComboBox()
         for text, value in _KINDS:
             self.kind.addItem(text, value)
-        self.width = NumberBox(minimum=0.001, maximum=10_000.0)
+        self.bin_width = NumberBox(minimum=0.001, maximum=10_000.0)
         self.slices = QtWidgets.QCheckBox("in steps of")
         self.step = NumberBox(minimum=0.001, maximum=100_000.0, decimals=3, value=1.0, suffix=" s")
         self.weighted = QtWidgets.QCheckBox("weighted by the flat field", checked=weighted)
@@ -63,7 +63,7 @@ class CubeDialog(QtWidgets.QDialog):
     def _build(self) -> None:
         form = QtWidgets.QFormLayout()
         form.setVerticalSpacing(8)
-        form.addRow("Bins of wavelength", _side_by_side(self.kind, self.width))
+        form.addRow("Bins of wavelength", _side_by_side(self.kind, self.bin_width))
         start, stop = self._range
         whole = QtWidgets.QLabel(f"{start:g} to {stop:g} s")
         form.addRow("Time", _side_by_side(whole, self.slices, self.step))
@@ -84,7 +84,7 @@ class CubeDialog(QtWidgets.QDialog):
         layout.addWidget(self.reason)
         layout.addWidget(buttons)
         self.kind.currentIndexChanged.connect(self._on_kind)
-        for box in (self.width, self.step):
+        for box in (self.bin_width, self.step):
             box.valueChanged.connect(self._check)
         for button in (self.slices, self.weighted, self.rates, self.overwrite):
             button.toggled.connect(self._check)
@@ -103,12 +103,12 @@ class CubeDialog(QtWidgets.QDialog):
     @Slot()
     def _on_kind(self) -> None:
         chosen = self.kind.currentData()
-        self.width.setEnabled(chosen != _NONE)
+        self.bin_width.setEnabled(chosen != _NONE)
         if chosen in _UNITS:
             suffix, decimals, usual = _UNITS[chosen]
-            self.width.setDecimals(decimals)
-            self.width.setSuffix(suffix)
-            self.width.setValue(usual)
+            self.bin_width.setDecimals(decimals)
+            self.bin_width.setSuffix(suffix)
+            self.bin_width.setValue(usual)
         self._check()
 
     def settings(self) -> CubeSettings:
@@ -120,7 +120,7 @@ class CubeDialog(QtWidgets.QDialog):
             If it is impossible.
         """
         kind = self.kind.currentData()
-        bins = {} if kind == _NONE else {kind: self.width.value()}
+        bins = {} if kind == _NONE else {kind: self.bin_width.value()}
         return CubeSettings(
             time_bin_s=self.step.value() if self.slices.isChecked() else None,
             start=self._range[0],

@@ -198,9 +198,9 @@ class RangeBoxes(QtWidgets.QWidget):
         elif step == "last" or (step == "back" and self.is_whole):
             count = max(math.ceil(round((high - low) / length, 6)) - 1, 0)
             start, stop = low + count * length, high
-        elif step == "forward" and stop < high:
+        elif step == "forward" and high - stop > self._shortest / 2:
             start, stop = stop, stop + length
-        elif step == "back" and start > low:
+        elif step == "back" and start - low > self._shortest / 2:
             start, stop = start - length, start
         else:
             end = "end" if step == "forward" else "beginning"
@@ -210,7 +210,7 @@ class RangeBoxes(QtWidgets.QWidget):
         start, stop = max(round(start, digits), low), min(round(stop, digits), high)
         if high - stop < self._shortest:  # the limits may have more digits than the boxes
             stop = high
-        self._show(start, stop)
+        self._show(*self._not_empty(start, stop))
         self.noted.emit("")
         self._settle.stop()
         self.stepped.emit(self._range)
@@ -278,13 +278,15 @@ class RangeBoxes(QtWidgets.QWidget):
         self.noted.emit(f"Stop moved to {self._range[1]:g} {self._unit}, {why}")
 
     def _change(self, start: float, stop: float) -> None:
-        # a box rounds to its digits: the start may be half of one nearer to the end than allowed
+        self._show(*self._not_empty(start, stop))
+        self._settle.start()
+
+    def _not_empty(self, start: float, stop: float) -> tuple[float, float]:
+        """Fit a range into the limits: a box rounds, and may be half a digit nearer to the end than allowed."""
         low, high = self._limits
         start = max(start, low)
         stop = min(max(stop, start + self._shortest), high)
-        start = min(start, stop - self._shortest) if start >= stop else start
-        self._show(start, stop)
-        self._settle.start()
+        return (min(start, stop - self._shortest) if start >= stop else start), stop
 
     @Slot()
     def _on_typed(self) -> None:

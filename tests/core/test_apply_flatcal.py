@@ -8,7 +8,6 @@ from flat_files import SHAPE, attach, night, settings
 from wavecal_solutions import essentials, save_essentials
 
 from pipeline_core import ObsFile, cubes
-from pipeline_core.calibration import HC_EV_NM
 from pipeline_core.cli import main
 from pipeline_core.errors import CalibrationError, ConfigError, InputFormatError
 from pipeline_core.flags import PixelFlag
@@ -16,6 +15,7 @@ from pipeline_core.flatcal.apply import flat_for, load_weights, solution_paths
 from pipeline_core.flatcal.compute import run
 from pipeline_core.flatcal.outputs import check_outputs, save_result
 from pipeline_core.sidecar import load_sidecar
+from pipeline_core.spectral_bins import HC_EV_NM
 
 PIXELS = [(x, y) for x in range(4) for y in range(3)]
 WITH = [(x, y) for x, y in PIXELS if (3 * x + y) % 5]

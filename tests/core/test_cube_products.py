@@ -16,13 +16,13 @@ from observations import make_observation
 
 from pipeline_core import ObsFile, cube_products
 from pipeline_core.cli import main
-from pipeline_core.cube_bins import equal_wavelength_edges, nyquist_edges
 from pipeline_core.cube_products import write_cube
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import CalibrationError, ConfigError, OperationCancelled, OutputError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.flatcal.compute import run
 from pipeline_core.flatcal.outputs import save_result
+from pipeline_core.spectral_bins import equal_wavelength_edges, nyquist_edges
 from pipeline_core.wcs import Pointing
 
 SHAPE = (4, 3)

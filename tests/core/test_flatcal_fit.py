@@ -346,7 +346,7 @@ def test_neighbours_are_correlated_and_the_covariance_says_so():
 def test_bins_are_those_of_the_guide():
     assert EDGES.size == 95
     assert (EDGES[0], EDGES[-1]) == (700.0, 1500.0)
-    from pipeline_core.binning import equal_energy_edges
+    from pipeline_core.spectral_bins import equal_energy_edges
 
     nine = equal_energy_edges(0.1, 700.0, 1500.0)
     assert nine.size == 10

@@ -12,9 +12,9 @@ from wavecal_pixels import CLASSES, LINES_NM, Night, Recipe, observe
 from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.flags import PixelFlag
 from pipeline_core.simulate.response import draw_response, energy_to_phase, phase_to_energy
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal import compute
 from pipeline_core.wavecal.curvefit import fit_curves
-from pipeline_core.wavecal.curves import HC_EV_NM
 from pipeline_core.wavecal.frequencies import read_frequencies
 from pipeline_core.wavecal.linefit import STATUS
 from pipeline_core.wavecal.reasons import judge

@@ -8,8 +8,9 @@ from scipy.optimize import curve_fit
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.simulate.response import draw_response, energy_to_phase
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.curvefit import fit_curves
-from pipeline_core.wavecal.curves import CURVE_KINDS, HC_EV_NM, Curves
+from pipeline_core.wavecal.curves import CURVE_KINDS, Curves
 from pipeline_core.wavecal.curvevariants import MARGIN, Points, Variant, fit_variant
 from pipeline_core.wavecal.population import learn_population
 

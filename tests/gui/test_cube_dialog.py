@@ -43,7 +43,7 @@ def test_what_the_form_says_is_what_is_written(qtbot, real, tmp_path, solution):
         obs.apply_flatcal(solution)
     dialog = dialog_of(qtbot, real, path)
     dialog.kind.setCurrentIndex(dialog.kind.findData("wavelength_bin_nm"))
-    dialog.width.setValue(80.0)
+    dialog.bin_width.setValue(80.0)
     dialog.slices.setChecked(True)
     dialog.step.setValue(0.75)
     dialog.weighted.setChecked(True)

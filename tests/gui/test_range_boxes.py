@@ -187,6 +187,8 @@ def test_never_empty(boxes, exposure, steps):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@example(low=0.0, width=2.0, steps=[0.001, "back", (False, 0.0), "back"])
+@example(low=0.0, width=400.0004, steps=[400.0, "last"])
 @given(
     low=st.floats(-200, 200),
     width=st.floats(0.002, 400),

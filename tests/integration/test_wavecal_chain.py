@@ -17,8 +17,8 @@ from pipeline_core.simulate import (
     phase_to_energy,
     simulate,
 )
+from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.compute import run
-from pipeline_core.wavecal.curves import HC_EV_NM
 from pipeline_core.wavecal.settings import Laser, WavecalSettings
 from pipeline_core.wavecal.solution import load_solution
 

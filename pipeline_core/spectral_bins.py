@@ -1,4 +1,4 @@
-"""Bins of wavelength that a cube may have: of equal energy, of equal wavelength, or as fine as the pixels resolve."""
+"""Energy and wavelength, and bins of them: of equal energy, of equal wavelength, or as fine as the pixels resolve."""
 
 from __future__ import annotations
 
@@ -9,11 +9,40 @@ import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
 
-__all__ = ["equal_wavelength_edges", "nyquist_edges"]
+__all__ = ["HC_EV_NM", "equal_energy_edges", "equal_wavelength_edges", "nyquist_edges"]
+
+HC_EV_NM = 1239.841984
+"""h c: energy in eV = HC_EV_NM / wavelength in nm."""
 
 _MAX_BINS = 10_000
+_MAX_ENERGY_BINS = 100_000
 
 FloatArray = npt.NDArray[np.float64]
+
+
+def equal_energy_edges(energy_bin_ev: float, start_nm: float, stop_nm: float) -> FloatArray:
+    """Return edges (nm, ascending) of bins of equal energy between two wavelengths, as the user's guide has them.
+
+    As many as whole steps of `energy_bin_ev` fit into the range; they fill it: 94 for 0.01 eV from 700 to 1500 nm.
+
+    Raises
+    ------
+    ConfigError
+        If the numbers are not positive and ascending, or make too many bins.
+    """
+    if not (math.isfinite(energy_bin_ev) and energy_bin_ev > 0 and 0 < start_nm < stop_nm):
+        raise ConfigError(
+            f"Bins of {energy_bin_ev} eV from {start_nm} to {stop_nm} nm: give positive, ascending numbers."
+        )
+    high, low = HC_EV_NM / start_nm, HC_EV_NM / stop_nm
+    number = max(int((high - low) / energy_bin_ev + 1e-9), 1)
+    if number > _MAX_ENERGY_BINS:
+        raise ConfigError(
+            f"Energy bins of {energy_bin_ev:g} eV would make more than {_MAX_ENERGY_BINS:,} of them."
+        )
+    edges = np.divide(HC_EV_NM, np.linspace(high, low, number + 1), dtype=np.float64)
+    edges[0], edges[-1] = start_nm, stop_nm
+    return edges
 
 
 def equal_wavelength_edges(width_nm: float, start_nm: float, stop_nm: float) -> FloatArray:
