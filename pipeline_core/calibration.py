@@ -17,6 +17,7 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAGS
 from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal._curvekernels import energy_at, phase_at
+from pipeline_core.wavecal.curves import check_kinds
 
 __all__ = ["STORED", "WAVECAL_FLAGS", "WavelengthCalibration", "rounded_nm"]
 
@@ -81,6 +82,7 @@ class WavelengthCalibration:
                 )
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        check_kinds(self.kind, (STORED,))
 
     @property
     def stored(self) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Frozen dataclasses of arrays as HDF5 groups, without pickles: how solutions and calibrations are kept.
 
-An array is a node; a record inside a record is a group; everything else is one JSON text.
+An array is a node; a record inside a record is a group; everything else is one JSON text, with checksums of the arrays:
+HDF5 has none for small ones, and a changed byte in a curve would otherwise give wrong wavelengths without a word.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from pipeline_core.hdf5 import has_node, read_array
 __all__ = ["check_arrays", "read_record", "write_record"]
 
 _VALUES = "values"
+_CHECKSUMS = "crc32 of arrays"
 _FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 _CHUNK_BYTES = 1 << 20
 _WORTH_COMPRESSING = 4096
@@ -44,14 +47,17 @@ def write_record(h5: tables.File, where: str, record: Any) -> None:
     parent, name = where.rsplit("/", 1)
     h5.create_group(parent or "/", name)
     plain: dict[str, Any] = {}
+    checksums: dict[str, int] = {}
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray):
             _write_array(h5, where, field.name, value)
+            checksums[field.name] = _checksum(value)
         elif dataclasses.is_dataclass(value):
             write_record(h5, f"{where}/{field.name}", value)
         else:
             plain[field.name] = value
+    plain[_CHECKSUMS] = checksums
     text = json.dumps(plain, default=_as_plain).encode()
     _write_array(h5, where, _VALUES, np.frombuffer(text, np.uint8))
 
@@ -83,6 +89,7 @@ def read_record(
     fields = {field.name: field for field in dataclasses.fields(make)}  # type: ignore[arg-type]
     try:
         values = json.loads(read_array(h5, f"{where}/{_VALUES}").tobytes().decode())
+        checksums = values.get(_CHECKSUMS, {})  # files made before have none
         found = {key: value for key, value in values.items() if key in fields}
         for key in fields:
             if key not in found and has_node(h5, f"{where}/{key}"):
@@ -92,11 +99,17 @@ def read_record(
                     found[key] = read_record(h5, at, part)
                 else:
                     found[key] = _of_kind(fields[key], read_array(h5, at))
+                    if key in checksums and checksums[key] != _checksum(found[key]):
+                        raise ValueError(f"{key} is not what was written")
         return make(**found)
     except (TypeError, ValueError, AttributeError) as error:
         raise InputFormatError(
             f"{name} is damaged, or of another version: {where} cannot be understood ({error}). Make it again."
         ) from error
+
+
+def _checksum(values: npt.NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(values).tobytes())
 
 
 def _of_kind(field: dataclasses.Field[Any], values: Any) -> Any:

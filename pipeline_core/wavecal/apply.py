@@ -19,6 +19,7 @@ from pipeline_core.flags import PixelFlag
 from pipeline_core.matching import LEAST_MATCHED, camera_and_shape, places
 from pipeline_core.records import check_arrays, read_record
 from pipeline_core.solution_files import GROUP, WAVECAL, opened
+from pipeline_core.wavecal.curves import check_kinds
 
 __all__ = ["calibration_for", "load_curves"]
 
@@ -78,6 +79,7 @@ class _PlainCurves:
                 "valid_phase_deg": (np.float64, (n, 2)),
             },
         )
+        check_kinds(self.kind)
 
 
 @dataclass(frozen=True, eq=False)

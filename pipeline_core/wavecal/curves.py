@@ -28,6 +28,7 @@ from pipeline_core.wavecal import _curvekernels as kernels
 __all__ = [
     "CURVE_KINDS",
     "Curves",
+    "check_kinds",
     "energy_error_ev",
     "energy_ev",
     "independent_errors",
@@ -98,6 +99,7 @@ class Curves:
                 raise ConfigError(f"Curves: {field.name} has {array.shape[:1]} pixels, kind {n}.")
             array.setflags(write=False)
             object.__setattr__(self, field.name, array)
+        check_kinds(self.kind)
 
     @property
     def n_pixel(self) -> int:
@@ -117,6 +119,13 @@ class Curves:
     def phase_deg(self, energy: npt.ArrayLike) -> FloatArray:
         """Return phases in degrees of energies in eV: (n_pixel, n), or (n,) for all pixels alike."""
         return phase_deg(self.kind, self.coefficients, self.valid_phase_deg, energy)
+
+
+def check_kinds(kinds: npt.NDArray[np.uint8], more: tuple[int, ...] = ()) -> None:
+    """Raise `ConfigError` where a curve is neither of `CURVE_KINDS` nor one of some more kinds."""
+    unknown = np.setdiff1d(kinds, (*range(len(CURVE_KINDS)), *more))
+    if unknown.size:
+        raise ConfigError(f"There is no curve of kind {unknown[0]}.")
 
 
 def joined(parts: Sequence[Curves]) -> Curves:
