@@ -7,7 +7,6 @@ order of the photon file (`photonruns`) and written chunk by chunk (`photon_writ
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from pipeline_core.photonruns import RunStore
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.rawwords import BYTES_PER_WORD
 from pipeline_core.slabsort import Books, SlabSorter
+from pipeline_core.targets import check_room
 
 __all__ = [
     "DROP_REASONS",
@@ -379,18 +379,7 @@ def check_space(
     result = 1.5 * total if keeps_baseline else total
     part = int(total / parts)
     scratch = max(0, result / parts - _run_memory(part, keeps_baseline=keeps_baseline))
-    needed = result + scratch + (10 << 20)
-    try:
-        free = shutil.disk_usage(out.parent).free
-    except OSError as error:
-        raise OutputError(
-            f"Folder {out.parent} cannot be used: {error.strerror}. Create it or choose another output."
-        ) from error
-    if free < needed:
-        raise OutputError(
-            f"The disk that holds {out.parent} has {free / 1e9:.1f} GB free; this conversion may need "
-            f"{needed / 1e9:.1f} GB. Free some space or choose another output."
-        )
+    check_room(out, result + scratch, "this conversion")
     return total
 
 

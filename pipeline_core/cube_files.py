@@ -18,7 +18,7 @@ from astropy.io import fits
 
 from pipeline_core.atomic import write_aside
 from pipeline_core.errors import ConfigError
-from pipeline_core.hdf5 import writing
+from pipeline_core.hdf5 import FILTERS, writing
 from pipeline_core.products import Facts, as_plain, fits_header
 
 __all__ = ["ENDINGS", "CubePlan", "CubeWriter", "open_cube"]
@@ -27,7 +27,6 @@ ENDINGS = (".fits", ".npz", ".h5")
 
 _BLOCK = 2880
 _LARGEST_NPZ = 1_500_000_000
-_FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -293,15 +292,15 @@ class _Hdf5Writer:
         values = tables.Int32Atom() if plan.whole_numbers else tables.Float64Atom()
         shape = (plan.n_time, plan.n_band, plan.nrows, plan.ncols)
         self._arrays = [
-            h5.create_carray("/", "cube", values, shape, "[time, wavelength, y, x]", _FILTERS),
-            h5.create_carray("/", "variance", tables.Float32Atom(), shape, "", _FILTERS),
+            h5.create_carray("/", "cube", values, shape, "[time, wavelength, y, x]", FILTERS),
+            h5.create_carray("/", "variance", tables.Float32Atom(), shape, "", FILTERS),
             h5.create_carray(
                 "/",
                 "live_s",
                 tables.Float32Atom(),
                 (shape[0], *shape[2:]),
                 "[time, y, x]",
-                _FILTERS,
+                FILTERS,
             ),
         ]
 

@@ -6,7 +6,6 @@ slabs, each in one pass through the photon file, and written where they belong.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,13 @@ import numpy.typing as npt
 
 from pipeline_core.cube_files import ENDINGS, CubePlan, open_cube
 from pipeline_core.cube_settings import CubeSettings
-from pipeline_core.errors import ConfigError, OutputError
+from pipeline_core.errors import ConfigError
 from pipeline_core.lightcurves import bin_edges_us
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.provenance import facts_of, sources_of
 from pipeline_core.selection import window_us
-from pipeline_core.targets import check_target
+from pipeline_core.targets import check_room, check_target
 from pipeline_core.wcs import NOMINAL, detector_axes, sky_axes, spectral_axis, time_axis
 
 __all__ = ["CubeSummary", "write_cube"]
@@ -100,7 +99,7 @@ def write_cube(
     edges_nm = settings.wavelength_edges()
     crop = _crop(settings, obs.shape)
     plan = _plan(obs, settings, edges_us, edges_nm, crop)
-    _check_space(path, plan.n_bytes)
+    check_room(path, plan.n_bytes, "this cube", remedy="choose fewer bins")
     thresholds = obs.band_phases(edges_nm, extrapolated=settings.extrapolated)
     excluded = (obs.flags & np.uint32(settings.exclude)) != 0
     total, slabs = 0.0, 0
@@ -190,17 +189,3 @@ def _plan(
         flags=obs.flags[crop[0] : crop[2] + 1, crop[1] : crop[3] + 1],
         facts=facts,
     )
-
-
-def _check_space(path: Path, n_bytes: int) -> None:
-    try:
-        free = shutil.disk_usage(path.parent).free
-    except OSError as error:
-        raise OutputError(
-            f"Folder {path.parent} cannot be used: {error.strerror}. Create it or choose another output."
-        ) from error
-    if free < n_bytes + (10 << 20):
-        raise OutputError(
-            f"The disk that holds {path.parent} has {free / 1e9:.1f} GB free; this cube takes {n_bytes / 1e9:.1f} GB. "
-            "Free some space, or choose fewer bins."
-        )

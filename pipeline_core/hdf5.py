@@ -24,6 +24,7 @@ from pipeline_core.errors import InputFormatError, OutputError
 from pipeline_core.trial_opening import check_harmless
 
 __all__ = [
+    "FILTERS",
     "attribute",
     "attribute_names",
     "child_names",
@@ -42,6 +43,9 @@ __all__ = [
     "tables_in",
     "writing",
 ]
+
+FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
+"""How all files of ours compress: LZ4, which is read at memory speed."""
 
 
 _H5F_SCOPE_GLOBAL = 1

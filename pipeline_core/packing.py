@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from pipeline_core.errors import ConfigError, InputFormatError, OutputError
 from pipeline_core.hdf5 import open_readonly
 from pipeline_core.progress import Progress, silent
 from pipeline_core.schema import SIDECAR_ENDING
+from pipeline_core.targets import check_room
 
 __all__ = ["Packed", "pack", "packed_of", "sidecar_inside", "unpack"]
 
@@ -180,7 +180,7 @@ def pack(
     if target.absolute() == path.absolute():
         raise OutputError(f"{target} is the file to be packed. Choose another name.")
     calibrations = sidecar.read_bytes()  # it is only ever replaced whole
-    _check_room(target, size + len(calibrations) + _LONGEST_TRAILER)
+    check_room(target, size + len(calibrations) + _LONGEST_TRAILER, "the packed file")
     with write_aside(target, replace=overwrite, mode=0o444) as part, part.open("r+b") as stream:
         with path.open("rb") as source:
             expected = None if before is None else before.photons_sha256
@@ -234,7 +234,7 @@ def unpack(
     folder = path.parent if folder is None else Path(folder).expanduser()
     photons = folder / packed.name
     sidecar = folder / f"{photons.stem}{SIDECAR_ENDING}"
-    _check_room(photons, packed.photons + packed.sidecar)
+    check_room(photons, packed.photons + packed.sidecar, "what is in it")
     # the sidecar first: a photon file without it would pass for one without calibration
     parts = (
         (sidecar, packed.photons, packed.sidecar, packed.sidecar_sha256, 0o666),
@@ -293,17 +293,3 @@ def _is_same(path: Path, size: int, digest: str) -> bool:
         while block := stream.read(_BLOCK):
             found.update(block)
     return found.hexdigest() == digest
-
-
-def _check_room(target: Path, needed: int) -> None:
-    try:
-        free = shutil.disk_usage(target.parent).free
-    except OSError as error:
-        raise OutputError(
-            f"Folder {target.parent} cannot be used: {error.strerror}. Create it, or choose another."
-        ) from error
-    if free < needed:
-        raise OutputError(
-            f"The disk that holds {target.parent} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed. Free "
-            "some space or choose another folder."
-        )

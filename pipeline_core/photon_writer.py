@@ -27,7 +27,7 @@ from pipeline_core.chunk_places import write_places
 from pipeline_core.chunkcodec import CHUNK_ROWS, encode_chunk, encoded_bound
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAG_NAMES, FLAGS, V3C_FLAG_NAMES
-from pipeline_core.hdf5 import writing
+from pipeline_core.hdf5 import FILTERS, writing
 from pipeline_core.photonruns import Batch
 from pipeline_core.progress import Progress
 from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
@@ -38,7 +38,6 @@ __all__ = ["Columns", "PhotonFileContent", "Repairs", "encoder_works", "write_ph
 
 logger = logging.getLogger(__name__)
 
-_FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 _ENCODERS = 2
 _WEIGHTS = slice(3, 5)  # columns SpecWeight and NoiseWeight, always 1
 _ONE = int(np.float32(1).view(np.uint32))
@@ -155,7 +154,7 @@ def write_photon_file(
             "PhotonTable",
             schema.photon_dtype(with_baseline=keep),
             title="Photon Datatable",
-            filters=_FILTERS,
+            filters=FILTERS,
             chunkshape=CHUNK_ROWS,
             expectedrows=max(content.n_photons, 1),
         )
@@ -217,7 +216,7 @@ def _write_header(h5: tables.File, content: PhotonFileContent) -> None:
     names = FLAG_NAMES if later else V3C_FLAG_NAMES
     row["metadata"] = "flags:\n" + "".join(f"- {name}\n" for name in names)
     table = h5.create_table(
-        "/header", "header", row.dtype, "Header", filters=_FILTERS, chunkshape=1, expectedrows=1
+        "/header", "header", row.dtype, "Header", filters=FILTERS, chunkshape=1, expectedrows=1
     )
     table.append(row)
 
@@ -247,13 +246,13 @@ def _write_mkid(h5: tables.File, content: PhotonFileContent) -> None:
         ("sources", content.sources, "words of each raw file: kept, dropped and why"),
         ("boards", content.boards, "packets of each board inside the window, and packets lost"),
     ):
-        h5.create_table(group, name, obj=rows, title=title, filters=_FILTERS)
+        h5.create_table(group, name, obj=rows, title=title, filters=FILTERS)
     gaps = h5.create_earray(
         group, "gaps", tables.Int64Atom(), (0, 2), "us without any packet [start, stop)"
     )
     gaps.append(content.gaps_us.reshape(-1, 2))
     if content.stored_nm is not None:
-        h5.create_carray(group, "stored_nm", obj=content.stored_nm, filters=_FILTERS)
+        h5.create_carray(group, "stored_nm", obj=content.stored_nm, filters=FILTERS)
     group._v_attrs.weights = "stored" if content.has_weights else "none"
     if content.origin:
         text = json.dumps(dict(content.origin), sort_keys=True, default=str)
@@ -273,7 +272,7 @@ def _write_index(h5: tables.File, content: PhotonFileContent) -> None:
     for name, rows in (("start", start), ("stop", stop)):
         by_pixel = np.empty(order.size, np.int64)
         by_pixel[order] = rows
-        h5.create_carray(group, name, obj=by_pixel.reshape(shape), filters=_FILTERS)
+        h5.create_carray(group, name, obj=by_pixel.reshape(shape), filters=FILTERS)
 
 
 @kernel
@@ -487,7 +486,7 @@ def encoder_works(row_bytes: int = 20) -> bool:
         with tables.open_file(
             "encoder-check.h5", "w", driver="H5FD_CORE", driver_core_backing_store=0
         ) as h5:
-            table = h5.create_table("/", "t", dtype, filters=_FILTERS, chunkshape=CHUNK_ROWS)
+            table = h5.create_table("/", "t", dtype, filters=FILTERS, chunkshape=CHUNK_ROWS)
             table.truncate(CHUNK_ROWS)
             table.write_chunk((0,), out[:size])
             rows = table.read()

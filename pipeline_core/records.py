@@ -19,13 +19,12 @@ import numpy.typing as npt
 import tables
 
 from pipeline_core.errors import ConfigError, InputFormatError
-from pipeline_core.hdf5 import has_node, read_array
+from pipeline_core.hdf5 import FILTERS, has_node, read_array
 
 __all__ = ["check_arrays", "read_record", "write_record"]
 
 _VALUES = "values"
 _CHECKSUMS = "crc32 of arrays"
-_FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 _CHUNK_BYTES = 1 << 20
 _WORTH_COMPRESSING = 4096
 
@@ -153,7 +152,7 @@ def _write_array(h5: tables.File, where: str, name: str, values: np.ndarray[Any,
     row_bytes = values.nbytes // values.shape[0]
     rows = min(max(_CHUNK_BYTES // row_bytes, 1), values.shape[0])
     chunks = (rows, *values.shape[1:])
-    h5.create_carray(where, name, obj=values, filters=_FILTERS, chunkshape=chunks)
+    h5.create_carray(where, name, obj=values, filters=FILTERS, chunkshape=chunks)
 
 
 def _as_plain(value: Any) -> Any:

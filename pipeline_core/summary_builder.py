@@ -8,13 +8,13 @@ import tables
 
 from pipeline_core import schema
 from pipeline_core._jit import kernel
+from pipeline_core.hdf5 import FILTERS
 from pipeline_core.photonruns import Batch
 from pipeline_core.rawwords import PHASE_DEG_PER_COUNT
 from pipeline_core.summaries import FINE_DEG, PHASE_EDGES_DEG, Grid
 
 __all__ = ["SummaryBuilder", "load_kernels"]
 
-_FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 _LOWEST = int(FINE_DEG[1])
 _LAST = FINE_DEG.size - 2  # bin of phases from 0 on
 _FIRST_FINE = np.searchsorted(FINE_DEG, PHASE_EDGES_DEG)
@@ -183,7 +183,7 @@ class SummaryBuilder:
                 tables.UInt32Atom(),
                 (*shape, by_pixel.shape[1]),
                 "photons [x, y, k] in the bins of phase_bins, over all times",
-                _FILTERS,
+                FILTERS,
                 chunkshape=(1, min(shape[1], _PIXELS_A_CHUNK), by_pixel.shape[1]),
             )
             node[:] = by_pixel.reshape(node.shape)
@@ -207,7 +207,7 @@ class SummaryBuilder:
             tables.UInt32Atom(),
             (n_times, *bands, *shape),
             title,
-            _FILTERS,
+            FILTERS,
             chunkshape=(1, *(1 for _ in bands), *shape),
         )
         running = np.zeros((n_bands, n_pixels), np.uint32)

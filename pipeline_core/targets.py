@@ -1,19 +1,21 @@
-"""Which file an export may become: its ending tells the format, and data are never written over.
+"""Where a file may be written: its ending tells the format, data are never written over, the disk has room.
 
 Light on purpose (no astropy): pictures of the window pass through here too.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline_core.errors import ConfigError, OutputError
 
-__all__ = ["check_target"]
+__all__ = ["check_room", "check_target"]
 
 _DATA_ENDINGS = (".h5", ".hdf5", ".bin", ".img", ".bmap")
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_MARGIN_BYTES = 10 << 20
 
 
 def check_target(path: Path, endings: Sequence[str], sources: Iterable[Path] = ()) -> str:
@@ -43,6 +45,41 @@ def check_target(path: Path, endings: Sequence[str], sources: Iterable[Path] = (
     if path.exists() and _holds_data(path, sources):
         raise OutputError(f"{path} holds data, which are never written over. Choose another name.")
     return ending
+
+
+def check_room(
+    path: Path, n_bytes: float, what: str, *, remedy: str = "choose another output"
+) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Parameters
+    ----------
+    path : path
+        The file that shall appear.
+    n_bytes : float
+        How large it may become, with what is written beside it meanwhile; some room is left over.
+    what : str
+        Who needs it, such as ``'this export'``.
+    remedy : str
+        What helps beside freeing space.
+
+    Raises
+    ------
+    OutputError
+        There is too little room, or the folder cannot be used.
+    """
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise OutputError(
+            f"Folder {path.parent} cannot be used: {error.strerror}. Create it or choose another output."
+        ) from error
+    needed = n_bytes + _MARGIN_BYTES
+    if free < needed:
+        raise OutputError(
+            f"The disk that holds {path.parent} has {free / 1e9:.1f} GB free; {what} may need {needed / 1e9:.1f} GB. "
+            f"Free some space or {remedy}."
+        )
 
 
 def _holds_data(path: Path, sources: Iterable[Path]) -> bool:

@@ -94,7 +94,7 @@ class CubeController(QtCore.QObject):
         assert summary is not None
         self.said.emit(
             "success",
-            f"Written: {Path(summary.path)} ({summary.n_band} of wavelength, {summary.n_time} of time; sum "
+            f"Written: {Path(summary.path)} (wavelength bins: {summary.n_band}, time bins: {summary.n_time}; sum "
             f"{summary.total:,.6g} {summary.unit}).",
         )
 

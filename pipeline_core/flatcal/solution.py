@@ -20,14 +20,13 @@ from pipeline_core.beammap import Beammap
 from pipeline_core.errors import ConfigError
 from pipeline_core.flatcal.binflags import MASKED
 from pipeline_core.flatcal.settings import FlatInput
+from pipeline_core.hdf5 import FILTERS
 from pipeline_core.records import read_record
 from pipeline_core.solution_files import FLATCAL, GROUP, opened, written
 
 __all__ = ["FlatSolution", "load_solution"]
 
 FloatArray = npt.NDArray[np.float64]
-
-_FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +228,8 @@ class FlatSolution:
             h5.create_hard_link("/flatcal", name, f"{GROUP}/{field}")
         h5.create_hard_link("/flatcal", "wavelengthBins", f"{GROUP}/edges_nm")
         masked = self.masked
-        h5.create_carray("/flatcal", "flags", obj=masked, filters=_FILTERS)
-        h5.create_table("/flatcal", "calsoln", obj=self._rows(masked), filters=_FILTERS)
+        h5.create_carray("/flatcal", "flags", obj=masked, filters=FILTERS)
+        h5.create_table("/flatcal", "calsoln", obj=self._rows(masked), filters=FILTERS)
         h5.create_group("/", "header")
         h5.create_hard_link("/header", "beamMap", f"{GROUP}/res_id")
         h5.create_array("/header", "nxpix", self.shape[0])

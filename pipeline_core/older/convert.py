@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from pipeline_core.older.layouts import Layout, layout_of
 from pipeline_core.older.rows import OlderRows
 from pipeline_core.photon_writer import Columns, PhotonFileContent, write_photon_file
 from pipeline_core.progress import Progress, part_of, silent
+from pipeline_core.targets import check_room
 
 __all__ = ["OlderSummary", "convert_older", "is_older", "older_layout"]
 
@@ -167,7 +167,7 @@ def convert_older(
         header = read_header(h5, layout)
         older = _read_map(h5, path, layout, header)
         rows = OlderRows(h5, layout, older.beammap)
-        _check_space(out, rows.n_rows)
+        check_room(out, _BYTES_A_PHOTON * rows.n_rows, "this conversion")
         rows.count(part_of(progress, 0.0, 0.4))
         if not rows.counts.any():
             raise InputFormatError(
@@ -395,18 +395,3 @@ def _check_settings(path: Path, out: Path, baseline: str) -> None:
         raise ConfigError(f"baseline must be ignore or subtract-median, not {baseline!r}.")
     if out.exists() and out.samefile(path):
         raise OutputError(f"{out} is the older file itself. Choose another name.")
-
-
-def _check_space(out: Path, n_rows: int) -> None:
-    needed = _BYTES_A_PHOTON * n_rows + (10 << 20)
-    try:
-        free = shutil.disk_usage(out.parent).free
-    except OSError as error:
-        raise OutputError(
-            f"Folder {out.parent} cannot be used: {error.strerror}. Create it or choose another output."
-        ) from error
-    if free < needed:
-        raise OutputError(
-            f"The disk that holds {out.parent} has {free / 1e9:.1f} GB free; this conversion may need "
-            f"{needed / 1e9:.1f} GB. Free some space or choose another output."
-        )

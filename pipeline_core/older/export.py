@@ -7,7 +7,6 @@ are multiplied in. The observation itself stays as it is.
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +16,17 @@ import tables
 
 from pipeline_core import schema
 from pipeline_core.atomic import write_aside
-from pipeline_core.errors import ConfigError, OutputError
+from pipeline_core.errors import ConfigError
 from pipeline_core.flags import FLAG_NAMES, V3C_FLAG_NAMES
-from pipeline_core.hdf5 import writing
+from pipeline_core.hdf5 import FILTERS, writing
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, silent
+from pipeline_core.targets import check_room
 
 __all__ = ["LAYOUTS", "ExportSummary", "export_darkness2019"]
 
 LAYOUTS = ("darkness2019",)
 
-_FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 _CHUNK_ROWS = 65536
 _ROWS_AT_ONCE = 1 << 20
 _BYTES_A_PHOTON = 12
@@ -77,7 +76,7 @@ def export_darkness2019(
         raise ConfigError(
             f"{out}: the name of a photon file must end in .h5, not in {schema.SIDECAR_ENDING}."
         )
-    _check_space(out, obs.n_photons)
+    check_room(out, _BYTES_A_PHOTON * obs.n_photons, "this export")
     with (
         write_aside(out, replace=False) as part,
         writing(part, "MKID Photon File") as h5,
@@ -88,7 +87,7 @@ def export_darkness2019(
             progress(n_photons, n_photons, "making indexes")
             for name in ("ResID", "Time", "Wavelength"):
                 h5.root.Photons.PhotonTable.colinstances[name].create_index(
-                    optlevel=6, kind="ultralight", filters=_FILTERS
+                    optlevel=6, kind="ultralight", filters=FILTERS
                 )
     return ExportSummary(
         out,
@@ -120,7 +119,7 @@ def _write_frame(h5: tables.File, obs: ObsFile) -> None:
     row["metadata"] = "flags:\n" + "".join(f"- {name}\n" for name in names)
     h5.create_group("/", "header", "Header")
     table = h5.create_table(
-        "/header", "header", row.dtype, "Header", filters=_FILTERS, chunkshape=1, expectedrows=1
+        "/header", "header", row.dtype, "Header", filters=FILTERS, chunkshape=1, expectedrows=1
     )
     table.append(row)
 
@@ -137,7 +136,7 @@ def _write_photons(h5: tables.File, obs: ObsFile, progress: Progress) -> int:
         "PhotonTable",
         dtype,
         "Photon Datatable",
-        filters=_FILTERS,
+        filters=FILTERS,
         chunkshape=_CHUNK_ROWS,
         expectedrows=max(obs.n_photons, 1),
     )
@@ -164,18 +163,3 @@ def _write_photons(h5: tables.File, obs: ObsFile, progress: Progress) -> int:
         table.append(np.concatenate(waiting))
     table.flush()
     return written + held
-
-
-def _check_space(out: Path, n_photons: int) -> None:
-    needed = _BYTES_A_PHOTON * n_photons + (10 << 20)
-    try:
-        free = shutil.disk_usage(out.parent).free
-    except OSError as error:
-        raise OutputError(
-            f"Folder {out.parent} cannot be used: {error.strerror}. Create it or choose another output."
-        ) from error
-    if free < needed:
-        raise OutputError(
-            f"The disk that holds {out.parent} has {free / 1e9:.1f} GB free; this export may need "
-            f"{needed / 1e9:.1f} GB. Free some space or choose another output."
-        )

@@ -139,7 +139,7 @@ class CubeDialog(QtWidgets.QDialog):
         try:
             n_time, n_band, size = self.settings().size(self._facts.shape, self._facts.exposure_s)
             ncols, nrows = self._facts.shape
-            text = f"{ncols} × {nrows} pixels, {n_band} of wavelength, {n_time} of time: {size / 1e6:,.1f} MB"
+            text = f"{ncols} × {nrows} pixels, wavelength bins: {n_band}, time bins: {n_time}; {size / 1e6:,.1f} MB"
         except ConfigError as error:
             problem = str(error)
         if not problem and out.suffix.lower() not in (".fits", ".h5", ".npz"):

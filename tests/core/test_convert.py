@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -451,10 +452,8 @@ def test_what_cannot_be_converted_is_refused_with_a_remedy(tmp_path):
 
 def test_a_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     write_words(tmp_path / f"{START}.bin", [header(1, 0, ticks_of(START)), photon(0, 0, 1)])
-    usage = convert_module.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(
-        convert_module.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000)
-    )
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
     with pytest.raises(OutputError, match=r"has 0\.0 GB free"):
         convert(settings_for(tmp_path))
     assert not list(tmp_path.glob("*.h5*"))

@@ -403,6 +403,6 @@ class TestCache:
 
     def test_a_full_disk_says_so(self, night, monkeypatch):
         usage = shutil.disk_usage(night)._replace(free=1000)
-        monkeypatch.setattr("pipeline_core.convert.shutil.disk_usage", lambda path: usage)
+        monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
         with pytest.raises(PipelineError, match="Free some space"):
             open_observation(night / f"{START}.bin")

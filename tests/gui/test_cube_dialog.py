@@ -48,7 +48,7 @@ def test_what_the_form_says_is_what_is_written(qtbot, real, tmp_path, solution):
     dialog.step.setValue(0.75)
     dialog.weighted.setChecked(True)
     dialog.rates.setChecked(True)
-    assert "10 of wavelength, 3 of time" in dialog.contents.text()
+    assert "wavelength bins: 10, time bins: 3" in dialog.contents.text()
     assert not dialog.reason.text()
     chosen, out = dialog.settings(), dialog.form().out
     assert out == path.with_name(f"{path.stem}_cube.fits")
