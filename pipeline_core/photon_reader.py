@@ -381,13 +381,40 @@ class PhotonReader:
                 work(thread, chunk, self._decode(chunk, last_column, self._scratch[thread]))
 
         with ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
-            while at.chunk < n_chunks:
+            step = range(at.chunk, min(at.chunk + _CHUNKS_A_STEP, n_chunks))
+            self._fetch_ahead(step, last_column)
+            while step:
                 progress(at.chunk, n_chunks, stage)
-                step = range(at.chunk, min(at.chunk + _CHUNKS_A_STEP, n_chunks))
+                after = range(step.stop, min(step.stop + _CHUNKS_A_STEP, n_chunks))
+                self._fetch_ahead(after, last_column)
                 halves = [step[k::SCAN_THREADS] for k in range(SCAN_THREADS)]
                 list(pool.map(scan, range(SCAN_THREADS), halves))
-                at.chunk = step.stop
+                at.chunk, step = step.stop, after
         progress(n_chunks, n_chunks, stage)
+
+    def _fetch_ahead(self, chunks: range, last_column: int) -> None:
+        """Ask the system to fetch chunks while others are decoded: a disk with many requests at once reads faster.
+
+        Chunks that lie one behind the other are asked for at once, which costs the system a third.
+        """
+        if not hasattr(os, "posix_fadvise"):
+            return
+        first = end = 0
+        for chunk in chunks:
+            offset, size = self._place(chunk)
+            if offset != end:
+                self._fetch(first, end)
+                first = offset
+            end = offset + self._bytes_up_to(last_column, size)
+        self._fetch(first, end)
+
+    def _fetch(self, first: int, end: int) -> None:
+        if end > first:
+            os.posix_fadvise(self._fd, first, end - first, os.POSIX_FADV_WILLNEED)
+
+    def _bytes_up_to(self, last_column: int, size: int) -> int:
+        """Return how much of a stored chunk of `size` bytes most likely holds the columns up to the last."""
+        return min(size, int(self._time_share * CHUNK_ROWS)) if last_column == TIME else size
 
     def _place(self, chunk: int) -> tuple[int, int]:
         """Return byte offset and size of a chunk in the file; size 0 where PyTables must read it."""
@@ -419,9 +446,7 @@ class PhotonReader:
         wanted = 4 * (last_column + 1)
         status = FOREIGN
         if size:
-            part = size
-            if last_column == TIME:
-                part = min(size, int(self._time_share * CHUNK_ROWS))
+            part = self._bytes_up_to(last_column, size)
             stored = scratch.room(size)
             self._read(stored, 0, part, offset, chunk)
             status = decode_prefix(stored[:part], self._row_bytes, wanted, scratch.planes)
