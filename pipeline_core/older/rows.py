@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tables
 
+from pipeline_core._jit import kernel
 from pipeline_core.beammap import NO_RES_ID, Beammap
 from pipeline_core.earlyticks import repair_early_ticks
 from pipeline_core.hdf5 import plain_node
@@ -31,6 +32,25 @@ _MANY_PIECES, _SURPLUS_PIECES = 8, 1000
 """Files with more pieces a resonator than this are sorted in bands."""
 
 _Columns = dict[str, npt.NDArray[Any]]
+
+
+@kernel
+def _take_places(
+    pixels: npt.NDArray[np.int64],
+    first: int,
+    cursor: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+) -> None:
+    """Give each photon of the pixels from `first` on the next place of its pixel; -1 to photons of others.
+
+    `cursor` is the next free place of each of these pixels, and is moved on.
+    """
+    for i in range(pixels.size):
+        pixel = pixels[i] - first
+        places[i] = -1
+        if 0 <= pixel < cursor.size:
+            places[i] = cursor[pixel]
+            cursor[pixel] += 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +156,8 @@ class OlderRows:
             most = BLOCK_ROWS if self._pieces is not None else BAND_PHOTONS
             stop = max(int(np.searchsorted(ends, done + most, side="right")), first + 1)
             progress(done, int(ends[-1]), "reading photons")
-            columns = self._columns_of(first, stop, progress)
             starts = np.concatenate(([0], ends[first:stop] - done))
+            columns = self._columns_of(first, starts, progress)
             if repair_us:
                 packed = columns["time"].astype(np.uint64) << np.uint64(32)
                 self.moved += repair_early_ticks(packed, starts, repair_us)
@@ -205,34 +225,37 @@ class OlderRows:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def _columns_of(self, first: int, stop: int, progress: Progress) -> _Columns:
-        """Return the photons of pixels ``first:stop``, sorted by pixel."""
-        parts: list[npt.NDArray[np.void]] = []
-        pixels: list[npt.NDArray[np.int64]] = []
+    def _columns_of(
+        self, first: int, starts: npt.NDArray[np.int64], progress: Progress
+    ) -> _Columns:
+        """Return the photons of the pixels from `first` on, sorted by pixel, each in the order of the file."""
+        columns: _Columns = {
+            key: np.empty(starts[-1], np.uint32 if key == "time" else np.float32)
+            for key in self._names
+            if key not in ("res_id", "x", "y")
+        }
+        cursor = starts[:-1].copy()
+        for table, rows in self._rows_of(first, first + cursor.size, progress):
+            places = np.empty(rows.size, np.int64)
+            _take_places(self._pixels_of(table, rows), first, cursor, places)
+            chosen = places != _NOWHERE
+            if chosen.all():
+                chosen = slice(None)
+            places = places[chosen]
+            for key, column in columns.items():
+                column[places] = rows[self._names[key]][chosen]
+        return columns
+
+    def _rows_of(
+        self, first: int, stop: int, progress: Progress
+    ) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+        """Yield rows among which are all of the pixels ``first:stop``, with the number of their table."""
         if self._pieces is not None:
             for piece in self._joined(first, stop):
-                rows = self._tables[piece.table].read(piece.first, piece.stop)
-                parts.append(rows)
-                pixels.append(self._pixels_of(piece.table, rows))
+                yield piece.table, self._tables[piece.table].read(piece.first, piece.stop)
         else:
-            for number, _, rows in self._blocks(progress, "sorting photons"):
-                found = self._pixels_of(number, rows)
-                chosen = (found >= first) & (found < stop)
-                parts.append(rows[chosen])
-                pixels.append(found[chosen])
-        numbers = np.concatenate(pixels) if pixels else np.empty(0, np.int64)
-        order = None
-        if (np.diff(numbers) < 0).any():
-            order = np.argsort(numbers, kind="stable")
-        columns: _Columns = {}
-        for key, name in self._names.items():
-            if key in ("res_id", "x", "y"):
-                continue
-            dtype = np.uint32 if key == "time" else np.float32
-            values = [part[name].astype(dtype) for part in parts]
-            column = np.concatenate(values) if values else np.empty(0, dtype)
-            columns[key] = column if order is None else column[order]
-        return columns
+            for table, _, rows in self._blocks(progress, "sorting photons"):
+                yield table, rows
 
     def _joined(self, first: int, stop: int) -> list[_Piece]:
         """Return the pieces of pixels ``first:stop``, those that lie one behind the other in one."""

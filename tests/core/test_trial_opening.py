@@ -295,3 +295,35 @@ def test_signs_of_life_are_waited_for(good, monkeypatch):
     trial_opening._state_of_this_process().harmless.clear()
     with pytest.raises(InputFormatError, match="hangs"):
         check_harmless(good)
+
+
+def test_a_slow_trial_is_remembered_by_the_next_program(good, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(trial_opening, "_LEAST_SLOW_BYTES", 0)
+    looks = []
+    look = trial_opening._look_in_child
+    monkeypatch.setattr(
+        trial_opening, "_look_in_child", lambda name: looks.append(name) or look(name)
+    )
+    state = trial_opening._state_of_this_process()
+    state.harmless.clear()
+    check_harmless(good)  # quick: not worth a note
+    state.harmless.clear()
+    monkeypatch.setattr(trial_opening, "_SLOW_S", 0.0)
+    check_harmless(good)
+    assert len(looks) == 2
+    for _ in range(2):
+        state.harmless.clear()
+        check_harmless(good)
+    assert len(looks) == 2
+    # another content is another file
+    good.chmod(0o600)
+    os.utime(good, ns=(1, 1))
+    state.harmless.clear()
+    check_harmless(good)
+    assert len(looks) == 3
+    # and what is no memory is none
+    (tmp_path / "cache" / "quicklook" / "raw" / "sound.json").write_text('{"a": ')
+    state.harmless.clear()
+    check_harmless(good)
+    assert len(looks) == 4
