@@ -63,8 +63,10 @@ class Pointing:
             raise ConfigError("Reference pixel and orientation must be numbers.")
 
 
-def detector_axes(first: tuple[int, int] = (0, 0)) -> Facts:
+def detector_axes(first: tuple[float, float] = (0, 0), step: float = 1.0) -> Facts:
     """Return cards of the axes 1 and 2 as columns and rows; `first` is the (x, y) of the first pixel of the image.
+
+    `step` is the width of the image's pixels in those of the detector.
 
     A CTYPE without an algorithm code is a linear axis (FITS standard 4.0, section 8.2).
     """
@@ -75,7 +77,7 @@ def detector_axes(first: tuple[int, int] = (0, 0)) -> Facts:
             f"CUNIT{k}": ("pixel", ""),
             f"CRPIX{k}": (1.0, "first pixel"),
             f"CRVAL{k}": (float(first[k - 1]), f"its {what}"),
-            f"CDELT{k}": (1.0, ""),
+            f"CDELT{k}": (step, ""),
         }
     return facts
 
