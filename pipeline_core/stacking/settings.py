@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError
 from pipeline_core.stacking.offsets import Offsets
+from pipeline_core.wcs import Pointing
 
 __all__ = ["METHODS", "REGISTRATIONS", "WEIGHTS", "StackSettings"]
 
@@ -94,6 +97,29 @@ class StackSettings:
         if self.photons.time_bin_s is not None or self.photons.crop is not None:
             raise ConfigError("A stack has neither bins of time nor a crop.")
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StackSettings:
+        """Return what `as_dict` told, also after a way through JSON.
+
+        Raises
+        ------
+        ConfigError
+            Values that are not known or impossible.
+        """
+        given = dict(values)
+        try:
+            photons = dict(given.pop("photons", {}))
+            for name in ("edges_nm", "nyquist"):
+                if name in photons:
+                    photons[name] = tuple(map(_as_tuple, photons[name]))
+            if photons.get("pointing") is not None:
+                photons["pointing"] = Pointing(**photons["pointing"])
+            if given.get("offsets") is not None:
+                given["offsets"] = Offsets(**given["offsets"])
+            return cls(**given, photons=CubeSettings(**photons))
+        except TypeError as error:
+            raise ConfigError(f"Settings of a stack: {error}.") from error
+
     def as_dict(self) -> dict[str, object]:
         """Return what differs from the defaults, as plain values, for provenance."""
         found: dict[str, object] = {
@@ -105,6 +131,10 @@ class StackSettings:
             found["offsets"] = self.offsets.as_dict()
         photons = self.photons.as_dict()
         return found | ({"photons": photons} if photons else {})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
 def _is_number(value: object) -> bool:
