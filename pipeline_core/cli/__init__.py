@@ -46,6 +46,7 @@ _COMMANDS = (
     "spectrum",
     "cube",
     "stack",
+    "movie",
 )
 
 
