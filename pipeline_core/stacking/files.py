@@ -12,6 +12,7 @@ import numpy.typing as npt
 from astropy.io import fits
 
 from pipeline_core.atomic import write_aside
+from pipeline_core.cube_files import wavelength_table
 from pipeline_core.products import Facts, as_plain, fits_header
 
 __all__ = ["STACK_ENDINGS", "StackProduct", "save_stack"]
@@ -32,12 +33,11 @@ class StackProduct:
     coordinates : mapping of keyword to (value, comment)
         Of the first two axes.
     spectral : mapping of keyword to (value, comment)
-        Of the third axis, for arrays that have one.
+        Of all axes of the arrays with bands; empty without any.
     facts : mapping of keyword to (value, comment)
     frames : mapping of name to (unit, ndarray)
         Table with a row for each frame.
-    bands : mapping of name to (unit, ndarray)
-        Table of the edges of the bins of wavelength; empty without any.
+    edges_nm : ndarray of float64, shape (n_band + 1,), or None
     """
 
     images: dict[str, tuple[str, npt.NDArray[Any]]]
@@ -45,7 +45,15 @@ class StackProduct:
     spectral: Facts
     facts: Facts
     frames: dict[str, tuple[str, npt.NDArray[Any]]]
-    bands: dict[str, tuple[str, npt.NDArray[Any]]]
+    edges_nm: FloatArray | None
+
+    @property
+    def bands(self) -> dict[str, tuple[str, npt.NDArray[Any]]]:
+        """Table of the bins of wavelength; empty without any."""
+        if self.edges_nm is None:
+            return {}
+        low, high = self.edges_nm[:-1], self.edges_nm[1:]
+        return {"low": ("nm", low), "high": ("nm", high), "middle": ("nm", (low + high) / 2)}
 
 
 def save_stack(path: Path, product: StackProduct, *, overwrite: bool = False) -> None:
@@ -78,6 +86,8 @@ def _write_fits(part: Path, product: StackProduct) -> None:
     for name, columns in (("FRAMES", product.frames), ("BANDS", product.bands)):
         if columns:
             hdus.append(_table(name, columns))
+    if product.edges_nm is not None and any(key.startswith("PS") for key in product.spectral):
+        hdus.append(wavelength_table(product.edges_nm))
     with part.open("wb") as stream:
         fits.HDUList(hdus).writeto(stream, checksum=True)
 

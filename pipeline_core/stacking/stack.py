@@ -25,7 +25,7 @@ from pipeline_core.stacking.frames import StackFrame, load_frame
 from pipeline_core.stacking.register import Registration, register
 from pipeline_core.stacking.settings import StackSettings
 from pipeline_core.targets import check_room, check_target
-from pipeline_core.wcs import NOMINAL, detector_axes, sky_axes, spectral_axis
+from pipeline_core.wcs import NOMINAL, detector_axes, sky_axes, spectral_axis, with_wavelength_table
 
 __all__ = ["StackSummary", "stack_frames", "write_stack"]
 
@@ -172,11 +172,10 @@ def _product(
         image[..., 0] if flat else image for image in (stacked.rate, stacked.variance)
     )
     edges = frames[0].edges_nm
-    spectral, bands = {}, {}
+    coordinates = _coordinates(frames[0], settings, grid)
+    spectral: Facts = {}
     if edges is not None and not flat:
-        spectral = dict(spectral_axis(edges, 3))
-    if edges is not None:
-        bands = {"low": ("nm", edges[:-1]), "high": ("nm", edges[1:])}
+        spectral = with_wavelength_table({**coordinates, **spectral_axis(edges, 3)}, 3)
     return StackProduct(
         images={
             "SCI": ("count/s", rate),
@@ -184,11 +183,11 @@ def _product(
             "EXPOSURE": ("s", stacked.exposure_s),
             "NFRAMES": ("", stacked.n_frames),
         },
-        coordinates=_coordinates(frames[0], settings, grid),
+        coordinates=coordinates,
         spectral=spectral,
         facts=_facts(frames, settings, registration),
         frames=_table(frames, registration),
-        bands=bands,
+        edges_nm=edges,
     )
 
 
