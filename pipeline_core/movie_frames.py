@@ -17,7 +17,7 @@ from pipeline_core.display import FLAGGED_INDEX, N_COLOURS, NAN_INDEX, indices
 from pipeline_core.errors import ConfigError
 from pipeline_core.stretch import Scale
 
-__all__ = ["FrameMaker", "FrameStyle"]
+__all__ = ["FrameMaker", "FrameStyle", "about_bytes", "frame_size", "usual_zoom"]
 
 _N_MAP = 236
 _MISSING, _MASKED = _N_MAP, _N_MAP + 1
@@ -35,6 +35,8 @@ _N_TICKS = 6
 _TEXT_WIDTH = 380
 """Time and number of the frame need so much."""
 _USUAL_PIX = 480
+_GIF_BYTES, _MP4_BYTES, _LETTERS_BYTES = 1.4, 0.035, 2000
+"""A pixel of the detector and frame; measured."""
 _LARGEST_PIX = 4096
 
 Numbers = npt.NDArray[np.uint8]
@@ -66,6 +68,27 @@ class FrameStyle:
     title: str
 
 
+def usual_zoom(shape: tuple[int, int]) -> int:
+    """Return how many pixels a detector's pixel gets in a row unless it is said: about 480 for the longer side."""
+    return max(_USUAL_PIX // max(shape), 1)
+
+
+def frame_size(shape: tuple[int, int], zoom: int | None) -> tuple[int, int]:
+    """Return width and height of a frame of an array of (ncols, nrows): even numbers, as MP4 wants them."""
+    zoom = zoom or usual_zoom(shape)
+    beside = _MARGIN + _MARGIN + _BAR + _NUMBERS_WIDTH + _LINE
+    right = max(shape[0] * zoom + beside, _TEXT_WIDTH)
+    bottom = _MARGIN + _LINE + shape[1] * zoom + _MARGIN + 2 * _LINE
+    return right + right % 2, bottom + bottom % 2
+
+
+def about_bytes(shape: tuple[int, int], zoom: int | None, n_frames: int, ending: str) -> int:
+    """Return about how large a movie will be: a GIF grows with the zoom, an MP4 with its square."""
+    zoom = zoom or usual_zoom(shape)
+    each = _GIF_BYTES * zoom if ending == ".gif" else _MP4_BYTES * zoom**2
+    return round(n_frames * (shape[0] * shape[1] * each + _LETTERS_BYTES))
+
+
 class FrameMaker:
     """Draws frames of one movie. The parts that do not change are drawn once.
 
@@ -83,14 +106,11 @@ class FrameMaker:
     def __init__(self, shape: tuple[int, int], style: FrameStyle) -> None:
         self._style = style
         ncols, nrows = shape
-        self._zoom = style.zoom or max(_USUAL_PIX // max(shape), 1)
+        self._zoom = style.zoom or usual_zoom(shape)
         width, height = ncols * self._zoom, nrows * self._zoom
         self._corner = (_MARGIN, _MARGIN + _LINE)
         self._image = (width, height)
-        right = max(_MARGIN + width + _MARGIN + _BAR + _NUMBERS_WIDTH + _LINE, _TEXT_WIDTH)
-        bottom = _MARGIN + _LINE + height + _MARGIN + 2 * _LINE
-        # MP4 wants even numbers
-        self.size = (right + right % 2, bottom + bottom % 2)
+        self.size = frame_size(shape, style.zoom)
         if max(self.size) > _LARGEST_PIX:
             raise ConfigError(
                 f"Frames of {self.size[0]} x {self.size[1]} pixels are too large: choose a smaller zoom than "

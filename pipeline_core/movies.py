@@ -6,7 +6,6 @@ not grow with the length of the movie.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import math
 from collections.abc import Iterator
@@ -17,16 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.atomic import write_aside
-from pipeline_core.colours import COLOUR_MAPS, DEFAULT_MAP
-from pipeline_core.errors import ConfigError
 from pipeline_core.lightcurves import bin_edges_us
 from pipeline_core.movie_files import MOVIE_ENDINGS, open_movie
 from pipeline_core.movie_frames import FrameMaker, FrameStyle
+from pipeline_core.movie_settings import MovieSettings
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.provenance import sources_of
 from pipeline_core.selection import window_us
-from pipeline_core.stretch import STRETCHES, Scale
+from pipeline_core.stretch import Scale
 from pipeline_core.targets import check_room, check_target
 
 __all__ = ["MovieSettings", "MovieSummary", "write_movie"]
@@ -36,109 +34,9 @@ _SLAB_BYTES = 100_000_000
 _LOOKED_AT = 2_000_000
 """Values that the limits of a movie are told from, at most."""
 _PERCENTAGES = (1.0, 99.5)
-_MAX_FRAMES = 20_000
-_MAX_FPS = 50.0
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class MovieSettings:
-    """What a movie is to show.
-
-    Attributes
-    ----------
-    frame_s : float
-        Seconds of the observation in a frame; the last one may be shorter.
-    start, stop : float or None
-        Range of time, s.
-    min_wavelength, max_wavelength : float or None
-        Photons to count, nm; needs a wavelength calibration.
-    weighted : bool
-        Whether photons count with their flat-field weights.
-    exclude : int
-        Flag bits; pixels with any of them are drawn as masked, and the limits are not of them.
-    limits : (float, float) or None
-        Counts per second of the darkest and brightest colour; None: 1 % and 99.5 % of the values of all frames.
-    stretch, colour_map : str
-        Of `STRETCHES` (all but 'histogram') and of `COLOUR_MAPS`.
-    inverted : bool
-    zoom : int or None
-        Pixels of the picture in a row of a detector's pixel; None: about 480 for the longer side.
-    fps : float
-        Frames a second when it is played.
-
-    Raises
-    ------
-    ConfigError
-        A value that is impossible.
-    """
-
-    frame_s: float = 1.0
-    start: float | None = None
-    stop: float | None = None
-    min_wavelength: float | None = None
-    max_wavelength: float | None = None
-    weighted: bool = False
-    exclude: int = 0
-    limits: tuple[float, float] | None = None
-    stretch: str = "linear"
-    colour_map: str = DEFAULT_MAP
-    inverted: bool = False
-    zoom: int | None = None
-    fps: float = 10.0
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.frame_s) and self.frame_s >= 1e-6):
-            raise ConfigError(f"A frame must be at least 1 us long, not {self.frame_s} s.")
-        if not 0.1 <= self.fps <= _MAX_FPS:
-            raise ConfigError(
-                f"Frames a second must be 0.1 to {_MAX_FPS:g}, which is what viewers show, not {self.fps}."
-            )
-        if self.limits is not None and not (
-            all(map(math.isfinite, self.limits)) and self.limits[0] < self.limits[1]
-        ):
-            raise ConfigError(
-                f"Limits {self.limits}: the first must be below the second, in counts/s."
-            )
-        if self.stretch not in STRETCHES or self.stretch == "histogram":
-            known = [name for name in STRETCHES if name != "histogram"]
-            raise ConfigError(
-                f"There is no stretch {self.stretch!r} of movies: choose of {', '.join(known)}."
-            )
-        if self.colour_map not in COLOUR_MAPS:
-            raise ConfigError(
-                f"Unknown colour map {self.colour_map!r}: choose one of {', '.join(COLOUR_MAPS)}."
-            )
-        if self.zoom is not None and not 1 <= self.zoom <= 100:
-            raise ConfigError(f"The zoom must be a whole number from 1 to 100, not {self.zoom}.")
-
-    def n_frames(self, exposure_s: float) -> int:
-        """Return how many frames an observation makes.
-
-        Raises
-        ------
-        ConfigError
-            None, or too many.
-        """
-        return self.edges_us(exposure_s).size - 1
-
-    def edges_us(self, exposure_s: float) -> IntArray:
-        """Return beginnings and end of the frames in us."""
-        times = window_us(self.start, self.stop, round(exposure_s * 1e6))
-        edges = bin_edges_us(*times, self.frame_s)
-        if edges.size - 1 > _MAX_FRAMES:
-            raise ConfigError(
-                f"Frames of {self.frame_s:g} s would make {edges.size - 1:,} of them, more than {_MAX_FRAMES:,}. "
-                "Choose longer frames or a shorter time range."
-            )
-        return edges
-
-    def as_dict(self) -> dict[str, object]:
-        """Return what differs from the defaults, as plain values."""
-        plain, usual = dataclasses.asdict(self), dataclasses.asdict(MovieSettings())
-        return {name: value for name, value in plain.items() if value != usual[name]}
 
 
 @dataclass(frozen=True)
@@ -182,7 +80,9 @@ def write_movie(
         It cannot be written, exists already, or holds data; there is no encoder.
     """
     ending = check_target(path, MOVIE_ENDINGS, sources_of(obs))
-    edges = settings.edges_us(obs.exposure_s)
+    settings.n_frames(obs.exposure_s)  # says if there are too many
+    times = window_us(settings.start, settings.stop, round(obs.exposure_s * 1e6))
+    edges = bin_edges_us(*times, settings.frame_s)
     frames = _Frames(obs, settings, edges)
     limits = settings.limits
     rest = progress

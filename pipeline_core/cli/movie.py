@@ -15,10 +15,10 @@ from pipeline_core.cli.arguments import (
     wavelengths_of,
 )
 from pipeline_core.colours import COLOUR_MAPS, DEFAULT_MAP
-from pipeline_core.movies import MovieSettings, write_movie
+from pipeline_core.movie_settings import MOVIE_STRETCHES, MovieSettings
+from pipeline_core.movies import write_movie
 from pipeline_core.observation import open_photons
 from pipeline_core.progress import Progress
-from pipeline_core.stretch import STRETCHES
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stretch",
-        choices=[name for name in STRETCHES if name != "histogram"],
+        choices=MOVIE_STRETCHES,
         default=usual.stretch,
     )
     parser.add_argument("--colours", choices=list(COLOUR_MAPS), default=DEFAULT_MAP)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError
 from pipeline_core.stacking.offsets import Offsets
@@ -20,6 +22,9 @@ REGISTRATIONS = ("dither", "centroid", "correlate", "none")
 WEIGHTS = ("exposure", "variance", "equal")
 
 _MAX_UPSAMPLE = 20
+_ROUNDING = 1e-9
+_BAND_BYTES, _OTHER_BYTES = 16, 10
+"""Value and variance; time alive and number of frames."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,21 @@ class StackSettings:
             raise ConfigError("Offsets are given, but register is 'none': choose 'dither'.")
         if self.photons.time_bin_s is not None or self.photons.crop is not None:
             raise ConfigError("A stack has neither bins of time nor a crop.")
+
+    def size(self, shape: tuple[int, int]) -> tuple[int, int, int]:
+        """Return columns and rows of the stack of frames of (ncols, nrows), and about how many bytes a file takes.
+
+        As far as offsets are given; measured ones make it larger.
+        """
+        moved = np.zeros((1, 2)) if self.offsets is None else self.offsets.pixels()
+        sides = []
+        for axis in (0, 1):
+            around = 0.0 if self.padding is None else 2 * math.ceil(self.padding * shape[axis])
+            span = float(np.ptp(moved[:, axis])) if self.padding is None else around
+            sides.append((shape[axis] + math.ceil(span - _ROUNDING)) * self.upsample)
+        edges = self.photons.wavelength_edges()
+        n_band = 1 if edges is None else edges.size - 1
+        return sides[0], sides[1], sides[0] * sides[1] * (n_band * _BAND_BYTES + _OTHER_BYTES)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StackSettings:

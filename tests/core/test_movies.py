@@ -15,8 +15,10 @@ from pipeline_core.display import FLAGGED_INDEX, NAN_INDEX
 from pipeline_core.errors import CalibrationError, ConfigError, OperationCancelled, OutputError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.movie_files import movie_encoder
-from pipeline_core.movie_frames import FrameMaker
-from pipeline_core.movies import MovieSettings, write_movie
+from pipeline_core.movie_frames import FrameMaker, FrameStyle
+from pipeline_core.movie_settings import MovieSettings
+from pipeline_core.movies import write_movie
+from pipeline_core.stretch import Scale
 
 SHAPE = (5, 3)
 HOT = int(PixelFlag["pixcal_hot"])
@@ -69,7 +71,7 @@ def test_every_frame_shows_the_counts_of_its_time_in_one_scale(made, obs, tmp_pa
     settings = MovieSettings(0.5, limits=(100.0, 700.0), zoom=ZOOM, exclude=HOT, fps=4.0)
     summary = write_movie(path, obs, settings)
     frames, info = frames_of(path)
-    assert summary.n_frames == len(frames) == 4
+    assert summary.n_frames == len(frames) == settings.n_frames(2.0) == 4
     assert summary.size == frames[0].shape[1::-1]
     assert (info["duration"], info["loop"]) == (250, 0)
     table = picture_table().astype(int)
@@ -243,7 +245,7 @@ def test_what_cannot_be(made, obs, tmp_path):
         with pytest.raises(ConfigError, match=words):
             write_movie(tmp_path / "m.gif", obs, settings)
     with pytest.raises(ConfigError, match="too large"):
-        FrameMaker((100, 3), movies.FrameStyle(movies.Scale((0, 1)), "grey", False, 90, "", ""))
+        FrameMaker((100, 3), FrameStyle(Scale((0, 1)), "grey", False, 90, "", ""))
     with pytest.raises(ConfigError, match="must end in"):
         write_movie(tmp_path / "m.avi", obs, MovieSettings())
     link = tmp_path / "link.gif"

@@ -194,6 +194,20 @@ def dumb_stack(frames, offsets, grid, settings):
     return rate, variance, exposure, number
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"upsample": 3}, {"padding": 0.4}, {"padding": 0.0, "upsample": 2}]
+)
+def test_the_size_is_known_before(changes):
+    settings = StackSettings(register="dither", offsets=given(DITHER), **changes)
+    columns, rows, n_bytes = settings.size(SHAPE)
+    grid = make_grid(SHAPE, DITHER, settings)
+    # a grid keeps to whole pixels of the first frame on both sides
+    extra = 0 if "padding" in changes else settings.upsample
+    assert 0 <= grid.shape[0] - columns <= extra
+    assert 0 <= grid.shape[1] - rows <= extra
+    assert n_bytes == 26 * columns * rows
+
+
 @pytest.mark.parametrize("method", ["mean", "median"])
 @pytest.mark.parametrize("upsample", [1, 3])
 @pytest.mark.parametrize(
