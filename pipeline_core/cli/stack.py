@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline_core.cli.arguments import (
@@ -53,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     given = parser.add_mutually_exclusive_group()
     given.add_argument(
-        "--offsets", type=Path, metavar="YAML", help="positions: [[x, y], ...], pixels_per_unit"
+        "--offsets",
+        type=Path,
+        metavar="YAML",
+        help="positions: [[x, y], ...], pixels_per_unit, times: [[start, stop], ...]",
     )
     given.add_argument(
         "--offset",
@@ -141,7 +145,7 @@ def _offsets(args: argparse.Namespace) -> Offsets | None:
     scale = args.pixels_per_unit
     if args.offsets is not None:
         found = load_offsets(args.offsets)
-        return found if scale is None else Offsets(found.positions, scale_matrix(scale))
+        return found if scale is None else replace(found, pixels_per_unit=scale_matrix(scale))
     if args.offset is not None:
         return Offsets(
             tuple((x, y) for x, y in args.offset), scale_matrix(1.0 if scale is None else scale)

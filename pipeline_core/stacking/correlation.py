@@ -17,9 +17,11 @@ from pipeline_core.stacking.centroid import RegistrationError
 __all__ = ["Shift", "correlate"]
 
 _SMOOTH_PIX = 1.0
-_EDGE = 0.1
-"""Part of the width of an image over which it fades out."""
-_TURNS = 3
+_EDGE = 0.25
+"""Part of the width that both frames see over which it fades out: sharper edges are not well sampled by pixels."""
+_TURNS = 6
+_SETTLED = 1e-4
+_PROBE = 0.05
 _STEPS = 20
 _LONGEST_STEP = 0.5
 _FARTHEST = 2.0
@@ -57,29 +59,80 @@ def correlate(
     RegistrationError
         The correlation has no peak.
     """
-    shape = reference[0].shape
-    size = tuple(2 * n for n in shape)
-    k = list(np.meshgrid(*(2 * np.pi * np.fft.fftfreq(n) for n in size), indexing="ij"))
-    place = np.zeros(2)
-    for turn in range(_TURNS):
-        # what only one of the frames sees would draw the peak towards 0: faded out, where the last turn says it is
-        windows = [_window(shape, place, of_image=of_image) for of_image in (False, True)]
-        spectra = [
-            _prepared(one[0], window, size)
-            for one, window in zip((reference, image), windows, strict=True)
-        ]
-        power = np.conj(spectra[0]) * spectra[1] * _smoothing(k)
-        if turn == 0:
-            place = np.array(_highest(np.fft.ifft2(power).real, near, radius, shape), float)
-        place, bend = _peak(power, k, place)
-    variances = [
-        window**2 * np.nan_to_num(one[1], nan=0.0)
-        for one, window in zip((reference, image), windows, strict=True)
-    ]
-    spread = _spread((spectra[0], spectra[1]), variances, k, place)
-    inverse = np.linalg.inv(bend)
-    errors = np.sqrt(np.diag(inverse @ spread @ inverse))
+    pair = _Pair(reference, image)
+    place = pair.first_guess(near, radius)
+    for _ in range(_TURNS):
+        before, place = place, pair.peak(place).place
+        if np.abs(place - before).max() < _SETTLED:
+            break
+    errors = np.sqrt(np.diag(pair.covariance(place)))
     return Shift(float(place[0]), float(place[1]), float(errors[0]), float(errors[1]))
+
+
+class _Peak(NamedTuple):
+    """A peak of the correlation: where, its second derivatives, the windows and spectra it was found with."""
+
+    place: FloatArray
+    bend: FloatArray
+    windows: list[FloatArray]
+    spectra: list[ComplexArray]
+
+
+class _Pair:
+    """Two images that show the same."""
+
+    def __init__(
+        self, reference: tuple[FloatArray, FloatArray], image: tuple[FloatArray, FloatArray]
+    ) -> None:
+        self._shape = reference[0].shape
+        self._rates = (reference[0], image[0])
+        self._variances = [np.nan_to_num(one[1], nan=0.0) for one in (reference, image)]
+        self._size = tuple(2 * n for n in self._shape)
+        waves = (2 * np.pi * np.fft.fftfreq(n) for n in self._size)
+        self._k = list(np.meshgrid(*waves, indexing="ij"))
+
+    def first_guess(self, near: tuple[float, float] | None, radius: float) -> FloatArray:
+        """Return the shift by whole pixels where the correlation is highest."""
+        _, power = self._faded(np.zeros(2))[1:]
+        values = np.fft.ifft2(power).real
+        return np.array(_highest(values, near, radius, self._shape), float)
+
+    def peak(self, place: FloatArray) -> _Peak:
+        """Return the peak near a place.
+
+        What only one of the images sees would draw the peak towards 0. It is faded out: what that is, the place tells.
+        """
+        windows, spectra, power = self._faded(place)
+        found, bend = _peak(power, self._k, place)
+        return _Peak(found, bend, windows, spectra)
+
+    def covariance(self, place: FloatArray) -> FloatArray:
+        """Return the covariance of the place to which the turns have led.
+
+        An error moves the windows along, and they move the peak by a part of it, which adds to the error.
+        """
+        peak = self.peak(place)
+        noise = [w**2 * v for w, v in zip(peak.windows, self._variances, strict=True)]
+        inverse = np.linalg.inv(peak.bend)
+        fixed = (
+            inverse @ _spread((peak.spectra[0], peak.spectra[1]), noise, self._k, place) @ inverse
+        )
+        moved = [
+            (self.peak(place + step).place - peak.place) / _PROBE for step in _PROBE * np.eye(2)
+        ]
+        follow = np.linalg.inv(np.eye(2) - np.array(moved).T)
+        return np.asarray(follow @ fixed @ follow.T)
+
+    def _faded(
+        self, place: FloatArray
+    ) -> tuple[list[FloatArray], list[ComplexArray], ComplexArray]:
+        """Return windows, spectra of what is seen through them, and the spectrum of their correlation."""
+        windows = [_window(self._shape, place, of_image=of_image) for of_image in (False, True)]
+        spectra = [
+            _prepared(rate, window, self._size)
+            for rate, window in zip(self._rates, windows, strict=True)
+        ]
+        return windows, spectra, np.conj(spectra[0]) * spectra[1] * _smoothing(self._k)
 
 
 def _window(shape: tuple[int, ...], shift: FloatArray, *, of_image: bool) -> FloatArray:
@@ -120,9 +173,11 @@ def _peak(
 def _prepared(rate: FloatArray, window: FloatArray, size: tuple[int, ...]) -> ComplexArray:
     """Return the spectrum of an image without its level, faded out at the edges, with room for shifts around it."""
     good = np.isfinite(rate)
-    if not good.any():
-        raise RegistrationError("a frame has no good pixel")
-    level = float(np.median(rate[good]))
+    seen = window * good
+    if not seen.any():
+        raise RegistrationError("a frame has no good pixel where both see the sky")
+    # of what both see: different levels would pull at the peak
+    level = float((seen * np.where(good, rate, 0.0)).sum() / seen.sum())
     light = ndimage.gaussian_filter(np.where(good, rate - level, 0.0), 1.5, mode="constant")
     weight = ndimage.gaussian_filter(good.astype(float), 1.5, mode="constant")
     filled = np.where(good, rate - level, light / np.maximum(weight, 1e-3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,13 @@ class StackFrame:
         known = np.isfinite(found) & (found > 0)
         usual = float(np.median(found[known])) if known.any() else 1.0
         return np.where(known, found, usual)
+
+    @property
+    def middle_unix(self) -> float:
+        """Unix second of the middle of its time range; NaN where it is not known."""
+        found = [self.facts.get(key, (None, ""))[0] for key in ("UNIXSTR", "TSTART", "TSTOP")]
+        numbers = [float(one) if isinstance(one, (int, float)) else math.nan for one in found]
+        return numbers[0] + 0.5 * (numbers[1] + numbers[2])
 
     def image(self) -> tuple[FloatArray, FloatArray]:
         """Return rates and variances of all bands together; NaN where any band has no value."""

@@ -23,7 +23,18 @@ PRODUCT_ENDINGS = (".fits", ".npz")
 _VALUES = ("image", "weighted", "cube")
 _KEPT = (
     *("INSTRUME", "TIMESYS", "DATE-OBS", "DATE-END", "MJD-OBS", "MJD-END", "FILEID", "PHOTFILE"),
-    *("WAVECAL", "FLATCAL", "PHASEMIN", "PHASEMAX", "WAVEMIN", "WAVEMAX", "BASELINE"),
+    *(
+        "UNIXSTR",
+        "TSTART",
+        "TSTOP",
+        "WAVECAL",
+        "FLATCAL",
+        "PHASEMIN",
+        "PHASEMAX",
+        "WAVEMIN",
+        "WAVEMAX",
+        "BASELINE",
+    ),
 )
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
 from pipeline_core.stacking.centroid import Centroid, RegistrationError, find_star, fit_star
 from pipeline_core.stacking.correlation import correlate
@@ -49,16 +48,15 @@ def register(
     Raises
     ------
     ConfigError
-        There are not as many offsets as frames.
+        There are not as many offsets as frames, or none for the time of a frame.
     RegistrationError
         A frame has no star, or does not look like the first.
     """
     n = len(frames)
-    given = None if settings.offsets is None else settings.offsets.pixels()
-    if given is not None and len(given) != n:
-        raise ConfigError(
-            f"There are {len(given)} offsets for {n} frames: give one for each, in their order."
-        )
+    given = None
+    if settings.offsets is not None:
+        names = [frame.name for frame in frames]
+        given = settings.offsets.of_frames(names, [frame.middle_unix for frame in frames])
     unknown = np.full((n, 2), np.nan)
     if settings.register == "none":
         return Registration("none", np.zeros((n, 2)), unknown)

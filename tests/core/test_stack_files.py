@@ -101,6 +101,9 @@ def test_dithered_photons_become_the_sky(positions, tmp_path, capsys):
     np.testing.assert_allclose(np.stack([frames["offset_x"], frames["offset_y"]], 1), DITHER[:2])
     assert list(frames["file"]) == [path.name for path in paths[:2]]
     assert json.loads(header["SETTINGS"])["upsample"] == 2
+    # the first fine pixel is a quarter inside the outer corner of pixel (-3, 0)
+    assert WCS(header).wcs_pix2world([[0, 0]], 0)[0] == pytest.approx([-3.25, -0.25])
+    assert WCS(header).wcs_pix2world([[7, 5]], 0)[0] == pytest.approx([0.25, 2.25])
     assert data["NFRAMES"].max() == 2
     with ObsFile(paths[0]) as obs:
         assert data["EXPOSURE"].max() == pytest.approx(2 * obs.live_time().max(), rel=0.01)
@@ -244,5 +247,11 @@ def test_wrong_use_of_the_command_is_one_sentence(positions, tmp_path, capsys):
         assert main(arguments_of(paths, out, *bad)) == 1
         assert capsys.readouterr().err.count("error:") == 1
     assert not out.exists()
+    times = [[START + 10 * i - 1, START + 10 * i + 3] for i in (0, 1, 2)]
+    by_time = tmp_path / "times.yml"
+    by_time.write_text(f"positions: [[0, 0], [1, 1], [2, 2]]\ntimes: {times}\n")
+    assert main(arguments_of(paths[:0:-1], out, "--offsets", by_time)) == 0
+    np.testing.assert_allclose(read(out)[0]["FRAMES"]["offset_x"], [0.0, -1.0])
+    out.unlink()
     assert main(arguments_of(paths, out, "--offsets", offsets, "--pixels-per-unit", 2)) == 0
     assert read(out)[0]["FRAMES"]["offset_x"][2] == 4.0

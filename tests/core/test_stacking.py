@@ -73,6 +73,28 @@ def pulls(how, n=150, **kwargs):
     return np.array(found)
 
 
+def field(offset, *, peak=30.0, level=5.0):
+    """Expected counts/s of twenty equal stars, some of them at the edges, none of them brighter than the others."""
+    rng = np.random.default_rng(2)
+    stars = rng.uniform(-4, 1, (20, 2)) + rng.uniform(0, 1, (20, 2)) * (SHAPE[0] + 4, SHAPE[1] + 4)
+    return level + sum(sky(offset, peak=peak, level=0.0, star=star) for star in stars)
+
+
+def test_errors_of_likeness_are_as_large_as_the_offsets_scatter():
+    rng = np.random.default_rng(6)
+    for peak, n in ((30.0, 200), (2.5, 200)):
+        found = []
+        for _ in range(n):
+            offset = rng.uniform(-1.5, 1.5, 2)
+            frames = [frame_of(field(one, peak=peak), rng) for one in ((0, 0), offset)]
+            settings = StackSettings(register="correlate", offsets=given([(0, 0), offset]))
+            result = register(frames, settings)
+            found.append((result.offsets[1] - offset) / result.errors[1])
+        found = np.array(found)
+        assert abs(found.mean()) < 4 / np.sqrt(found.size)
+        assert found.std() == pytest.approx(1.0, abs=4 / np.sqrt(2 * found.size))
+
+
 @pytest.mark.parametrize("how", ["centroid", "correlate"])
 def test_errors_of_offsets_are_as_large_as_the_offsets_scatter(how):
     found = pulls(how, peak=60.0)
@@ -117,6 +139,16 @@ def test_positions_become_pixels():
     np.testing.assert_allclose(moved.pixels(), [(0, 0), (2.0, 2.0)])
     turned = Offsets(((0.0, 0.0), (1.0, 2.0)), scale_matrix([0.0, 3.0, 5.0, 0.0]))
     np.testing.assert_allclose(turned.pixels()[1], (6.0, 5.0))
+    # by their times: any of the positions, in any order
+    log = Offsets(((0, 0), (1, 2), (3, 5)), scale_matrix(2.0), ((100, 110), (110, 120), (130, 140)))
+    found = log.of_frames(["c", "a"], [135.0, 109.9])
+    np.testing.assert_allclose(found, [(0, 0), (-6, -10)])
+    for middle in (99.0, 120.0, 125.0, 140.0, np.nan):
+        with pytest.raises(ConfigError, match="at no position"):
+            log.of_frames(["a"], [middle])
+    for times in (((1, 2),), ((2, 1), (3, 4), (5, 6)), ((1, np.nan), (3, 4), (5, 6)), (1, 2, 3)):
+        with pytest.raises(ConfigError, match="Times of a dither"):
+            Offsets(((0, 0), (1, 2), (3, 5)), times=times)
     for bad in ([1, 2, 3], "x", 0.0, [1, 1, 1, 1], [np.nan, 1]):
         with pytest.raises(ConfigError):
             scale_matrix(bad)
@@ -310,6 +342,12 @@ def test_the_median_of_few_counts_is_low_and_that_of_many_is_not(rng):
         assert low < stacked.rate.mean() / level - 1 < high
     spread = stacked.rate.var() / stacked.variance.mean()
     assert spread == pytest.approx(1.0, abs=0.12)
+
+
+def test_medians_scatter_as_they_are_said_to(rng):
+    for n in (1, 2, 3, 4, 5, 8, 10, 11, 12, 20, 31):
+        scatter = np.median(rng.normal(size=(60_000, n)), axis=1).var()
+        assert median_factor(np.array(n)) == pytest.approx(scatter, rel=0.025), n
 
 
 def test_stars_are_found_by_medians_of_good_neighbours(rng):
