@@ -20,8 +20,9 @@ from pipeline_core.atomic import write_aside
 from pipeline_core.errors import ConfigError
 from pipeline_core.hdf5 import FILTERS, writing
 from pipeline_core.products import Facts, as_plain, fits_header
+from pipeline_core.wcs import WAVELENGTH_TABLE
 
-__all__ = ["ENDINGS", "CubePlan", "CubeWriter", "open_cube"]
+__all__ = ["ENDINGS", "CubePlan", "CubeWriter", "open_cube", "wavelength_table"]
 
 ENDINGS = (".fits", ".npz", ".h5")
 
@@ -50,6 +51,8 @@ class CubePlan:
     flags : ndarray of uint32, shape (ncols, nrows)
     facts : mapping of keyword to (value, comment)
         Header of the values, with their coordinates.
+    coordinates : mapping of keyword to (value, comment)
+        Those alone.
     """
 
     n_pixel: int
@@ -62,6 +65,7 @@ class CubePlan:
     unit: str
     flags: npt.NDArray[np.uint32]
     facts: Facts
+    coordinates: Facts
 
     @property
     def n_time(self) -> int:
@@ -184,7 +188,7 @@ def _fits(part: Path, plan: CubePlan) -> Iterator[_FitsWriter]:
     """
     arrays: tuple[tuple[str, str, tuple[int, ...], Facts], ...] = (
         ("values", ">i4" if plan.whole_numbers else ">f8", plan.shape, plan.facts),
-        ("variance", ">f4", plan.shape, {**_coordinates(plan), "BUNIT": (f"({plan.unit})2", "")}),
+        ("variance", ">f4", plan.shape, {**plan.coordinates, "BUNIT": (f"({plan.unit})2", "")}),
         ("live", ">f4", plan.live_shape, {"BUNIT": ("s", "time a pixel was alive")}),
     )
     with part.open("r+b") as stream:
@@ -224,10 +228,17 @@ def _head(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], facts: Facts)
     return text
 
 
-def _coordinates(plan: CubePlan) -> Facts:
-    """Return the cards of the coordinates alone."""
-    starts = ("CTYPE", "CUNIT", "CRPIX", "CRVAL", "CDELT", "CD1_", "CD2_", "WCSNAME", "RADESYS")
-    return {key: value for key, value in plan.facts.items() if key.startswith(starts)}
+def wavelength_table(edges_nm: FloatArray) -> Any:
+    """Return the table that `wcs.with_wavelength_table` points to: one row, in it the middles of all bins."""
+    middles = (edges_nm[:-1] + edges_nm[1:]) / 2
+    column = fits.Column(
+        name="middle",
+        unit="nm",
+        format=f"{middles.size}D",
+        dim=f"(1,{middles.size})",
+        array=middles.reshape(1, middles.size, 1),
+    )
+    return fits.BinTableHDU.from_columns([column], name=WAVELENGTH_TABLE)
 
 
 def _rest(plan: CubePlan) -> bytes:
@@ -240,6 +251,8 @@ def _rest(plan: CubePlan) -> bytes:
             for key, (unit, values) in columns.items()
         ]
         hdus.append(fits.BinTableHDU.from_columns(made, name=name))
+    if plan.edges_nm is not None and any(key.startswith("PS") for key in plan.coordinates):
+        hdus.append(wavelength_table(plan.edges_nm))
     stream = io.BytesIO()
     fits.HDUList(hdus).writeto(stream)
     return stream.getvalue()[_BLOCK:]

@@ -22,7 +22,14 @@ from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.provenance import facts_of, sources_of
 from pipeline_core.selection import window_us
 from pipeline_core.targets import check_room, check_target
-from pipeline_core.wcs import NOMINAL, detector_axes, sky_axes, spectral_axis, time_axis
+from pipeline_core.wcs import (
+    NOMINAL,
+    detector_axes,
+    sky_axes,
+    spectral_axis,
+    time_axis,
+    with_wavelength_table,
+)
 
 __all__ = ["CubeSummary", "write_cube"]
 
@@ -164,19 +171,20 @@ def _plan(
     }
     first = crop[:2]
     if settings.pointing is not None:
-        facts |= sky_axes(settings.pointing, first)
+        axes = dict(sky_axes(settings.pointing, first))
     else:
-        facts |= detector_axes(first)
+        axes = dict(detector_axes(first))
         if obs.camera in NOMINAL:
             scale, angle = NOMINAL[obs.camera]
-            facts["PLTSCALE"] = (scale, "[mas] of a pixel, nominal")
-            facts["ORIENTAT"] = (angle, "[deg] position angle of the rows, nominal")
+            axes["PLTSCALE"] = (scale, "[mas] of a pixel, nominal")
+            axes["ORIENTAT"] = (angle, "[deg] position angle of the rows, nominal")
     axis = 3
     if edges_nm is not None:
-        facts |= spectral_axis(edges_nm, axis)
+        axes |= spectral_axis(edges_nm, axis)
         axis += 1
     if settings.time_bin_s is not None:
-        facts |= time_axis(edges_us / 1e6, axis)
+        axes |= time_axis(edges_us / 1e6, axis)
+    axes = dict(with_wavelength_table(axes, 3))
     return CubePlan(
         n_pixel=obs.shape[0] * obs.shape[1],
         ncols=crop[2] - crop[0] + 1,
@@ -187,5 +195,6 @@ def _plan(
         whole_numbers=not (settings.weighted or settings.rates or settings.exclude),
         unit=unit,
         flags=obs.flags[crop[0] : crop[2] + 1, crop[1] : crop[3] + 1],
-        facts=facts,
+        facts={**facts, **axes},
+        coordinates=axes,
     )

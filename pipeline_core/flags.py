@@ -6,11 +6,14 @@ list of names is stored in every file, and whoever reads a foreign file must use
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntFlag
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline_core.errors import ConfigError
 
 __all__ = [
     "BEAMMAP_CODES",
@@ -22,6 +25,7 @@ __all__ = [
     "PixelFlag",
     "beammap_code_to_flags",
     "describe_flags",
+    "flag_bits",
     "flag_names",
 ]
 
@@ -126,6 +130,24 @@ def flag_names(bits: int, names: tuple[str, ...] = FLAG_NAMES) -> tuple[str, ...
         if value >> bit & 1:
             found.append(names[bit] if bit < len(names) else f"bit {bit}")
     return tuple(found)
+
+
+def flag_bits(names: Iterable[str], what: str = "exclude") -> int:
+    """Return the bits of flags by name; ``problems`` stands for all of `PROBLEM_FLAGS`.
+
+    Raises
+    ------
+    ConfigError
+        There is no such flag; `what` says where it was asked for.
+    """
+    bits = 0
+    for name in names:
+        if name != "problems" and name not in _BIT:
+            raise ConfigError(
+                f"{what} {name}: there is no such flag. Choose from problems, {', '.join(FLAG_NAMES)}."
+            )
+        bits |= PROBLEM_FLAGS if name == "problems" else _BIT[name]
+    return bits
 
 
 def describe_flags(bits: int) -> str:

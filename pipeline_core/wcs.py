@@ -19,13 +19,27 @@ from pipeline_core.spectral_bins import HC_EV_NM
 if TYPE_CHECKING:
     from pipeline_core.products import Facts
 
-__all__ = ["NOMINAL", "Pointing", "detector_axes", "sky_axes", "spectral_axis", "time_axis"]
+__all__ = [
+    "NOMINAL",
+    "WAVELENGTH_TABLE",
+    "Pointing",
+    "detector_axes",
+    "sky_axes",
+    "spectral_axis",
+    "time_axis",
+    "with_wavelength_table",
+]
 
 NOMINAL: dict[str, tuple[float, float]] = {"DARKNESS": (10.4, 0.0), "MEC": (10.05, -43.24)}
 """Plate scale (mas a pixel) and orientation (deg) of each camera."""
 
 _MAS_PER_DEG = 3.6e6
 _EQUAL = 1e-6
+_NUMBERED = "BAND"
+
+_OF_COORDINATES = (*("CTYPE", "CUNIT", "CRPIX", "CRVAL", "CDELT", "PC", "WCSNAME", "RADESYS"),)
+WAVELENGTH_TABLE = "WAVELENGTHS"
+"""Table of the middles of bins that are equal in nothing."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -63,8 +77,10 @@ class Pointing:
             raise ConfigError("Reference pixel and orientation must be numbers.")
 
 
-def detector_axes(first: tuple[int, int] = (0, 0)) -> Facts:
+def detector_axes(first: tuple[float, float] = (0, 0), step: float = 1.0) -> Facts:
     """Return cards of the axes 1 and 2 as columns and rows; `first` is the (x, y) of the first pixel of the image.
+
+    `step` is the width of the image's pixels in those of the detector.
 
     A CTYPE without an algorithm code is a linear axis (FITS standard 4.0, section 8.2).
     """
@@ -75,7 +91,7 @@ def detector_axes(first: tuple[int, int] = (0, 0)) -> Facts:
             f"CUNIT{k}": ("pixel", ""),
             f"CRPIX{k}": (1.0, "first pixel"),
             f"CRVAL{k}": (float(first[k - 1]), f"its {what}"),
-            f"CDELT{k}": (1.0, ""),
+            f"CDELT{k}": (step, ""),
         }
     return facts
 
@@ -84,7 +100,7 @@ def sky_axes(pointing: Pointing, first: tuple[int, int] = (0, 0)) -> Facts:
     """Return cards of the axes 1 and 2 on the sky: a tangential projection (Calabretta & Greisen 2002)."""
     scale = pointing.scale_mas / _MAS_PER_DEG
     angle = math.radians(pointing.orientation_deg)
-    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    cos, sin = math.cos(angle), math.sin(angle)
     return {
         "WCSNAME": ("SKY", "nominal plate scale and orientation"),
         "RADESYS": ("ICRS", ""),
@@ -96,39 +112,68 @@ def sky_axes(pointing: Pointing, first: tuple[int, int] = (0, 0)) -> Facts:
         "CRVAL2": (pointing.dec_deg, "[deg]"),
         "CRPIX1": (pointing.pixel[0] - first[0] + 1.0, "column + 1"),
         "CRPIX2": (pointing.pixel[1] - first[1] + 1.0, "row + 1"),
-        "CD1_1": (-cos, ""),
-        "CD1_2": (sin, ""),
-        "CD2_1": (sin, ""),
-        "CD2_2": (cos, ""),
+        # PC and CDELT, not CD: beside a CD the CDELT of other axes would not count (FITS standard 4.0, 8.2)
+        "CDELT1": (-scale, ""),
+        "CDELT2": (scale, ""),
+        "PC1_1": (cos, ""),
+        "PC1_2": (-sin, ""),
+        "PC2_1": (sin, ""),
+        "PC2_2": (cos, ""),
         "PLTSCALE": (pointing.scale_mas, "[mas] of a pixel"),
         "ORIENTAT": (pointing.orientation_deg, "[deg] position angle of the rows"),
     }
 
 
 def spectral_axis(edges_nm: FloatArray, axis: int) -> Facts:
-    """Return cards of an axis of bins: linear in wavelength or energy if the bins are, else their numbers.
+    """Return cards of an axis of bins: in wavelength, its logarithm or energy if the bins are equal so, else numbers.
 
-    The table BANDS of a cube has the edges of every bin in any case.
+    DISPAXIS, by which IRAF names the axis of dispersion, is what specutils knows a spectral cube by. The table BANDS of
+    a cube has the edges of every bin in any case; see `with_wavelength_table` for bins that are equal in nothing.
     """
     energies = HC_EV_NM / edges_nm
     steps, energy_steps = np.diff(edges_nm), np.diff(energies)
+    ratios = np.log(edges_nm[1:] / edges_nm[:-1])
     if np.ptp(steps) <= _EQUAL * abs(steps[0]):
         name, unit, first, step = "WAVE", "nm", edges_nm[0] + 0.5 * steps[0], steps[0]
     elif np.ptp(energy_steps) <= _EQUAL * abs(energy_steps[0]):
         name, unit, first = "ENER", "eV", energies[0] + 0.5 * energy_steps[0]
         step = energy_steps[0]
+    elif np.ptp(ratios) <= _EQUAL * ratios[0]:
+        # wavelength = CRVAL exp(CDELT (pixel - CRPIX) / CRVAL) (Greisen et al. 2006, A&A 446, 747, section 3.3)
+        name, unit, first = "WAVE-LOG", "nm", edges_nm[0] + 0.5 * steps[0]
+        step = first * ratios[0]
     else:
-        name, unit, first, step = "BAND", "", 1.0, 1.0
+        name, unit, first, step = _NUMBERED, "", 1.0, 1.0
     return {
         f"CTYPE{axis}": (
             name,
-            {"BAND": "number of the bin, see BANDS"}.get(name, "middle of the bin"),
+            {_NUMBERED: "number of the bin, see BANDS"}.get(name, "middle of the bin"),
         ),
         f"CUNIT{axis}": (unit, ""),
         f"CRPIX{axis}": (1.0, ""),
         f"CRVAL{axis}": (float(first), ""),
         f"CDELT{axis}": (float(step), ""),
+        "DISPAXIS": (axis, "axis of wavelengths"),
     }
+
+
+def with_wavelength_table(facts: Facts, axis: int) -> Facts:
+    """Return cards of coordinates, and again as the alternative T, in which the bins have wavelengths by a table.
+
+    Only for bins whose axis counts numbers. Programs that know tables of coordinates (Greisen et al. 2006, section 6)
+    find the middles of the bins in the column ``middle`` of the only row of the table WAVELENGTHS; the others are not
+    disturbed.
+    """
+    if facts.get(f"CTYPE{axis}", ("",))[0] != _NUMBERED:
+        return facts
+    again = {f"{key}T": value for key, value in facts.items() if key.startswith(_OF_COORDINATES)}
+    again |= {
+        f"CTYPE{axis}T": ("WAVE-TAB", "middle of the bin, by a table"),
+        f"CUNIT{axis}T": ("nm", ""),
+        f"PS{axis}_0T": (WAVELENGTH_TABLE, "the table"),
+        f"PS{axis}_1T": ("middle", "its column"),
+    }
+    return {**facts, **again}
 
 
 def time_axis(edges_s: FloatArray, axis: int) -> Facts:

@@ -86,6 +86,22 @@ _ROWS = (
         "photons",
     ),
     (
+        "export_movie",
+        "Export &movie…",
+        "",
+        "export",
+        "Write the image in steps of time as a movie: GIF, MP4",
+        "photons",
+    ),
+    (
+        "stack_images",
+        "S&tack images…",
+        "",
+        "export",
+        "Bring positions of a dither together: mean, median or drizzle, as FITS or NPZ",
+        "photons",
+    ),
+    (
         "export_spectrum",
         "Export &spectrum…",
         "",
@@ -468,7 +484,7 @@ ACTIONS: tuple[ActionRow, ...] = tuple(ActionRow(*row) for row in _ROWS)
 
 _EXPORTS = (
     *("export_image", "export_light_curve", "export_histogram", "export_spectrum"),
-    "export_cube",
+    *("export_cube", "export_movie", "stack_images"),
 )
 MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
     (

@@ -19,6 +19,7 @@ from quicklook.image_control import ImageControl
 from quicklook.job_control import JobControl
 from quicklook.jobs import Failure, Job, JobRunner
 from quicklook.masking import MaskController
+from quicklook.movie_making import MovieController
 from quicklook.opening import OpeningController
 from quicklook.panels import Panels
 from quicklook.preparation import PREPARE, Preparation
@@ -29,6 +30,7 @@ from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.solution_viewer import SolutionViewer
+from quicklook.stack_making import StackController
 from quicklook.tasks import FileFacts, OpenFiles
 from quicklook.views.image_pane import RAW_COUNTS, ImagePane
 from quicklook.views.pixel_card import PixelCard
@@ -117,6 +119,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.opening = OpeningController(self.reads, self.files, self.settings, self)
         self.conversion = ConversionController(self.jobs, self.chores, self.settings, self)
         self.cubing = CubeController(self.session, self.jobs, self)
+        self.movies = MovieController(self.session, self.jobs, self.settings, self)
+        self.stacking = StackController(self.session, self.jobs, self)
         self.preparation = Preparation(self.jobs, self)
         self.job_control = JobControl(
             self.jobs,
@@ -244,6 +248,8 @@ class MainWindow(QtWidgets.QMainWindow):
         act["convert"].triggered.connect(self.conversion.open_dialog)
         act["bring_in"].triggered.connect(self._bring_in)
         act["export_cube"].triggered.connect(self.cubing.open_dialog)
+        act["export_movie"].triggered.connect(self.movies.open_dialog)
+        act["stack_images"].triggered.connect(self.stacking.open_dialog)
         act["exit"].triggered.connect(self.close)
         act["full_screen"].triggered.connect(self._toggle_full_screen)
         act["reset_layout"].triggered.connect(self._reset_layout)
@@ -288,11 +294,12 @@ class MainWindow(QtWidgets.QMainWindow):
         self.exporting.bugFound.connect(self.report_bug)
         self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
-        for controller in (self.wavecal, self.viewer, self.flatcal, self.cubing):
+        products = (self.cubing, self.movies, self.stacking)
+        for controller in (self.wavecal, self.viewer, self.flatcal, *products):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
         self.masking.bugFound.connect(self.report_bug)
-        for controller in (self.wavecal, self.flatcal, self.masking, self.cubing):
+        for controller in (self.wavecal, self.flatcal, self.masking, *products):
             controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)

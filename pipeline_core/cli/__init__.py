@@ -45,6 +45,8 @@ _COMMANDS = (
     "lightcurve",
     "spectrum",
     "cube",
+    "stack",
+    "movie",
 )
 
 

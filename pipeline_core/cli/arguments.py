@@ -6,19 +6,27 @@ import argparse
 from pathlib import Path
 
 from pipeline_core.beammap_search import BEAMMAP_ENDING, BEAMMAP_VARIABLE
+from pipeline_core.errors import ConfigError
+from pipeline_core.flags import flag_bits
 from pipeline_core.observation import open_photons
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
+from pipeline_core.wcs import NOMINAL, Pointing
 
 __all__ = [
     "add_beammap",
+    "add_exclude",
     "add_observation",
     "add_output",
     "add_pixel",
+    "add_sky",
     "add_time_range",
     "add_wavelengths",
     "add_weighted",
+    "edges_of",
+    "flags_of",
     "open_to_search",
+    "pointing_of",
     "wavelengths_of",
 ]
 
@@ -110,3 +118,66 @@ def add_weighted(parser: argparse.ArgumentParser) -> None:
 def wavelengths_of(args: argparse.Namespace) -> tuple[float | None, float | None]:
     """Return the limits of wavelength; None for an open end."""
     return args.min_wavelength, args.max_wavelength
+
+
+def add_exclude(parser: argparse.ArgumentParser) -> None:
+    """Add the flags whose pixels have no value."""
+    parser.add_argument(
+        "--exclude",
+        nargs="+",
+        default=[],
+        metavar="FLAG",
+        help="pixels without values: names such as pixcal.hot, or 'problems' for all that make pixels unusable",
+    )
+
+
+def flags_of(args: argparse.Namespace) -> int:
+    """Return the bits of the flags to exclude."""
+    return flag_bits(args.exclude, "--exclude")
+
+
+def edges_of(args: argparse.Namespace) -> tuple[float, ...]:
+    """Return the edges of bins of wavelength, nm."""
+    try:
+        return tuple(float(part) for part in args.edges.split(",")) if args.edges else ()
+    except ValueError:
+        raise ConfigError(
+            f"--edges {args.edges}: give numbers of nm with commas between."
+        ) from None
+
+
+def add_sky(parser: argparse.ArgumentParser) -> None:
+    """Add where the array looked."""
+    sky = parser.add_argument_group("coordinates on the sky")
+    sky.add_argument("--ra", type=float, metavar="DEG", help="where the array looked, ICRS")
+    sky.add_argument("--dec", type=float, metavar="DEG")
+    sky.add_argument(
+        "--reference-pixel", type=float, nargs=2, metavar=("X", "Y"), help="default: the middle"
+    )
+    sky.add_argument("--platescale", type=float, metavar="MAS", help="default: the camera's")
+    sky.add_argument(
+        "--orientation",
+        type=float,
+        metavar="DEG",
+        help="position angle of rows; default: the camera's",
+    )
+
+
+def pointing_of(
+    args: argparse.Namespace, camera: str, shape: tuple[int, int], path: Path
+) -> Pointing | None:
+    """Return where the array looked, with the camera's nominal scale and orientation unless others are given."""
+    if (args.ra is None) != (args.dec is None):
+        raise ConfigError("Give both --ra and --dec, or none.")
+    if args.ra is None:
+        return None
+    scale, angle = NOMINAL.get(camera, (None, None))
+    scale = scale if args.platescale is None else args.platescale
+    angle = angle if args.orientation is None else args.orientation
+    if scale is None or angle is None:
+        raise ConfigError(
+            f"{path} is of an unknown camera: give --platescale and --orientation as well."
+        )
+    middle = ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
+    pixel = middle if args.reference_pixel is None else tuple(args.reference_pixel)
+    return Pointing(args.ra, args.dec, pixel, scale, angle)

@@ -52,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             flag, type=kind, default=default, metavar=metavar, help=f"{text} (default: %(default)s)"
         )
     parser.add_argument(
+        "--shift",
+        type=float,
+        nargs=2,
+        default=(0.0, 0.0),
+        metavar=("DX", "DY"),
+        help="with --kind sky: the sky lies so many columns and rows farther, a position of a dither",
+    )
+    parser.add_argument(
         "--counter-wrap", action="store_true", help="the boards' seconds start again after 2**20"
     )
 
@@ -65,7 +73,13 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         If a value is impossible or the folder cannot be written.
     """
     # numba takes a second to load: not before --help has been answered
-    from pipeline_core.simulate import ArraySettings, ReadoutSettings, SimulationSettings, simulate
+    from pipeline_core.simulate import (
+        ArraySettings,
+        LightSettings,
+        ReadoutSettings,
+        SimulationSettings,
+        simulate,
+    )
 
     settings = SimulationSettings(
         kind=args.kind,
@@ -79,6 +93,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         readout=ReadoutSettings(
             packet_delay_s=args.packet_delay, loss=args.loss, counter_wrap=args.counter_wrap
         ),
+        light=LightSettings(shift_pix=tuple(args.shift)),
     )
     summary = simulate(settings, args.out_dir, progress)
     return {

@@ -15,6 +15,7 @@ from pipeline_core.binfile import BinFolder, scan_folder
 from pipeline_core.errors import ConfigError, InputFormatError
 from pipeline_core.night.hashes import HashCache
 from pipeline_core.night.settings import NightSettings, Window
+from pipeline_core.stacking.settings import StackSettings
 
 __all__ = ["Plan", "Task", "make_plan"]
 
@@ -98,10 +99,13 @@ class _Planner:
         settings = self._settings
         wavecal = self._wavecal()
         flat = self._flatcal(wavecal)
+        ready = {}
         for name, window in settings.targets.items():
             photons = self._photons_of(window, name)
             if photons is not None:
-                self._target(name, photons, wavecal, flat)
+                ready[name] = self._target(name, photons, wavecal, flat)
+        if settings.stack is not None:
+            self._stack(settings.stack, ready, wavecal, flat)
         return self._plan
 
     # --- steps -----------------------------------------------------------------------------------
@@ -195,8 +199,8 @@ class _Planner:
             f"{settings.flatcal[0].start}-{{key}}.h5",
         )
 
-    def _target(self, name: str, photons: Task, wavecal: Task | None, flat: Task | None) -> None:
-        """Add what becomes of one observation of the sky."""
+    def _target(self, name: str, photons: Task, wavecal: Task | None, flat: Task | None) -> Task:
+        """Add what becomes of one observation of the sky; returns the task after which its photons are calibrated."""
         settings = self._settings
         masks = []
         for wanted, kind in ((settings.badpixels, "badpixels"), (settings.cosmics, "cosmics")):
@@ -236,10 +240,40 @@ class _Planner:
                 self._plan.problems.append(
                     f"cube {name}: it needs {'weights' if wavecal else 'wavelengths'}, which there are none of."
                 )
-                return
+                return ready
             self._product(
                 f"cube {name}", "cube", file | {"cube": cube}, [ready], [where / "cube.fits"]
             )
+        return ready
+
+    def _stack(
+        self,
+        stack: StackSettings,
+        ready: Mapping[str, Task],
+        wavecal: Task | None,
+        flat: Task | None,
+    ) -> None:
+        """Add the stack of a dither's positions, as far as there are photons of them."""
+        photons = stack.photons
+        if (photons.is_spectral and wavecal is None) or (photons.weighted and flat is None):
+            self._plan.problems.append(
+                f"stack: it needs {'weights' if wavecal else 'wavelengths'}, which there are none of."
+            )
+            return
+        if not ready:
+            return
+        if stack.offsets is not None:
+            names = list(self._settings.targets)
+            there = tuple(stack.offsets.positions[names.index(name)] for name in ready)
+            offsets = dataclasses.replace(stack.offsets, positions=there)
+            stack = dataclasses.replace(stack, offsets=offsets)
+        arguments = {
+            "photons": [task.arguments["photons"] for task in ready.values()],
+            "names": list(ready),
+            "stack": stack.as_dict(),
+        }
+        outputs = [self._settings.out / "stack.fits"]
+        self._product("stack", "stack", arguments, ready.values(), outputs)
 
     # --- tasks -----------------------------------------------------------------------------------
 

@@ -30,6 +30,10 @@ figure{display:inline-block;margin:0 1.5em 1em 0}figcaption{color:#5c6b7a}img{im
 """
 
 
+_PICTURE_PIXELS = 240
+_UNITS = {"count": "counts", "count/s": "counts/s"}
+
+
 def write_report(plan: Plan, outcomes: Sequence[Outcome], seconds: float) -> Path:
     """Write ``report.html`` into the folder of the products; returns its path.
 
@@ -57,7 +61,7 @@ def write_report(plan: Plan, outcomes: Sequence[Outcome], seconds: float) -> Pat
     pictures = [
         _picture(output)
         for one in outcomes
-        if one.task.kind == "image"
+        if one.task.kind in ("image", "stack")
         for output in one.task.outputs
         if output.is_file()
     ]
@@ -90,16 +94,21 @@ def _text(value: str) -> str:
 
 def _picture(path: Path) -> str:
     """Return a FITS image as a picture inside the page: from black at the 1st to white at the 99.5th percentile."""
-    image = np.asarray(fits.getdata(path), float)
+    with fits.open(path) as hdus:
+        image, unit = np.asarray(hdus[0].data, float), hdus[0].header["BUNIT"]
+    if image.ndim == 3:  # bands
+        image = image.sum(axis=0)
     finite = image[np.isfinite(image)]
     low, high = np.percentile(finite, (1, 99.5)) if finite.size else (0.0, 1.0)
     grey = np.clip((np.nan_to_num(image, nan=low) - low) / max(high - low, 1e-9), 0, 1)
     rows = (255 * grey[::-1]).astype(np.uint8)  # y upwards
     data = base64.b64encode(_png(rows)).decode()
-    width, name = 3 * image.shape[1], _text(path.parent.name)
+    scale = max(round(_PICTURE_PIXELS / image.shape[1]), 1)
+    width = scale * image.shape[1]
+    name = _text(path.parent.name if path.stem == "image" else path.stem)
     return (
         f'<figure><img width={width} alt="{name}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{name}: {low:,.0f} to {high:,.0f} counts</figcaption></figure>"
+        f"<figcaption>{name}: {low:,.4g} to {high:,.4g} {_text(_UNITS.get(unit, unit))}</figcaption></figure>"
     )
 
 

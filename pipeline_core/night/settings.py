@@ -13,6 +13,8 @@ import yaml
 from pipeline_core.convert import MAX_DURATION_S
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError, InputFormatError
+from pipeline_core.night.stack_settings import STACK_KEYS, stack_of
+from pipeline_core.stacking.settings import StackSettings
 
 __all__ = ["PAGES", "PRODUCTS", "Laser", "NightSettings", "Window", "load_night"]
 
@@ -22,7 +24,7 @@ PAGES = (
 )
 """Pages of a wavelength calibration that can be asked for."""
 
-PRODUCTS = ("image", "cube")
+PRODUCTS = ("image", "cube", "stack")
 
 _Value = TypeVar("_Value")
 
@@ -76,6 +78,8 @@ class NightSettings:
     image : bool
         Whether to write an image of each target.
     cube : CubeSettings or None
+    stack : StackSettings or None
+        How the targets are brought together if `dithered`; offsets in their order.
     ncpu : int
         Tasks at the same time.
     """
@@ -96,6 +100,7 @@ class NightSettings:
     wavecalplots: tuple[str, ...] = ()
     image: bool = True
     cube: CubeSettings | None = None
+    stack: StackSettings | None = None
     ncpu: int = 1
 
 
@@ -166,6 +171,7 @@ class _Reader:
             "wavecalplots": self._pages(outputs.get("wavecalplots")),
             "image": self._truth(products.get("image"), "image", usual=True),
             "cube": self._cube(products["cube"]) if "cube" in products else None,
+            "stack": self._stack(products.get("stack"), dithered, len(targets), "flatcal" in top),
             "ncpu": self._number(top.get("ncpu"), "ncpu", 1, 1024, _processors()),
         }
         if values["flatcal"] and not values["wavecal"]:
@@ -279,6 +285,20 @@ class _Reader:
             self._problem(node, f"cube: {str(error).rstrip('.')}")
             return None
         return settings
+
+    def _stack(
+        self, node: yaml.Node | None, dithered: bool, n: int, flat: bool
+    ) -> StackSettings | None:
+        if not dithered:
+            if node is not None:
+                self._problem(node, "a stack is of inputs that are 'dithered: true'")
+            return None
+        given = self._mapping(node, STACK_KEYS, "stack")
+        try:
+            return stack_of({name: self._plain(one) for name, one in given.items()}, n, flat)
+        except (ConfigError, TypeError, ValueError) as error:
+            self._problem(node, f"stack: {str(error).rstrip('.')}")
+            return None
 
     # --- values ----------------------------------------------------------------------------------
 

@@ -153,6 +153,27 @@ def _cube(given: Arguments, outputs: tuple[Path, ...]) -> str:
     )
 
 
+def _stack(given: Arguments, outputs: tuple[Path, ...]) -> str:
+    import numpy as np
+
+    from pipeline_core.stacking.settings import StackSettings
+    from pipeline_core.stacking.stack import write_stack
+
+    settings = StackSettings.from_dict(given["stack"])
+    summary = write_stack(
+        outputs[0], [Path(path) for path in given["photons"]], settings, overwrite=True
+    )
+    found = zip(
+        given["names"], summary.registration.offsets, summary.registration.errors, strict=True
+    )
+    offsets = ", ".join(
+        f"{name} at {x:.2f}, {y:.2f}"
+        + (f" (errors {ex:.2f}, {ey:.2f})" if np.isfinite(ex) and ex > 0 else "")
+        for name, (x, y), (ex, ey) in found
+    )
+    return f"{len(summary.names)} frames; pixels from the first: {offsets}"
+
+
 def _forget_sidecar(path: Path) -> None:
     path.with_suffix(".cal.h5").unlink(missing_ok=True)
 
@@ -167,5 +188,6 @@ STEPS: dict[str, Callable[[Arguments, tuple[Path, ...]], str]] = {
     "attach": _attach,
     "image": _image,
     "cube": _cube,
+    "stack": _stack,
 }
 """Kind of a task -> what it does."""

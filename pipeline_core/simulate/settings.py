@@ -248,6 +248,8 @@ class LightSettings:
         Kind sky and dark: smooth red background.
     speckle_share : float
         Kind sky: part of the star's halo that is speckled.
+    shift_pix : (float, float)
+        Kind sky: the sky lies so many columns and rows farther along x and y, as in a position of a dither.
     """
 
     gradient: float = 2.0
@@ -258,10 +260,15 @@ class LightSettings:
     companion_contrast: float = 2e-3
     background_cps: float = 5.0
     speckle_share: float = 0.6
+    shift_pix: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         _require_not_negative(self, ("companion_contrast", "background_cps"))
         _require_fractions(self, ("speckle_share",))
+        _require(
+            len(self.shift_pix) == 2 and all(abs(shift) <= 1000 for shift in self.shift_pix),
+            f"Simulation: shift_pix = {self.shift_pix!r} must be two numbers of at most 1000.",
+        )
         _require(1 <= self.gradient <= 100, "Simulation: gradient must be between 1 and 100.")
         _require(1e-4 <= self.tau_s <= 1e4, "Simulation: tau_s must be between 0.0001 and 10000 s.")
         for name in ("ic_cps", "is_cps", "ip_cps"):

@@ -5,6 +5,7 @@ Pure. Rates are what a pixel of sensitivity 1 would count without dead time, arr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,31 +142,45 @@ def _sky(settings: SimulationSettings) -> Illumination:
     light = settings.light
     ncols, nrows = settings.shape
     size = min(ncols, nrows)
-    x, y = np.meshgrid(np.arange(ncols), np.arange(nrows), indexing="ij")
     # off the centre, so that a transposed or mirrored picture looks wrong
     star = (0.45 * (ncols - 1), 0.55 * (nrows - 1))
     planet = (star[0] + 0.22 * size, star[1] - 0.12 * size)
     width = max(0.02 * size, 0.7)
-    radius = np.hypot(x - star[0], y - star[1])
-    core = _unit_sum(np.exp(-0.5 * (radius / width) ** 2))
-    rings = 1 + _RING_CONTRAST * np.cos(2 * np.pi * radius / (3 * width))
-    halo = _unit_sum(rings / (1 + (radius / (0.15 * size)) ** 2))
+
+    def core(radius: FloatArray) -> FloatArray:
+        return np.exp(-0.5 * (radius / width) ** 2)
+
+    def halo(radius: FloatArray) -> FloatArray:
+        rings = 1 + _RING_CONTRAST * np.cos(2 * np.pi * radius / (3 * width))
+        return np.asarray(rings / (1 + (radius / (0.15 * size)) ** 2))
+
+    peak = _shifted_light(core, star, settings)
+    wings = _shifted_light(halo, star, settings)
     total = settings.rate_cps * ncols * nrows
-    distance = np.hypot(x - planet[0], y - planet[1])
-    spot = _unit_sum(np.exp(-0.5 * (distance / width) ** 2))
     share = light.speckle_share
     return _with(
         settings,
         blackbody(_STAR_K),
-        ic=total * (_CORE_SHARE * core + (1 - _CORE_SHARE) * (1 - share) * halo),
-        is_=total * (1 - _CORE_SHARE) * share * halo,
-        companion=total * light.companion_contrast * spot,
+        ic=total * (_CORE_SHARE * peak + (1 - _CORE_SHARE) * (1 - share) * wings),
+        is_=total * (1 - _CORE_SHARE) * share * wings,
+        companion=total * light.companion_contrast * _shifted_light(core, planet, settings),
         background=np.full(settings.shape, light.background_cps),
     )
 
 
-def _unit_sum(image: FloatArray) -> FloatArray:
-    return image / image.sum()
+def _shifted_light(
+    profile: Callable[[FloatArray], FloatArray],
+    centre: tuple[float, float],
+    settings: SimulationSettings,
+) -> FloatArray:
+    """Return a round source's share of light on every pixel; 1 altogether where the sky is not shifted.
+
+    Shifting moves the light and changes none of it: what leaves the array is lost.
+    """
+    x, y = np.indices(settings.shape)
+    dx, dy = settings.light.shift_pix
+    whole = profile(np.hypot(x - centre[0], y - centre[1])).sum()
+    return np.asarray(profile(np.hypot(x - centre[0] - dx, y - centre[1] - dy)) / whole)
 
 
 def _gradient(settings: SimulationSettings) -> FloatArray:

@@ -8,10 +8,11 @@ from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError
 from quicklook import theme
 from quicklook.background_tasks import CubeForm
-from quicklook.qt import QtCore, QtWidgets, Slot
+from quicklook.qt import QtWidgets, Slot
 from quicklook.tasks import FileFacts
 from quicklook.widgets.number_box import NumberBox
 from quicklook.widgets.path_edit import PathEdit
+from quicklook.widgets.side_by_side import side_by_side
 
 __all__ = ["CubeDialog"]
 
@@ -63,10 +64,10 @@ class CubeDialog(QtWidgets.QDialog):
     def _build(self) -> None:
         form = QtWidgets.QFormLayout()
         form.setVerticalSpacing(8)
-        form.addRow("Bins of wavelength", _side_by_side(self.kind, self.bin_width))
+        form.addRow("Bins of wavelength", side_by_side(self.kind, self.bin_width))
         start, stop = self._range
         whole = QtWidgets.QLabel(f"{start:g} to {stop:g} s")
-        form.addRow("Time", _side_by_side(whole, self.slices, self.step))
+        form.addRow("Time", side_by_side(whole, self.slices, self.step))
         form.addRow("Counts", self.weighted)
         form.addRow("", self.rates)
         form.addRow("", self.contents)
@@ -159,17 +160,3 @@ class CubeDialog(QtWidgets.QDialog):
             out=Path(self.out.text()).expanduser(),
             overwrite=self.overwrite.isChecked(),
         )
-
-
-def _side_by_side(*widgets: QtWidgets.QWidget) -> QtWidgets.QWidget:
-    page = QtWidgets.QWidget()
-    row = QtWidgets.QHBoxLayout(page)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(8)
-    for widget in widgets:
-        row.addWidget(widget)
-    row.addStretch(1)
-    page.setFocusProxy(widgets[-1])
-    page.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
-    row.setAlignment(QtCore.Qt.AlignmentFlag.AlignVCenter)
-    return page

@@ -23,6 +23,9 @@ from pipeline_core.flags import PixelFlag
 from pipeline_core.flatcal.compute import run
 from pipeline_core.flatcal.outputs import save_result
 from pipeline_core.spectral_bins import equal_wavelength_edges, nyquist_edges
+from pipeline_core.stacking.offsets import Offsets
+from pipeline_core.stacking.settings import StackSettings
+from pipeline_core.stacking.stack import write_stack
 from pipeline_core.wcs import Pointing
 
 SHAPE = (4, 3)
@@ -219,6 +222,111 @@ def test_coordinates_on_the_sky(path, tmp_path):
     assert centre.separation(up).to(u.mas).value == pytest.approx(scale, rel=1e-4)
     right = sky.pixel_to_world(1, 2)  # columns grow to the west of the rows
     assert centre.position_angle(right).to(u.deg).value == pytest.approx(angle - 90 + 360, abs=1e-3)
+
+
+def test_specutils_reads_stacked_cubes(path, tmp_path):
+    specutils = pytest.importorskip(
+        "specutils", minversion="2.0", reason="specutils 2 is not installed"
+    )
+    for kind in BINS:
+        cube, middles = spectral(path, tmp_path, kind, times=False)
+        out = tmp_path / f"stack{kind}.fits"
+        offsets = Offsets(((0.0, 0.0), (1.0, 2.0)))
+        photons = CubeSettings(pointing=SKY)
+        chosen = StackSettings(register="dither", offsets=offsets, photons=photons)
+        write_stack(out, [cube, cube], chosen)
+        data, header = read(out)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            if kind == "BAND":
+                with fits.open(out) as hdus:
+                    place = WCS(header, fobj=hdus, key="T").wcs_pix2world([[2, 4, 1]], 0)[0]
+                assert place == pytest.approx([150, 40, middles[1]])
+                continue
+            found = specutils.Spectrum.read(out)
+        np.testing.assert_array_equal(found.flux.value, data["SCI"].T)
+        assert found.flux.unit == u.ct / u.s
+        np.testing.assert_allclose(
+            found.spectral_axis.to(u.nm, u.spectral()).value, middles, rtol=1e-6
+        )
+
+
+SKY = Pointing(150.0, 40.0, (1.0, 2.0), 10.4, 30.0)
+BINS = {
+    "WAVE": {"wavelength_bin_nm": 60.0},
+    "ENER": {"energy_bin_ev": 0.1},
+    "WAVE-LOG": {"nyquist": ((1000.0, 6.0),)},
+    "BAND": {"nyquist": ((800.0, 7.0), (1200.0, 5.0))},
+}
+
+
+def spectral(path, tmp_path, kind, *, times):
+    """Write a cube with coordinates on the sky, and return its path and the middles of its bins."""
+    chosen = CubeSettings(
+        **BINS[kind],
+        min_wavelength=800.0,
+        max_wavelength=1200.0,
+        pointing=SKY,
+        time_bin_s=0.7 if times else None,
+    )
+    out = tmp_path / "cube.fits"
+    with ObsFile(path) as obs:
+        write_cube(out, obs, chosen, overwrite=True)
+    edges = chosen.wavelength_edges()
+    if kind == "ENER":
+        return out, 2 / (1 / edges[:-1] + 1 / edges[1:])
+    return out, (edges[:-1] + edges[1:]) / 2
+
+
+@pytest.mark.parametrize("times", [False, True])
+@pytest.mark.parametrize("kind", list(BINS))
+def test_sky_and_wavelengths_are_both_right_in_one_cube(path, tmp_path, kind, times):
+    out, middles = spectral(path, tmp_path, kind, times=times)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with fits.open(out) as hdus:
+            assert hdus[0].header["CTYPE3"] == kind
+            assert hdus[0].header["DISPAXIS"] == 3
+            # bins that are equal in nothing have their wavelengths by a table
+            key = "T" if kind == "BAND" else " "
+            for hdu in hdus[:2]:
+                plain = WCS(hdu.header)
+                assert plain.naxis == hdu.header["NAXIS"]
+                coordinates = WCS(hdu.header, fobj=hdus, key=key)
+                rest = [0] if times else []
+                for k, middle in enumerate(middles):
+                    world = coordinates.wcs_pix2world([[1, 2, k, *rest]], 0)[0]
+                    assert world[:2] == pytest.approx((150, 40))
+                    value = world[2] * u.Unit(coordinates.wcs.cunit[2])
+                    assert value.to(u.nm, u.spectral()).value == pytest.approx(middle, rel=1e-6)
+                    if times:
+                        assert world[3] == pytest.approx(0.35)
+
+
+@pytest.mark.parametrize("times", [False, True])
+@pytest.mark.parametrize("kind", list(BINS))
+def test_specutils_reads_spectral_cubes(path, tmp_path, kind, times):
+    specutils = pytest.importorskip(
+        "specutils", minversion="2.0", reason="specutils 2 is not installed"
+    )
+    out, middles = spectral(path, tmp_path, kind, times=times)
+    data, _ = read(out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if kind == "BAND":
+            # it knows no table of coordinates: the bins are given
+            found = specutils.Spectrum(
+                flux=data["PRIMARY"].T * u.ct,
+                spectral_axis=data["BANDS"]["middle"] * u.nm,
+                spectral_axis_index=1 if times else 0,
+            )
+        else:
+            found = specutils.Spectrum.read(out, uncertainty_hdu="VARIANCE", uncertainty_type="var")
+            np.testing.assert_array_equal(found.uncertainty.array, data["VARIANCE"].T)
+    np.testing.assert_array_equal(found.flux.value, data["PRIMARY"].T)
+    assert found.flux.unit == u.ct
+    assert found.flux.shape[found.spectral_axis_index] == middles.size
+    np.testing.assert_allclose(found.spectral_axis.to(u.nm, u.spectral()).value, middles, rtol=1e-6)
 
 
 def test_npz_and_hdf5_hold_the_same(path, tmp_path):

@@ -19,6 +19,7 @@ from astropy.io import fits
 from pipeline_core import ObsFile
 from pipeline_core.cli import main
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError
+from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.night import run as night_run
 from pipeline_core.night import steps
 from pipeline_core.night.hashes import HashCache
@@ -27,6 +28,7 @@ from pipeline_core.night.report import write_report
 from pipeline_core.night.run import DONE, FAILED, LEFT_OUT, REUSED, local_processes, run_plan
 from pipeline_core.night.settings import load_night
 from pipeline_core.simulate import SimulationSettings, simulate
+from pipeline_core.stacking.settings import StackSettings
 
 SHAPE = (7, 5)
 START = 1602050400
@@ -425,6 +427,111 @@ def test_a_process_that_dies_is_replaced(write, tmp_path, monkeypatch, function,
     )
 
 
-def test_every_step_that_is_planned_is_there(write):
-    plan = plan_of(write(outputs={"wavecalplots": ["summary"]}, cosmics=True))
+def test_every_step_that_is_planned_is_there(dither):
+    products = {"cube": {"time_bin_s": 1.0}}
+    plan = plan_of(dither(products=products, outputs={"wavecalplots": ["summary"]}, cosmics=True))
     assert {task.kind for task in plan.tasks} == set(steps.STEPS)
+
+
+# --- dithers -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dither(raw, write):
+    """Write the file of a dithered night: each second of the sky is a position."""
+    sky = next(one for one in raw.observations if one.name == "sky")
+
+    def make(stack=None, missing=False, **changes):
+        inputs = {
+            "dithered": True,
+            **({"pos0": [100, 101]} if missing else {}),
+            **{f"pos{i + 1}": [sky.start + i, sky.start + i + 1] for i in range(2)},
+        }
+        products = changes.pop("products", {"image": False})
+        products |= {} if stack is None else {"stack": stack}
+        return write(inputs=inputs, products=products, **changes)
+
+    return make
+
+
+def test_a_dither_is_stacked_by_its_star_unless_something_else_is_said(dither):
+    settings = load_night(dither())
+    assert settings.dithered
+    assert settings.stack.register == "centroid"
+    assert settings.stack.photons.exclude == PROBLEM_FLAGS
+    assert settings.stack.photons.weighted
+    chosen = {"offsets": [[0, 0], [1, 2]], "pixels_per_unit": [2, -3], "method": "median"}
+    chosen |= {"exclude": ["pixcal.hot"], "max_wavelength": 1100, "weighted": False}
+    settings = load_night(dither(chosen))
+    np.testing.assert_allclose(settings.stack.offsets.pixels(), [(0, 0), (2, -6)])
+    assert settings.stack.method == "median"
+    assert settings.stack.photons.edges_nm == (700.0, 1100)
+    assert not settings.stack.photons.weighted
+    assert StackSettings.from_dict(json.loads(json.dumps(settings.stack.as_dict()))) == (
+        settings.stack
+    )
+    for bad, words in (
+        ({"offsets": [[0, 0]]}, "1 offsets for 2 positions"),
+        ({"method": "sum"}, "no method"),
+        ({"exclude": ["x"]}, "no such flag"),
+        ({"exclude": 3}, "stack: "),
+        ({"pixels_per_unit": "x"}, "Pixels per unit"),
+        ({"offsets": 3}, "stack: "),
+        ({"typo": 3}, "'typo' is not known"),
+        ({"edges_nm": [900, 800]}, "ascending"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            load_night(dither(bad))
+
+
+def test_a_stack_without_a_dither_is_a_mistake(write):
+    with pytest.raises(ConfigError, match="dithered: true"):
+        load_night(write(products={"stack": {}}))
+
+
+def test_the_plan_of_a_dither(dither, raw):
+    plan = plan_of(dither({"offsets": [[0, 0], [1, 2]]}))
+    task = plan.task("stack")
+    assert task.needs == ("calibrated pos1", "calibrated pos2")
+    assert task.arguments["photons"] == [
+        str(plan.task(f"photons {plan.settings.targets[name].start}").outputs[0])
+        for name in ("pos1", "pos2")
+    ]
+    other = plan_of(dither({"offsets": [[0, 0], [1, 2.5]]})).task("stack")
+    assert other.key != task.key
+    # a position that is missing takes its offset with it
+    found = plan_of(dither({"offsets": [[9, 9], [0, 0], [1, 2]]}, missing=True))
+    assert any("pos0: no raw file" in problem for problem in found.problems)
+    assert found.task("stack").arguments["stack"]["offsets"]["positions"] == [[0, 0], [1, 2]]
+    without = plan_of(dither(wavecal=None, flatcal=None))
+    assert not without.task("stack").arguments["stack"]["photons"].get("weighted")
+    with pytest.raises(StopIteration):
+        impossible = plan_of(dither({"weighted": True}, wavecal=None, flatcal=None))
+        assert "stack: it needs wavelengths" in impossible.problems[-1]
+        impossible.task("stack")
+
+
+def test_a_dither_is_reduced_to_one_image(dither, tmp_path):
+    path = dither({"offsets": [[0, 0], [1, 2]], "exclude": []}, wavecal=None, flatcal=None)
+    plan = plan_of(path)
+    found = {o.task.name: o for o in run_plan(plan, lambda: ThreadPoolExecutor(1), 1)}
+    assert {one.state for one in found.values()} == {DONE}, found
+    assert "2 frames" in found["stack"].text
+    with fits.open(tmp_path / "out" / "stack.fits") as hdus:
+        assert hdus["SCI"].data.shape == (SHAPE[1] + 2, SHAPE[0] + 1)
+        exposure = hdus["EXPOSURE"].data
+        assert list(hdus["FRAMES"].data["offset_y"]) == [0.0, 2.0]
+    images = []
+    for name in ("pos1", "pos2"):
+        with ObsFile(
+            plan.task(f"calibrated {name}").outputs[0].with_suffix("").with_suffix(".h5")
+        ) as obs:
+            images.append(obs.count_image())
+    with fits.open(tmp_path / "out" / "stack.fits") as hdus:
+        counts = np.nan_to_num(hdus["SCI"].data * exposure)
+    assert counts.sum() == pytest.approx(sum(image.sum() for image in images), rel=1e-6)
+    report = write_report(plan, list(found.values()), 1.0).read_text()
+    assert "counts/s" in report
+    assert report.count("<figure>") == 1
+    again = {o.task.name: o.state for o in run_plan(plan, lambda: ThreadPoolExecutor(1), 1)}
+    assert set(again.values()) == {REUSED}

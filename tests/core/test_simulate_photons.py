@@ -319,6 +319,22 @@ def test_sky_has_star_companion_and_background(tmp_path):
     np.testing.assert_array_equal(total, raw.image((41, 60)))
 
 
+def test_a_shifted_sky_moves_and_loses_what_leaves_the_array(tmp_path):
+    by_shift = {}
+    for shift in ((0.0, 0.0), (5.0, -3.0)):
+        (tmp_path / str(shift[0])).mkdir()
+        light = LightSettings(shift_pix=shift)
+        truth, _ = make(
+            tmp_path / str(shift[0]), "sky", shape=(41, 60), rate_cps=2.0, seconds=1, light=light
+        )
+        by_shift[shift[0]] = truth
+    for name in ("light_ic", "light_is", "light_companion"):
+        still, moved = by_shift[0.0][name], by_shift[5.0][name]
+        np.testing.assert_allclose(moved[5:, :-3], still[:-5, 3:], rtol=1e-9)
+        assert moved.sum() < (1 + 1e-9) * still.sum()
+    np.testing.assert_array_equal(by_shift[5.0]["res_id"], by_shift[0.0]["res_id"])
+
+
 def test_firmware_cap(tmp_path):
     readout = ReadoutSettings(count_cap=150)
     truth, raw = make(tmp_path, array=ideal(), readout=readout, rate_cps=150.0, seconds=2)

@@ -83,6 +83,7 @@ def test_impossible_arrays_are_refused(changes):
         (LightSettings, {"gradient": 0.5}),
         (LightSettings, {"ic_cps": -1.0}),
         (LightSettings, {"speckle_share": 2.0}),
+        (LightSettings, {"shift_pix": (0.0, 2000.0)}),
     ],
 )
 def test_impossible_light_and_readout_are_refused(settings, changes):

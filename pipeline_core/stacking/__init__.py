@@ -1,0 +1,1 @@
+"""Stacking of dithered observations: registration, shift and add, drizzle, files."""
