@@ -29,14 +29,13 @@ def _hdf5(one, other):
             x, y = a.get_node(name), b.get_node(name)
             if isinstance(x, tables.Leaf) and not _same(x.read(), y.read()):
                 found.append(name)
-            keys = set(x._v_attrs._f_list()) | set(y._v_attrs._f_list())
+            one_attrs, other_attrs = (
+                {key: n._v_attrs[key] for key in n._v_attrs._f_list()} for n in (x, y)
+            )
             found += [
                 f"{name}@{key}"
-                for key in sorted(keys)
-                if not _same(
-                    x._v_attrs[key] if key in x._v_attrs else None,
-                    y._v_attrs[key] if key in y._v_attrs else None,
-                )
+                for key in sorted({*one_attrs, *other_attrs})
+                if not _same(one_attrs.get(key), other_attrs.get(key))
             ]
         return found
 
