@@ -213,6 +213,7 @@ class MainWindow(QtWidgets.QMainWindow):
         )
         self.night = NightController(
             self.nights,
+            self.chores,
             {
                 "convert": self.open_file,
                 "attach": self.open_file,

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_core.progress import Progress
-from quicklook import night_tasks
+from quicklook import night_form, night_tasks
 from quicklook.child_process import run_in_child
+from quicklook.dialogs.night_dialog import NightDialog
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.night_tasks import NightEnd, NightPlan, NightRow, RowNews
 from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
@@ -23,6 +24,7 @@ from quicklook.widgets.bring_to_front import bring_to_front
 __all__ = ["NightController", "plan_in_child", "reduce_in_child"]
 
 _PLAN, _RUN = "night plan", "night"
+_READ, _CHECK, _WRITE = "night form", "night check", "night file"
 _FILES = "Nights (*.yml *.yaml);;All files (*)"
 _STOP_S = 12.0
 """How long a night may take to stop: its tasks are told to, and ended if they do not listen."""
@@ -61,8 +63,8 @@ class NightController(QtCore.QObject):
 
     Parameters
     ----------
-    lane : JobRunner
-        For nights alone.
+    lane, chores : JobRunner
+        For nights alone; for what takes milliseconds.
     openers : mapping
         Kind of a task -> what opens its result in this program; whatever is not there is opened by the desktop.
 
@@ -83,6 +85,7 @@ class NightController(QtCore.QObject):
     def __init__(
         self,
         lane: JobRunner,
+        chores: JobRunner,
         openers: Mapping[str, Callable[[Path], Any]],
         settings: Settings,
         actions: Mapping[str, QtWidgets.QAction],
@@ -90,6 +93,7 @@ class NightController(QtCore.QObject):
     ) -> None:
         super().__init__(parent)
         self._lane = lane
+        self._chores = chores
         self._openers = openers
         self._settings = settings
         self._parent = parent
@@ -97,10 +101,13 @@ class NightController(QtCore.QObject):
         self._messenger = _Messenger(self)
         self._messenger.news.connect(self._on_news)
         self.window: NightWindow | None = None
+        self.dialog: NightDialog | None = None
         actions["run_night"].triggered.connect(self.open_window)
         lane.progressed.connect(self._on_progress)
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
+        chores.succeeded.connect(self._on_chore)
+        chores.failed.connect(self._on_failed_chore)
         lane.cancelled.connect(self._on_cancelled)
 
     # --- the window ------------------------------------------------------------------------------
@@ -111,6 +118,8 @@ class NightController(QtCore.QObject):
         if self.window is None:
             window = self.window = NightWindow()
             window.openWanted.connect(self._choose)
+            window.newWanted.connect(self.open_dialog)
+            window.editWanted.connect(self._edit)
             window.startWanted.connect(self._start)
             window.cancelRequested.connect(self.cancel)
             window.resultWanted.connect(self._open_result)
@@ -154,6 +163,61 @@ class NightController(QtCore.QObject):
         """Stop what runs."""
         if self._job is not None:
             self._lane.cancel(self._job)
+
+    # --- the form --------------------------------------------------------------------------------
+
+    @Slot()
+    def open_dialog(self) -> NightDialog:
+        """Show an empty form, or the one that is being filled in."""
+        if self.dialog is None:
+            dialog = self.dialog = NightDialog(self.window)
+            dialog.checkRequested.connect(self._check)
+            dialog.finished.connect(self._on_dialog_finished)
+        bring_to_front(self.dialog)
+        return self.dialog
+
+    @Slot()
+    def _edit(self) -> None:
+        if self.window is not None and self.window.plan is not None:
+            path = self.window.plan.path
+            self._chores.submit(_READ, night_form.read_form, path, key=_READ, newest=True)
+
+    @Slot(object, str)
+    def _check(self, form: night_form.NightForm, path: str) -> None:
+        self._chores.submit(_CHECK, night_form.check_form, form, path, key=_CHECK, newest=True)
+
+    @Slot(int)
+    def _on_dialog_finished(self, code: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is None:
+            return
+        if code == QtWidgets.QDialog.DialogCode.Accepted:
+            self._chores.submit(
+                _WRITE, night_form.write_form, dialog.form(), dialog.path(), key=_WRITE
+            )
+        dialog.deleteLater()
+
+    @Slot(object)
+    def _on_chore(self, success: Success) -> None:
+        key = success.job.key
+        if key == _READ:
+            dialog = self.open_dialog()
+            dialog.target.set_text(str(success.job.args[0]))
+            dialog.set_form(success.result)
+        elif key == _CHECK and self.dialog is not None:
+            self.dialog.show_check(success.result)
+        elif key == _WRITE:
+            self.open_night(success.result)
+
+    @Slot(object)
+    def _on_failed_chore(self, failure: Failure) -> None:
+        key = failure.job.key
+        if key == _CHECK and self.dialog is not None:
+            self.dialog.show_failure(failure.text)
+        elif key in (_READ, _WRITE) and self.window is not None:
+            self.window.messages.show_message("error", failure.text)
+        if key in (_READ, _CHECK, _WRITE) and not failure.expected:
+            self.bugFound.emit(failure)
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -232,6 +296,8 @@ class NightController(QtCore.QObject):
             )
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the window, and the form."""
+        if self.dialog is not None:
+            self.dialog.reject()
         if self.window is not None:
             self.window.close()

@@ -164,7 +164,7 @@ class _Reader:
             if "paths" in top and name not in paths:
                 self._problem(top["paths"], f"'{name}' is missing in paths")
         data = self._existing(paths.get("data"), "data", Path.is_dir, "folder")
-        beammap = self._beammap(top.get("beammap"), data)
+        beammap = self._beammap(top.get("beammap"), data if "data" in paths else None)
         dithered, targets = self._targets(top.get("inputs"))
         outputs = self._mapping(top.get("outputs"), {"wavecalplots"}, "outputs")
         products = self._mapping(top.get("products"), set(PRODUCTS), "products")
@@ -199,10 +199,13 @@ class _Reader:
 
     # --- parts -----------------------------------------------------------------------------------
 
-    def _beammap(self, node: yaml.Node | None, data: Path) -> Path:
+    def _beammap(self, node: yaml.Node | None, data: Path | None) -> Path:
         """Return the beam map that is named, or the only one that belongs to the raw files."""
         if node is not None:
             return self._existing(node, "beammap", Path.is_file, "file")
+        if data is None:
+            self._problem(None, "'beammap' is missing")
+            return self._folder
         try:
             return find_beammap_path(data / "any.bin")
         except BeammapNeededError as error:
