@@ -21,6 +21,7 @@ __all__ = ["Board", "Report", "remove_boards"]
 
 _PREFIX = "at-work-"
 _ORDER, _GO_ON, _STOP = "order", "go on", "stop"
+_DONE = ".done"
 _LOOK_EVERY_S = 0.1
 _REPORT_EVERY_S = 0.25
 
@@ -88,20 +89,36 @@ class Board:
         """Return the progress of the task of a key; it raises `OperationCancelled` when the tasks shall stop."""
         path = self.folder / key
         next_look = next_report = 0.0
+        last_stage = ""
 
         def report(done: int, total: int, stage: str = "") -> None:
-            nonlocal next_look, next_report
+            nonlocal next_look, next_report, last_stage
             now = time.monotonic()
-            if now < next_look:
+            if now < next_look and stage == last_stage:
                 return
             next_look = now + _LOOK_EVERY_S
             if self.stopped():
                 raise OperationCancelled
-            if now >= next_report:
+            if now >= next_report or stage != last_stage:
                 next_report = now + _REPORT_EVERY_S
+                last_stage = stage
                 _write(path, [done / total if total else 0.0, stage])
 
         return report
+
+    def note_done(self, key: str, text: str) -> None:
+        """Note that the task of a key is done, and what is to be said of it: it must not be done again.
+
+        A cluster begins a task anew whose result was lost with its worker, even if others have used its files by then.
+        """
+        _write(self.folder / f"{key}{_DONE}", text)
+
+    def text_of(self, key: str) -> str | None:
+        """Return what is to be said of the task of a key that is done; None if it is not."""
+        try:
+            return str(json.loads((self.folder / f"{key}{_DONE}").read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return None
 
     def report_of(self, key: str) -> Report | None:
         """Return what the task of a key said last; None if it has said nothing."""
@@ -118,7 +135,7 @@ def remove_boards(database: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(path: Path, value: list[object]) -> None:
+def _write(path: Path, value: object) -> None:
     """Write a small file whole. A disk that refuses costs a report, not the task."""
     part = path.with_name(f"{path.name}.{os.getpid()}")
     with suppress(OSError):

@@ -65,7 +65,9 @@ def rooms_of(plan: Plan) -> list[Room]:
         If a folder cannot be written.
     """
     settings = plan.settings
-    folders = {"work": settings.work, "database": settings.database, "out": settings.out}
+    folders = {"database": settings.database, "work": settings.work, "out": settings.out}
+    if settings.work == settings.database:
+        del folders["work"]
     n_pixel = read_beammap(settings.beammap).code.size
     ledger = Ledger(settings.database)
     needed = dict.fromkeys(folders, 0)
@@ -75,7 +77,7 @@ def rooms_of(plan: Plan) -> list[Room]:
             needed[_folder_of(task, folders)] += task_bytes(plan, task, n_pixel)
             if task.kind == "convert":
                 scratch.append(int(space_for(task.n_bytes)[1]))
-    needed["work"] += sum(sorted(scratch)[-settings.ncpu :])
+    needed["work" if "work" in folders else "database"] += sum(sorted(scratch)[-settings.ncpu :])
     found = []
     for name, folder in folders.items():
         place = _existing(folder)

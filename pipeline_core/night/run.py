@@ -197,7 +197,7 @@ class _Run:
             self._work(pool, board, running)
         except BaseException:
             self._stop(board, running)
-            pool.shutdown(wait=False)
+            pool.shutdown(wait=all(future.done() for future in running))
             raise
         pool.shutdown()
 

@@ -60,10 +60,14 @@ def attend(
     arguments: Mapping[str, Any],
     outputs: tuple[Path, ...],
 ) -> str:
-    """Do a task, and tell the board how far it is. Runs in any process, on any machine."""
-    progress = board.reporter(key)
-    progress(0, 1, "begun")
-    return do(kind, arguments, outputs, progress)
+    """Do a task unless it is done, and tell the board how far it is. Runs in any process, on any machine."""
+    text = board.text_of(key)
+    if text is None:
+        progress = board.reporter(key)
+        progress(0, 1, "begun")
+        text = do(kind, arguments, outputs, progress)
+        board.note_done(key, text)
+    return text
 
 
 def _begin(board: Board, grace_s: float) -> None:
