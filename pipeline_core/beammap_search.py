@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline_core.beammap import Beammap, read_beammap
 from pipeline_core.errors import BeammapNeededError, ConfigError
 
-__all__ = ["BEAMMAP_ENDING", "BEAMMAP_VARIABLE", "find_beammap"]
+__all__ = ["BEAMMAP_ENDING", "BEAMMAP_VARIABLE", "find_beammap", "find_beammap_path"]
 
 BEAMMAP_ENDING = ".bmap"
 BEAMMAP_VARIABLE = "MKID_BEAMMAP_PATH"
@@ -44,10 +44,17 @@ def find_beammap(raw: Path, beammap: Beammap | Path | str | None = None) -> Beam
         if not isinstance(beammap, (str, os.PathLike)):
             raise ConfigError(f"beammap must be a path or a Beammap, not {beammap!r}.")
         return read_beammap(Path(beammap).expanduser())
-    return read_beammap(_look(raw))
+    return read_beammap(find_beammap_path(raw))
 
 
-def _look(raw: Path) -> Path:
+def find_beammap_path(raw: Path) -> Path:
+    """Return where the beam map of a raw file is, as `find_beammap` looks for it.
+
+    Raises
+    ------
+    BeammapNeededError
+        If there is none or there are several.
+    """
     named = os.environ.get(BEAMMAP_VARIABLE)
     if named:
         return _named_by_variable(raw, Path(named).expanduser())

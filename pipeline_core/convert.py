@@ -40,6 +40,7 @@ __all__ = [
     "check_space",
     "convert",
     "refuse_to_orphan",
+    "space_for",
 ]
 
 logger = logging.getLogger(__name__)
@@ -375,12 +376,19 @@ def check_space(
         raise InputFormatError(
             f"Raw file {error.filename} cannot be read: {error.strerror}. Check the disk and the permissions."
         ) from error
-    # a photon takes at most 9.3, or 6.3, of its 8 bytes, and summaries 0.5
-    result = 1.5 * total if keeps_baseline else total
-    part = int(total / parts)
-    scratch = max(0, result / parts - _run_memory(part, keeps_baseline=keeps_baseline))
+    result, scratch = space_for(total, keeps_baseline=keeps_baseline, parts=parts)
     check_room(out, result + scratch, "this conversion")
     return total
+
+
+def space_for(
+    total_bytes: int, *, keeps_baseline: bool = False, parts: int = 1
+) -> tuple[float, float]:
+    """Return how many bytes a conversion of so many raw bytes writes at most: its result, and scratch beside it."""
+    # a photon takes at most 9.3, or 6.3, of its 8 bytes, and summaries 0.5
+    result = 1.5 * total_bytes if keeps_baseline else total_bytes
+    memory = _run_memory(int(total_bytes / parts), keeps_baseline=keeps_baseline)
+    return result, max(0, result / parts - memory)
 
 
 def _refuse_empty(settings: ConvertSettings, books: Books) -> None:

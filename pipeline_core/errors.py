@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "BeammapNeededError",
     "CalibrationError",
+    "ClusterError",
     "ConfigError",
     "InputFormatError",
     "OlderLayoutError",
@@ -56,6 +57,10 @@ class WavecalMismatchError(CalibrationError):
 
 class ConfigError(PipelineError, ValueError):
     """A setting has an impossible value."""
+
+
+class ClusterError(PipelineError):
+    """A cluster of workers cannot be used: it does not answer, or its workers do not fit."""
 
 
 class OutputError(PipelineError):

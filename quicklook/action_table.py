@@ -411,6 +411,14 @@ _ROWS = (
         "Let the times count again that were left out last",
         "masked_times",
     ),
+    # Pipeline
+    (
+        "run_night",
+        "Run &night…",
+        "Ctrl+Shift+N",
+        "night",
+        "Reduce a whole night from one file: conversion, calibrations, images, cubes, a report",
+    ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),
     (
@@ -590,6 +598,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "undo_time_mask",
         ),
     ),
+    ("&Pipeline", ("run_night",)),
     (
         "&Regions",
         (

@@ -50,6 +50,8 @@ def run_in_child(
     progress: Progress = silent,
     clean_up: Callable[[int], None] | None = None,
     news: Callable[[Any], None] | None = None,
+    has_children: bool = False,
+    grace_s: float = _GRACE_S,
 ) -> Any:
     """Call ``function(*args, progress=...)`` in a child process at lower priority.
 
@@ -64,6 +66,10 @@ def run_in_child(
         have left behind.
     news : callable, optional
         The function is called with ``news=...`` as well; whatever it hands to that is pickled and handed to this.
+    has_children : bool
+        Whether the function may start processes of its own; it must see to it that they end when it is ended.
+    grace_s : float
+        How long it may take to stop after a cancel.
 
     Raises
     ------
@@ -77,12 +83,14 @@ def run_in_child(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     child = context.Process(
-        target=_child_main, args=(theirs, function, args, news is not None), daemon=True
+        target=_child_main,
+        args=(theirs, function, args, news is not None),
+        daemon=not has_children,
     )
     child.start()
     theirs.close()
     try:
-        return _supervise(child, ours, progress, news)
+        return _supervise(child, ours, progress, news, grace_s)
     except (
         BaseException
     ):  # whatever it is: the child must go, and take with it what is half-written
@@ -97,7 +105,11 @@ def run_in_child(
 
 
 def _supervise(
-    child: Any, pipe: Connection, progress: Progress, news: Callable[[Any], None] | None
+    child: Any,
+    pipe: Connection,
+    progress: Progress,
+    news: Callable[[Any], None] | None,
+    grace_s: float,
 ) -> Any:
     """Pass messages on until the child has answered."""
     state = (0, 0, "starting")
@@ -122,7 +134,7 @@ def _supervise(
         child.join(_GRACE_S)
         raise ChildCrashError(_crash_message(child.exitcode)) from None
     except OperationCancelled:
-        answer = _ask_to_stop(child, pipe)
+        answer = _ask_to_stop(pipe, grace_s, news)
         if answer is not None and answer[0] == "result":
             return answer[1]  # it was finished before it heard us: say so
         raise
@@ -137,14 +149,18 @@ def _answer(kind: str, content: list[Any]) -> Any:
     raise error from ChildError(f"in the child process:\n{text}")
 
 
-def _ask_to_stop(child: Any, pipe: Connection) -> tuple[Any, ...] | None:
-    """Ask once and give a moment; return the child's answer if it gave one."""
-    deadline = time.monotonic() + _GRACE_S
+def _ask_to_stop(
+    pipe: Connection, grace_s: float, news: Callable[[Any], None] | None
+) -> tuple[Any, ...] | None:
+    """Ask once and give a moment; return the child's answer if it gave one. News are still passed on."""
+    deadline = time.monotonic() + grace_s
     try:
         pipe.send("cancel")
         while (left := deadline - time.monotonic()) > 0:
             if pipe.poll(left):
                 message: tuple[Any, ...] = pipe.recv()
+                if message[0] == "news" and news is not None:
+                    news(message[1])
                 if message[0] not in ("progress", "log", "news"):
                     return message
     except (EOFError, OSError):

@@ -29,10 +29,12 @@ logger = logging.getLogger(__name__)
 
 
 class JobControl(QtCore.QObject):
-    """Connects the jobs lane with the job bar, and conversions with opening and messages.
+    """Connects the lanes of jobs with the job bar, and conversions with opening and messages.
 
     Parameters
     ----------
+    lanes : tuple of JobRunner
+        Whose jobs are seen; conversions are in the first one.
     panel : QAction
         Shows the panel beside whose tabs jobs are seen.
 
@@ -46,7 +48,7 @@ class JobControl(QtCore.QObject):
 
     def __init__(
         self,
-        jobs: JobRunner,
+        lanes: tuple[JobRunner, ...],
         conversion: ConversionController,
         preparation: Preparation,
         opening: OpeningController,
@@ -56,15 +58,16 @@ class JobControl(QtCore.QObject):
         parent: QtCore.QObject,
     ) -> None:
         super().__init__(parent)
-        self._jobs = jobs
+        self._lanes = lanes
         self._opening = opening
         self._bar = bar
         self._messages = messages
         self._panel = panel
         self._after_opening: tuple[str, str] | None = None
         self._opened_another = False
-        jobs.progressed.connect(self._on_progress)
-        jobs.finished.connect(self._on_finished)
+        for lane in lanes:
+            lane.progressed.connect(self._on_progress)
+            lane.finished.connect(self._on_finished)
         bar.cancelRequested.connect(self._cancel)
         opening.started.connect(self._on_opening)
         for source in (preparation, conversion):
@@ -90,9 +93,10 @@ class JobControl(QtCore.QObject):
 
     @Slot(object)
     def _cancel(self, number: int) -> None:
-        for job in self._jobs.jobs:
-            if job.id == number:
-                self._jobs.cancel(job)
+        for lane in self._lanes:
+            for job in lane.jobs:
+                if job.id == number:
+                    lane.cancel(job)
 
     # --- conversions -----------------------------------------------------------------------------
 
@@ -119,7 +123,7 @@ class JobControl(QtCore.QObject):
         path = Path(summary.path)
         message = describe_result(summary)
         logger.info("%s", message[1])
-        if form.open_result and not self._opened_another and not self._jobs.is_stopping:
+        if form.open_result and not self._opened_another and not self._lanes[0].is_stopping:
             self._after_opening = message
             self._open(path)
             self._opened_another = False  # that was not the person

@@ -20,6 +20,7 @@ from quicklook.job_control import JobControl
 from quicklook.jobs import Failure, Job, JobRunner
 from quicklook.masking import MaskController
 from quicklook.movie_making import MovieController
+from quicklook.night_running import NightController
 from quicklook.opening import OpeningController
 from quicklook.panels import Panels
 from quicklook.preparation import PREPARE, Preparation
@@ -76,6 +77,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.reads = JobRunner("reads", self._close_files, self)
         self.chores = JobRunner("chores", parent=self)
         self.jobs = JobRunner("jobs", parent=self)
+        self.nights = JobRunner("nights", parent=self)
         self.broker = ReadBroker(self.reads, self.files, self)
         self._closing = False
         self.actions_by_name = build_actions(self)
@@ -123,7 +125,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.stacking = StackController(self.session, self.jobs, self)
         self.preparation = Preparation(self.jobs, self)
         self.job_control = JobControl(
-            self.jobs,
+            (self.jobs, self.nights),
             self.conversion,
             self.preparation,
             self.opening,
@@ -213,6 +215,19 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.night = NightController(
+            self.nights,
+            self.chores,
+            {
+                "convert": self.open_file,
+                "attach": self.open_file,
+                "wavecal": self.viewer.look_at,
+                "flatcal": self.flatcal.look_at,
+            },
+            self.settings,
+            self.actions_by_name,
+            self,
+        )
         self.panels = Panels(self)
 
     def _build_layout(self) -> None:
@@ -294,7 +309,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.exporting.bugFound.connect(self.report_bug)
         self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
-        products = (self.cubing, self.movies, self.stacking)
+        products = (self.cubing, self.movies, self.stacking, self.night)
         for controller in (self.wavecal, self.viewer, self.flatcal, *products):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
@@ -303,7 +318,8 @@ class MainWindow(QtWidgets.QMainWindow):
             controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
-        self.jobs.finished.connect(self._on_job_finished)
+        for lane in (self.jobs, self.nights):
+            lane.finished.connect(self._on_job_finished)
         self.job_control.failed.connect(self.show_failure)
 
     def _restore(self) -> None:
@@ -502,17 +518,17 @@ class MainWindow(QtWidgets.QMainWindow):
     def closeEvent(self, event: QtGui.QCloseEvent | None) -> None:
         """Ask if a conversion is running; then end the lanes, and only then go."""
         assert event is not None
-        busy = [job for job in self.jobs.jobs if job.key != PREPARE]
+        busy = [job for job in self._work if job.key != PREPARE]
         if busy and not self._closing:
             event.ignore()
             self._ask_before_closing(busy)
             return
         self._closing = True
         self.plot_windows.close_all()
-        for controller in (self.wavecal, self.viewer, self.flatcal, self.masking):
+        for controller in (self.wavecal, self.viewer, self.flatcal, self.masking, self.night):
             controller.close()
         self.panels.close_all()
-        lanes = (self.jobs, self.chores, self.reads)
+        lanes = (self.jobs, self.nights, self.chores, self.reads)
         for lane in lanes:
             lane.cancel_all()
         stopped = [lane.shutdown(_PATIENCE_S) for lane in lanes]
@@ -544,15 +560,21 @@ class MainWindow(QtWidgets.QMainWindow):
     @Slot()
     def _on_job_finished(self) -> None:
         """Go on with closing, if that waited for the job."""
-        if self._closing and not self.jobs.jobs:
+        if self._closing and not self._work:
             self.close()
 
     def stop_and_close(self) -> None:
         """Close the window without asking, as soon as the jobs have stopped."""
         self._closing = True
-        self.jobs.cancel_all()
-        if not self.jobs.jobs:
+        for lane in (self.jobs, self.nights):
+            lane.cancel_all()
+        if not self._work:
             self.close()
+
+    @property
+    def _work(self) -> list[Job]:
+        """What is not finished yet."""
+        return [*self.jobs.jobs, *self.nights.jobs]
 
 
 def _splitter(orientation: Qt.Orientation) -> QtWidgets.QSplitter:

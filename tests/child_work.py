@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -93,3 +94,11 @@ def log_from_threads(*, progress):
     while any(thread.is_alive() for thread in threads):
         progress(1, 2, f"stage {time.monotonic()}")
     return 4000
+
+
+def start_a_child(path, *, progress):
+    """Have a process of its own make a file; returns its exit code."""
+    child = multiprocessing.get_context("spawn").Process(target=path.touch)
+    child.start()
+    child.join()
+    return child.exitcode

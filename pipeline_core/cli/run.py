@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
-from pipeline_core.errors import PipelineError
-from pipeline_core.night.hashes import HashCache
-from pipeline_core.night.plan import Plan, make_plan
-from pipeline_core.night.report import write_report
-from pipeline_core.night.run import FAILED, LEFT_OUT, Outcome, local_processes, run_plan, state_of
+from pipeline_core.errors import ConfigError, OperationCancelled, PipelineError
+from pipeline_core.night.ledger import Ledger
+from pipeline_core.night.plan import Plan
+from pipeline_core.night.reduce import plan_night, reduce_night
+from pipeline_core.night.room import rooms_of
+from pipeline_core.night.run import DONE, REUSED, Outcome
 from pipeline_core.night.settings import load_night
 from pipeline_core.progress import Progress
 
@@ -27,51 +28,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
     parser.add_argument("--ncpu", type=int, metavar="N", help="tasks at the same time")
     parser.add_argument(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="have the tasks done by the workers of this dask.distributed scheduler, such as tcp://10.0.0.1:8786",
+    )
+    parser.add_argument(
         "--verify", action="store_true", help="read all raw files again to see whether they changed"
     )
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Do the night, and return what became of it."""
+    if args.ncpu is not None and args.ncpu < 1:
+        raise ConfigError(f"--ncpu must be at least 1, not {args.ncpu}.")
     settings = load_night(args.night)
-    begun = time.monotonic()
-    if not args.dry_run:
-        settings.database.mkdir(parents=True, exist_ok=True)
-    hashes = HashCache(settings.database / "hashes.json", verify=args.verify)
-    progress(0, 1, "looking for raw files")
-    plan = make_plan(settings, hashes)
+    plan = plan_night(settings, keep=not args.dry_run, verify=args.verify, progress=progress)
     if args.dry_run:
         return _planned(plan)
-    hashes.save()
-    ncpu = args.ncpu or settings.ncpu
     done: list[Outcome] = []
 
     def watch(outcome: Outcome) -> None:
         done.append(outcome)
-        progress(len(done), len(plan.tasks), outcome.task.name)
         if not args.quiet and not args.json:
             print(f"{outcome.state:>13}  {outcome.task.name}: {outcome.text}", file=sys.stderr)
 
-    outcomes = run_plan(plan, local_processes(ncpu), ncpu, watch)
-    report = write_report(plan, outcomes, time.monotonic() - begun)
-    bad = [one for one in outcomes if one.state in (FAILED, LEFT_OUT)]
-    if bad or plan.problems:
-        lines = [*plan.problems, *(f"{one.task.name}: {one.text}" for one in bad)]
+    try:
+        result = reduce_night(
+            plan, scheduler=args.scheduler, ncpu=args.ncpu, watch=watch, progress=progress
+        )
+    except (KeyboardInterrupt, OperationCancelled) as error:
+        there = sum(one.state in (DONE, REUSED) for one in done)
         raise PipelineError(
-            f"{len(bad)} of {len(outcomes)} tasks were not done; the others were. See {report}.\n"
+            f"The night was cancelled: {there} of {len(plan.tasks)} tasks are done and kept. The same command goes on."
+        ) from error
+    bad = result.not_done
+    if bad or result.problems:
+        lines = [*result.problems, *(f"{one.task.name}: {one.text}" for one in bad)]
+        raise PipelineError(
+            f"{len(bad)} of {len(result.outcomes)} tasks were not done; the others were. See {result.report}.\n"
             + "\n".join(lines)
         )
-    counts = {
-        state: sum(one.state == state for one in outcomes) for state in {o.state for o in outcomes}
+    return {
+        "tasks": dict(Counter(one.state for one in result.outcomes)),
+        "report": str(result.report),
+        "seconds": round(result.seconds, 2),
     }
-    return {"tasks": counts, "report": str(report), "seconds": round(time.monotonic() - begun, 2)}
 
 
 def _planned(plan: Plan) -> dict[str, object]:
+    ledger = Ledger(plan.settings.database)
     return {
         "tasks": [
-            f"{task.name} ({state_of(plan, task) or 'to do'}): {', '.join(map(str, task.outputs))}"
+            f"{task.name} ({REUSED if ledger.holds(task) else 'to do'}): {', '.join(map(str, task.outputs))}"
             for task in plan.tasks
+        ],
+        "room": [
+            f"{room.name} {room.folder}: at most {room.needed / 1e9:.3g} GB needed, {room.free / 1e9:.3g} GB free"
+            for room in rooms_of(plan)
         ],
         "problems": list(plan.problems),
     }

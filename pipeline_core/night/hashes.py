@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline_core.atomic import write_aside
 from pipeline_core.errors import InputFormatError, PipelineError
+from pipeline_core.progress import Progress, silent
 
 __all__ = ["HashCache"]
 
@@ -23,11 +24,14 @@ class HashCache:
         Where they are kept; whatever cannot be read there counts as not known.
     verify : bool
         Whether every file is read again, whatever is remembered.
+    progress : Progress
+        Called while a file is read; may cancel.
     """
 
-    def __init__(self, path: Path, *, verify: bool = False) -> None:
+    def __init__(self, path: Path, *, verify: bool = False, progress: Progress = silent) -> None:
         self._path = path
         self._verify = verify
+        self._progress = progress
         self._known: dict[str, list[object]] = {}
         self._looked_at: set[str] = set()
         self._changed = False
@@ -58,6 +62,7 @@ class HashCache:
             with path.open("rb") as stream:
                 while block := stream.read(_BLOCK):
                     digest.update(block)
+                    self._progress(0, 0, f"reading {path.name}")
         except OSError as error:
             raise InputFormatError(
                 f"{path} cannot be read: {error.strerror}. Check the path and the permissions."

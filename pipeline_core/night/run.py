@@ -5,45 +5,63 @@ Each task that is done is noted in the database at once, so that a night which w
 
 from __future__ import annotations
 
-import datetime
-import json
 import logging
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from pipeline_core.atomic import write_aside
-from pipeline_core.errors import PipelineError
+from pipeline_core.errors import (
+    OperationCancelled,
+    OutputError,
+    PipelineError,
+    SidecarConflictError,
+)
+from pipeline_core.locks import locked
+from pipeline_core.night.board import Board, Report, remove_boards
+from pipeline_core.night.ledger import Ledger
 from pipeline_core.night.plan import Plan, Task
 from pipeline_core.night.steps import do
+from pipeline_core.night.workers import GRACE_S, Executors, attend, local_processes
+from pipeline_core.progress import Progress, silent
 
 __all__ = [
     "DONE",
     "FAILED",
     "LEFT_OUT",
     "REUSED",
+    "RUNNING",
+    "STOPPED",
     "Outcome",
+    "Running",
     "local_processes",
     "run_plan",
-    "state_of",
 ]
 
 logger = logging.getLogger(__name__)
 
 DONE, REUSED, FAILED, LEFT_OUT = "done", "there already", "failed", "left out"
+RUNNING, STOPPED = "running", "stopped"
 _TRIES = 2
 """A task whose process dies is tried once more, alone: it may have been another task's fault."""
+
+_LOOK_EVERY_S = 0.05
+_REPORT_EVERY_S = 0.25
+_WAIT_FOR_STOP_S = GRACE_S + 3.0
+_CANCELLED = "the night was cancelled"
+_LOST = (
+    "it was given up: the scheduler of the cluster is gone, or its workers do not see the database"
+)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: `state` DONE, REUSED, FAILED or LEFT_OUT (it needs one that failed), and a sentence."""
+    """What became of a task, and a sentence.
+
+    `state` is DONE, REUSED, FAILED, LEFT_OUT (it needs one that failed) or STOPPED (the night was cancelled).
+    """
 
     task: Task
     state: str
@@ -51,26 +69,27 @@ class Outcome:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Running:
+    """A task that runs: since how many `seconds`, which `part` of it is done (0 to 1), and the `stage` it is in."""
+
+    task: Task
+    seconds: float = 0.0
+    part: float = 0.0
+    stage: str = ""
+
+
 Watch = Callable[[Outcome], None]
-Executors = Callable[[], Executor]
-
-
-def local_processes(ncpu: int) -> Executors:
-    """Return what makes the processes of this machine that do the tasks."""
-
-    def make() -> Executor:
-        return ProcessPoolExecutor(ncpu, mp_context=multiprocessing.get_context("spawn"))
-
-    return make
-
-
-def state_of(plan: Plan, task: Task) -> str:
-    """Return REUSED if a task's result is there already, else ''."""
-    return REUSED if _Ledger(plan.settings.database).holds(task) else ""
+WatchRunning = Callable[[Running], None]
 
 
 def run_plan(
-    plan: Plan, executors: Executors, at_once: int, watch: Watch = lambda outcome: None
+    plan: Plan,
+    executors: Executors,
+    at_once: int,
+    watch: Watch = lambda outcome: None,
+    running: WatchRunning = lambda one: None,
+    progress: Progress = silent,
 ) -> list[Outcome]:
     """Do a plan.
 
@@ -83,91 +102,102 @@ def run_plan(
         So many tasks at the same time.
     watch : callable
         Told of each outcome.
+    running : callable
+        Told when a task begins, and then how far it is.
+    progress : Progress
+        Called about 20 times a second. When it raises, no task begins any more; those that run are told to stop, and
+        what does not stop within seconds is ended with its process. What was done is kept.
 
     Returns
     -------
     list of Outcome
         One for each task, in the order in which they ended.
+
+    Raises
+    ------
+    OperationCancelled
+        `progress` asked for it. The tasks that ran have ended by then, `watch` was told of all.
+    OutputError
+        Another run is at work in the same database, or it cannot be written.
     """
-    return _Run(plan, executors, at_once, watch).run()
+    return _Run(plan, executors, at_once, watch, running, progress).run()
 
 
-class _Ledger:
-    """What was done before: key of a task -> its files as they were, and what was said."""
-
-    def __init__(self, database: Path) -> None:
-        self._path = database / "night.json"
-        try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = {}
-        self._entries: dict[str, Any] = found if isinstance(found, dict) else {}
-
-    def holds(self, task: Task) -> bool:
-        """Tell whether a task's files are there as it left them."""
-        entry = self._entries.get(task.key)
-        if not isinstance(entry, dict):
-            return False
-        return bool(task.outputs) and entry.get("files") == _stamps(task)
-
-    def text(self, task: Task) -> str:
-        """Return what was said of it."""
-        return str(self._entries.get(task.key, {}).get("text", ""))
-
-    def note(self, outcome: Outcome) -> None:
-        """Note that a task was done."""
-        self._entries[outcome.task.key] = {
-            "task": outcome.task.name,
-            "files": _stamps(outcome.task),
-            "text": outcome.text,
-            "seconds": round(outcome.seconds, 3),
-            "done": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        }
-        with write_aside(self._path, replace=True) as part:
-            part.write_text(json.dumps(self._entries, indent=1), encoding="utf-8")
+@contextmanager
+def _alone(plan: Plan) -> Iterator[Board]:
+    """Hold the database for one run, and clean up what earlier ones have left."""
+    database = plan.settings.database
+    try:
+        database.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"Folder {database} cannot be made: {error.strerror}. Choose another database."
+        ) from error
+    try:
+        with locked(database / "night"):
+            remove_boards(database)
+            _remove_parts(plan)
+            board = Board.new(database)
+            try:
+                yield board
+            finally:
+                board.close()
+    except SidecarConflictError as error:
+        raise OutputError(
+            f"Another run is at work in the database {database}. Wait until it has finished; if there is none, "
+            f"remove {database / 'night.lock'}*."
+        ) from error
 
 
-def _stamps(task: Task) -> list[list[Any]] | None:
-    """Return path, size and time of change of each file of a task; None if one is missing."""
-    found = []
-    for path in task.outputs:
-        try:
-            facts = path.stat()
-        except OSError:
-            return None
-        found.append([str(path), facts.st_size, facts.st_mtime_ns])
-    return found
+def _remove_parts(plan: Plan) -> None:
+    """Remove half-written files of tasks of an earlier run: of any machine, as none is at work here now."""
+    for path in (path for task in plan.tasks for path in task.outputs):
+        for left_over in path.parent.glob(f"{path.name}.*.part"):
+            left_over.unlink(missing_ok=True)
 
 
 class _Run:
-    def __init__(self, plan: Plan, executors: Executors, at_once: int, watch: Watch) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        executors: Executors,
+        at_once: int,
+        watch: Watch,
+        watch_running: WatchRunning,
+        progress: Progress,
+    ) -> None:
         self._plan = plan
         self._executors = executors
         self._at_once = at_once
         self._watch = watch
-        plan.settings.database.mkdir(parents=True, exist_ok=True)
-        self._ledger = _Ledger(plan.settings.database)
+        self._watch_running = watch_running
+        self._progress = progress
+        self._ledger = Ledger(plan.settings.database)
         self._outcomes: dict[str, Outcome] = {}
         self._waiting = list(plan.tasks)
         self._tries: dict[str, int] = {}
         self._begun: dict[str, float] = {}
+        self._parts: dict[str, float] = {}
+        self._stopping = False
+        self._next_look = 0.0
 
     def run(self) -> list[Outcome]:
         """Do everything."""
-        while self._waiting:
-            self._settle()
-            if self._waiting:
-                with self._pool() as pool:
-                    self._work(pool)
+        with _alone(self._plan) as board:
+            while self._waiting:
+                self._settle()
+                if self._waiting:
+                    self._work_with(board)
         return list(self._outcomes.values())
 
-    @contextmanager
-    def _pool(self) -> Iterator[Executor]:
-        pool = self._executors()
+    def _work_with(self, board: Board) -> None:
+        pool = self._executors(board)
+        running: dict[Future[str], Task] = {}
         try:
-            yield pool
+            self._work(pool, board, running)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._stop(board, running)
+            pool.shutdown(wait=all(future.done() for future in running))
             raise
         pool.shutdown()
 
@@ -186,34 +216,52 @@ class _Run:
                     self._end(Outcome(task, REUSED, self._ledger.text(task)))
                     changed = True
 
-    def _work(self, pool: Executor) -> None:
+    def _work(self, pool: Executor, board: Board, running: dict[Future[str], Task]) -> None:
         """Keep the pool busy until nothing is left, or its processes died."""
-        running: dict[Future[str], Task] = {}
         while True:
             self._settle()
             for task in self._ready(running):
                 self._begun[task.name] = time.monotonic()
+                given = (task.key, task.kind, dict(task.arguments), task.outputs)
                 try:
-                    future = pool.submit(do, task.kind, dict(task.arguments), task.outputs)
+                    future = pool.submit(attend, do, board, *given)
                 except BrokenProcessPool:  # it died before this one came to it
                     self._died(list(running.values()))
                     return
                 running[future] = task
+                self._watch_running(Running(task))
             if not running:
                 return
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            ended, _ = wait(running, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
             for future in ended:
                 task = running.pop(future)
                 try:
-                    self._done(task, future.result())
+                    self._ended(task, future)
                 except BrokenProcessPool:
                     self._died([task, *running.values()])
+                    running.clear()
                     return
-                except PipelineError as error:
-                    self._end(Outcome(task, FAILED, str(error), self._took(task)))
-                except Exception as error:  # a bug in one task is no reason to lose the night
-                    logger.exception("%s failed", task.name)
-                    self._end(Outcome(task, FAILED, f"unexpected: {error!r}", self._took(task)))
+            self._look(board, running)
+
+    def _ended(self, task: Task, future: Future[str]) -> None:
+        """Take note of a task that has ended; raises if its process died."""
+        try:
+            text = future.result()
+            self._ledger.note(task, text, self._took(task))
+        except BrokenProcessPool:
+            raise
+        except PipelineError as error:
+            self._end(Outcome(task, FAILED, str(error), self._took(task)))
+        except (OperationCancelled, CancelledError):
+            if self._stopping:
+                self._end(Outcome(task, STOPPED, _CANCELLED, self._took(task)))
+            else:
+                self._end(Outcome(task, FAILED, _LOST, self._took(task)))
+        except Exception as error:  # a bug in one task is no reason to lose the night
+            logger.exception("%s failed", task.name)
+            self._end(Outcome(task, FAILED, f"unexpected: {error!r}", self._took(task)))
+        else:
+            self._end(Outcome(task, DONE, text, self._took(task)))
 
     def _ready(self, running: dict[Future[str], Task]) -> list[Task]:
         """Return what can begin now; the largest first. What was at work when a process died is tried again alone."""
@@ -229,10 +277,31 @@ class _Run:
             return [] if running else suspects[:1]
         return sorted(ready, key=lambda task: -task.n_bytes)[: max(free, 0)]
 
-    def _done(self, task: Task, text: str) -> None:
-        outcome = Outcome(task, DONE, text, self._took(task))
-        self._ledger.note(outcome)
-        self._end(outcome)
+    def _look(self, board: Board, running: dict[Future[str], Task]) -> None:
+        """Pass on how far everything is; raises if the night is cancelled."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _REPORT_EVERY_S
+            for task in running.values():
+                report = board.report_of(task.key) or Report(0.0, "")
+                self._parts[task.name] = report.part
+                self._watch_running(Running(task, self._took(task), report.part, report.stage))
+        done = len(self._outcomes) + sum(self._parts.get(t.name, 0.0) for t in running.values())
+        names = ", ".join(task.name for task in running.values())
+        self._progress(round(1000 * done), 1000 * len(self._plan.tasks), names)
+
+    def _stop(self, board: Board, running: dict[Future[str], Task]) -> None:
+        """Stop what runs, and keep what is done all the same."""
+        self._stopping = True
+        board.stop()
+        for future in running:
+            future.cancel()
+        wait(running, timeout=_WAIT_FOR_STOP_S)
+        for future, task in running.items():
+            if future.done() and not isinstance(_error_of(future), BrokenProcessPool):
+                self._ended(task, future)
+            else:
+                self._end(Outcome(task, STOPPED, _CANCELLED, self._took(task)))
 
     def _died(self, tasks: list[Task]) -> None:
         """A process died, and with it all that were at work: each is tried once more."""
@@ -249,3 +318,7 @@ class _Run:
 
     def _took(self, task: Task) -> float:
         return time.monotonic() - self._begun[task.name]
+
+
+def _error_of(future: Future[str]) -> BaseException | None:
+    return None if future.cancelled() else future.exception()

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 
 import yaml
 
+from pipeline_core.beammap_search import BEAMMAP_ENDING, find_beammap_path
 from pipeline_core.convert import MAX_DURATION_S
 from pipeline_core.cube_settings import CubeSettings
-from pipeline_core.errors import ConfigError, InputFormatError
+from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
 from pipeline_core.night.stack_settings import STACK_KEYS, stack_of
+from pipeline_core.night.tuples import with_lists
 from pipeline_core.stacking.settings import StackSettings
 
-__all__ = ["PAGES", "PRODUCTS", "Laser", "NightSettings", "Window", "load_night"]
+__all__ = ["PAGES", "PRODUCTS", "Laser", "NightSettings", "Window", "load_night", "read_night"]
 
 PAGES = (
     *("energysolution", "histogramfits", "rhistogram", "centerhist", "rvsf", "fitparameters"),
@@ -25,6 +27,8 @@ PAGES = (
 """Pages of a wavelength calibration that can be asked for."""
 
 PRODUCTS = ("image", "cube", "stack")
+
+_TIMES = {"inputs", "wavecal", "dark", "flatcal"}
 
 _Value = TypeVar("_Value")
 
@@ -119,19 +123,33 @@ def load_night(path: Path) -> NightSettings:
         If anything in it is impossible: every mistake, a line each, with its number.
     """
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputFormatError(f"{path} cannot be read: {error}. Check the path.") from error
+    return read_night(text, path)
+
+
+def read_night(text: str, path: Path) -> NightSettings:
+    """Return what the text of a night's file means; `path` is where it stands, or shall stand.
+
+    Raises
+    ------
+    InputFormatError, ConfigError
+        As `load_night` does.
+    """
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise InputFormatError(f"{path} is not plain YAML: {error}") from error
-    return _Reader(path).night(root)
+    return _Reader(path, text).night(root)
 
 
 class _Reader:
     """Turns nodes into settings, and collects what is wrong."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str) -> None:
         self._path = path
+        self._text = text
         self._folder = path.absolute().parent
         self._problems: list[tuple[int, str]] = []
 
@@ -142,14 +160,16 @@ class _Reader:
         }
         top = self._mapping(root, known, "the file")
         paths = self._mapping(top.get("paths"), {"data", "database", "out", "work"}, "paths")
-        for name in ("inputs", "paths", "beammap"):
+        for name in _TIMES & set(top):
+            top[name] = with_lists(top[name], self._text)
+        for name in ("inputs", "paths"):
             if name not in top:
                 self._problem(root, f"'{name}' is missing")
         for name in ("data", "database", "out"):
             if "paths" in top and name not in paths:
                 self._problem(top["paths"], f"'{name}' is missing in paths")
         data = self._existing(paths.get("data"), "data", Path.is_dir, "folder")
-        beammap = self._existing(top.get("beammap"), "beammap", Path.is_file, "file")
+        beammap = self._beammap(top.get("beammap"), data if "data" in paths else None)
         dithered, targets = self._targets(top.get("inputs"))
         outputs = self._mapping(top.get("outputs"), {"wavecalplots"}, "outputs")
         products = self._mapping(top.get("products"), set(PRODUCTS), "products")
@@ -184,6 +204,23 @@ class _Reader:
         return NightSettings(**values)
 
     # --- parts -----------------------------------------------------------------------------------
+
+    def _beammap(self, node: yaml.Node | None, data: Path | None) -> Path:
+        """Return the beam map that is named, or the only one that belongs to the raw files."""
+        if node is not None:
+            return self._existing(node, "beammap", Path.is_file, "file")
+        if data is None:
+            self._problem(None, "'beammap' is missing")
+            return self._folder
+        try:
+            return find_beammap_path(data / "any.bin")
+        except BeammapNeededError as error:
+            found = sorted(data.rglob(f"*{BEAMMAP_ENDING}"))
+            if len(found) == 1:
+                return found[0]
+            why = str(error).removeprefix(f"{data / 'any.bin'} ").rstrip(".")
+            self._problem(None, f"'beammap' is missing; without it, {data} {why}")
+            return data
 
     def _targets(self, node: yaml.Node | None) -> tuple[bool, dict[str, Window]]:
         if node is None:
@@ -258,7 +295,7 @@ class _Reader:
         if node is None:
             return ()
         found = self._plain(node)
-        names = [found] if isinstance(found, str) else found
+        names = found.replace(",", " ").split() if isinstance(found, str) else found
         if not isinstance(names, list):
             self._problem(node, f"wavecalplots is a list of {', '.join(PAGES)}")
             return ()

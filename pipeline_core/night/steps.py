@@ -9,13 +9,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline_core.progress import Progress, silent
+
 __all__ = ["STEPS", "do"]
 
 Arguments = Mapping[str, Any]
 
 
-def do(kind: str, arguments: Arguments, outputs: tuple[Path, ...]) -> str:
-    """Do one task; returns a sentence about the result.
+def do(
+    kind: str, arguments: Arguments, outputs: tuple[Path, ...], progress: Progress = silent
+) -> str:
+    """Do one task; returns a sentence about the result. Nothing is left of one that `progress` cancels.
 
     Raises
     ------
@@ -24,13 +28,13 @@ def do(kind: str, arguments: Arguments, outputs: tuple[Path, ...]) -> str:
     """
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-    return STEPS[kind](arguments, outputs)
+    return STEPS[kind](arguments, outputs, progress)
 
 
 # the core is imported inside the steps: each process needs a part of it only
 
 
-def _convert(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _convert(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     from pipeline_core.convert import ConvertSettings, convert
 
     _forget_sidecar(outputs[0])
@@ -42,12 +46,13 @@ def _convert(given: Arguments, outputs: tuple[Path, ...]) -> str:
             Path(given["beammap"]),
             outputs[0],
             overwrite=True,
-        )
+        ),
+        progress,
     )
     return "; ".join((*summary.lines(), *summary.warnings))
 
 
-def _wavecal(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _wavecal(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     import numpy as np
 
     from pipeline_core.wavecal.compute import run
@@ -55,13 +60,13 @@ def _wavecal(given: Arguments, outputs: tuple[Path, ...]) -> str:
 
     background = None if given["background"] is None else Path(given["background"])
     lasers = tuple(Laser(nm, Path(path), background) for nm, path in given["lasers"])
-    solution = run(WavecalSettings(lasers))
+    solution = run(WavecalSettings(lasers), progress)
     solution.save(outputs[0], overwrite=True)
     good = int(np.count_nonzero(solution.curves.kind))
     return f"{good:,} of {solution.res_id.size:,} pixels have wavelengths"
 
 
-def _pages(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _pages(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     from pipeline_core.wavecal.plots import write_plots
     from pipeline_core.wavecal.solution import load_solution
 
@@ -69,7 +74,7 @@ def _pages(given: Arguments, outputs: tuple[Path, ...]) -> str:
     return f"{len(outputs)} pages"
 
 
-def _flatcal(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _flatcal(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     import numpy as np
 
     from pipeline_core.flatcal.compute import run
@@ -82,31 +87,31 @@ def _flatcal(given: Arguments, outputs: tuple[Path, ...]) -> str:
         exp_time_s=given["exp_time_s"],
         int_time_s=given["int_time_s"],
     )
-    combined = run(settings).combined
+    combined = run(settings, progress).combined
     combined.save(outputs[0], overwrite=True)
     good = int(np.count_nonzero(np.isfinite(combined.weights).any(axis=-1)))
     return f"{good:,} pixels have weights"
 
 
-def _badpixels(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _badpixels(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     from pipeline_core.badpixels.compute import find_bad_pixels
     from pipeline_core.badpixels.settings import BadPixelSettings
 
-    found = find_bad_pixels(Path(given["photons"]), BadPixelSettings())
+    found = find_bad_pixels(Path(given["photons"]), BadPixelSettings(), progress)
     found.save(outputs[0], overwrite=True)
     return f"{len(found.pixels):,} pixels are bad"
 
 
-def _cosmics(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _cosmics(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     from pipeline_core.timemask.compute import find_bursts
     from pipeline_core.timemask.settings import BurstSettings
 
-    found = find_bursts(Path(given["photons"]), BurstSettings())
+    found = find_bursts(Path(given["photons"]), BurstSettings(), progress)
     found.save(outputs[0], overwrite=True)
     return f"{len(found.intervals_us):,} bursts"
 
 
-def _attach(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _attach(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     """Attach solutions and masks to a photon file of the database, whose sidecar is made anew."""
     from pipeline_core import ObsFile
 
@@ -125,7 +130,7 @@ def _attach(given: Arguments, outputs: tuple[Path, ...]) -> str:
     return f"{len(given['solutions'])} solutions and masks attached"
 
 
-def _image(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _image(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     from pipeline_core import ObsFile
     from pipeline_core.export import export_image
 
@@ -138,7 +143,7 @@ def _image(given: Arguments, outputs: tuple[Path, ...]) -> str:
         return f"{obs.n_photons:,} photons"
 
 
-def _cube(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _cube(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     from pipeline_core import ObsFile
     from pipeline_core.cube_products import write_cube
     from pipeline_core.cube_settings import CubeSettings
@@ -147,22 +152,23 @@ def _cube(given: Arguments, outputs: tuple[Path, ...]) -> str:
     if "edges_nm" in values:
         values["edges_nm"] = tuple(values["edges_nm"])
     with ObsFile(Path(given["photons"])) as obs:
-        summary = write_cube(outputs[0], obs, CubeSettings(**values), overwrite=True)
+        summary = write_cube(
+            outputs[0], obs, CubeSettings(**values), overwrite=True, progress=progress
+        )
     return (
         f"{summary.n_band} bands, {summary.n_time} times, sum {summary.total:,.6g} {summary.unit}"
     )
 
 
-def _stack(given: Arguments, outputs: tuple[Path, ...]) -> str:
+def _stack(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     import numpy as np
 
     from pipeline_core.stacking.settings import StackSettings
     from pipeline_core.stacking.stack import write_stack
 
     settings = StackSettings.from_dict(given["stack"])
-    summary = write_stack(
-        outputs[0], [Path(path) for path in given["photons"]], settings, overwrite=True
-    )
+    photons = [Path(path) for path in given["photons"]]
+    summary = write_stack(outputs[0], photons, settings, overwrite=True, progress=progress)
     found = zip(
         given["names"], summary.registration.offsets, summary.registration.errors, strict=True
     )
@@ -178,7 +184,7 @@ def _forget_sidecar(path: Path) -> None:
     path.with_suffix(".cal.h5").unlink(missing_ok=True)
 
 
-STEPS: dict[str, Callable[[Arguments, tuple[Path, ...]], str]] = {
+STEPS: dict[str, Callable[[Arguments, tuple[Path, ...], Progress], str]] = {
     "convert": _convert,
     "wavecal": _wavecal,
     "pages": _pages,

@@ -261,7 +261,7 @@ class Work:
         self.done, self.failing, self.most, self._now = [], {}, 0, 0
         self._lock = threading.Lock()
 
-    def __call__(self, kind, arguments, outputs):
+    def __call__(self, kind, arguments, outputs, progress):
         with self._lock:
             self._now += 1
             self.most = max(self.most, self._now)
@@ -287,7 +287,9 @@ def work(monkeypatch):
 
 
 def outcomes_of(plan, at_once=3):
-    return {o.task.name: o for o in run_plan(plan, lambda: ThreadPoolExecutor(at_once), at_once)}
+    return {
+        o.task.name: o for o in run_plan(plan, lambda board: ThreadPoolExecutor(at_once), at_once)
+    }
 
 
 def test_everything_is_done_once_and_what_changed_again(write, work):
@@ -335,7 +337,7 @@ def test_an_interrupted_night_goes_on_where_it_was(write, work):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_plan(plan, lambda: ThreadPoolExecutor(1), 1, stop)
+        run_plan(plan, lambda board: ThreadPoolExecutor(1), 1, stop)
     before = len(work.done)
     assert before < len(plan.tasks)
     found = outcomes_of(plan_of(write()))
@@ -396,7 +398,7 @@ def test_a_night_is_reduced(write, raw, tmp_path, capsys):
     assert "Traceback" not in error
 
 
-def _die_once(kind, arguments, outputs):
+def _die_once(kind, arguments, outputs, progress):
     marker = Path(arguments["marker"])
     if kind == "wavecal" and not marker.exists():
         marker.write_text("died")
@@ -406,10 +408,10 @@ def _die_once(kind, arguments, outputs):
     return "done"
 
 
-def _die_always(kind, arguments, outputs):
+def _die_always(kind, arguments, outputs, progress):
     if kind == "wavecal":
         os.kill(os.getpid(), signal.SIGKILL)
-    return _die_once(kind, arguments, outputs)
+    return _die_once(kind, arguments, outputs, progress)
 
 
 @pytest.mark.parametrize(("function", "state"), [(_die_once, DONE), (_die_always, FAILED)])
@@ -514,7 +516,7 @@ def test_the_plan_of_a_dither(dither, raw):
 def test_a_dither_is_reduced_to_one_image(dither, tmp_path):
     path = dither({"offsets": [[0, 0], [1, 2]], "exclude": []}, wavecal=None, flatcal=None)
     plan = plan_of(path)
-    found = {o.task.name: o for o in run_plan(plan, lambda: ThreadPoolExecutor(1), 1)}
+    found = {o.task.name: o for o in run_plan(plan, lambda board: ThreadPoolExecutor(1), 1)}
     assert {one.state for one in found.values()} == {DONE}, found
     assert "2 frames" in found["stack"].text
     with fits.open(tmp_path / "out" / "stack.fits") as hdus:
@@ -533,5 +535,5 @@ def test_a_dither_is_reduced_to_one_image(dither, tmp_path):
     report = write_report(plan, list(found.values()), 1.0).read_text()
     assert "counts/s" in report
     assert report.count("<figure>") == 1
-    again = {o.task.name: o.state for o in run_plan(plan, lambda: ThreadPoolExecutor(1), 1)}
+    again = {o.task.name: o.state for o in run_plan(plan, lambda board: ThreadPoolExecutor(1), 1)}
     assert set(again.values()) == {REUSED}

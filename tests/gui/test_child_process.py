@@ -102,3 +102,11 @@ def test_trouble_of_our_own_cleans_up_too(tmp_path):
 
 def test_log_records_of_threads_do_not_mix_with_progress():
     assert run_in_child(child_work.log_from_threads) == 4000
+
+
+def test_only_a_child_that_may_has_children(tmp_path):
+    path = tmp_path / "touched"
+    assert run_in_child(child_work.start_a_child, path, has_children=True) == 0
+    assert path.exists()
+    with pytest.raises(AssertionError, match="daemonic"):
+        run_in_child(child_work.start_a_child, path)

@@ -1,0 +1,90 @@
+"""The processes of this machine that do the tasks of a night, and what each of them is asked to do."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_core.night.board import Board
+from pipeline_core.progress import Progress
+
+__all__ = ["GRACE_S", "Do", "Executors", "Workers", "attend", "local_processes", "local_workers"]
+
+Do = Callable[[str, Mapping[str, Any], tuple[Path, ...], Progress], str]
+Executors = Callable[[Board], Executor]
+"""Makes what does the tasks; they stop when the board says so."""
+
+GRACE_S = 5.0
+"""How long a process may go on after it was told to stop: a step that does not listen is ended with its process."""
+_LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What does the tasks of a night: what makes it, and how many it does `at_once`."""
+
+    executors: Executors
+    at_once: int
+
+
+def local_workers(ncpu: int) -> Workers:
+    """Return `ncpu` processes of this machine."""
+    return Workers(local_processes(ncpu), ncpu)
+
+
+def local_processes(ncpu: int) -> Executors:
+    """Return what makes `ncpu` processes of this machine. None outlives the process that asked for it."""
+
+    def make(board: Board) -> Executor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(
+            ncpu, mp_context=context, initializer=_begin, initargs=(board, GRACE_S)
+        )
+
+    return make
+
+
+def attend(
+    do: Do,
+    board: Board,
+    key: str,
+    kind: str,
+    arguments: Mapping[str, Any],
+    outputs: tuple[Path, ...],
+) -> str:
+    """Do a task unless it is done, and tell the board how far it is. Runs in any process, on any machine."""
+    text = board.text_of(key)
+    if text is None:
+        progress = board.reporter(key)
+        progress(0, 1, "begun")
+        text = do(kind, arguments, outputs, progress)
+        board.note_done(key, text)
+    return text
+
+
+def _begin(board: Board, grace_s: float) -> None:
+    """Begin a process: whoever waits for it handles Ctrl-C, and it ends when nobody does any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watch = threading.Thread(target=_watch, args=(board, grace_s), name="watch", daemon=True)
+    watch.start()
+
+
+def _watch(board: Board, grace_s: float) -> None:
+    parent = multiprocessing.parent_process()
+    stopped_since = None
+    while True:
+        time.sleep(_LOOK_EVERY_S)
+        now = time.monotonic()
+        if parent is not None and not parent.is_alive():
+            os._exit(1)
+        stopped_since = (stopped_since or now) if board.stopped() else None
+        if stopped_since is not None and now - stopped_since > grace_s:
+            os._exit(1)

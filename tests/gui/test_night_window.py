@@ -1,0 +1,368 @@
+"""Pipeline > Run night: what the form writes is read back; the window shows plan, progress, results, and lives on."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+from night_files import make_raw, plan_of, write_night
+from window_rig import real_window
+
+from pipeline_core.errors import ClusterError, OutputError
+from pipeline_core.night import reduce as night_reduce
+from pipeline_core.night import run as night_run
+from pipeline_core.night.run import DONE, FAILED, LEFT_OUT, REUSED, STOPPED
+from pipeline_core.night.settings import load_night
+from pipeline_core.night.workers import Workers
+from quicklook import night_form, night_running, night_tasks
+from quicklook.night_form import NightForm
+from quicklook.night_tasks import TO_DO
+from quicklook.qt import QtGui
+
+pytestmark = pytest.mark.timeout(600)  # kernels may have to be compiled first
+
+_SMALL = {"wavecal": None, "dark": None, "flatcal": None, "products": {"cube": {"time_bin_s": 1}}}
+_WAIT = 240_000
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    return make_raw(tmp_path_factory.mktemp("night"), seconds=1)
+
+
+@pytest.fixture
+def real(qtbot, settings):
+    with real_window(qtbot, settings) as window:
+        yield window
+
+
+class Work:
+    """Stands in for the steps, in threads: writes small files, and waits or fails as it is told to."""
+
+    def __init__(self):
+        self.failing = {}
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def __call__(self, kind, arguments, outputs, progress):
+        while not self.go_on.wait(0.02):
+            progress(1, 2, "half")
+        if kind in self.failing:
+            raise self.failing[kind]
+        for path in outputs:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(kind)
+        return f"{kind} was done"
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Plan and do nights in the lane's own thread: no process has to be started."""
+
+    def do_night(path, scheduler, messenger, *, progress):
+        news = messenger.news.emit
+        return night_tasks.reduce(path, scheduler, progress=progress, news=news)
+
+    work = Work()
+    monkeypatch.setattr(night_run, "do", work)
+    monkeypatch.setattr(night_running, "plan_in_child", night_tasks.plan)
+    monkeypatch.setattr(night_running, "reduce_in_child", do_night)
+    monkeypatch.setattr(
+        night_reduce, "local_workers", lambda n: Workers(lambda board: ThreadPoolExecutor(n), n)
+    )
+    return work
+
+
+def opened(qtbot, window, path):
+    """The window of a night with its plan."""
+    window.actions_by_name["run_night"].trigger()
+    window.night.open_night(path)
+    qtbot.waitUntil(lambda: not window.nights.jobs, timeout=_WAIT)
+    qtbot.wait(20)
+    return window.night.window
+
+
+def ended(qtbot, window):
+    qtbot.waitUntil(lambda: not window.nights.jobs, timeout=_WAIT)
+    qtbot.wait(20)
+
+
+def states(night):
+    return {row.name: row.state for row in night.model.rows}
+
+
+def cell(night, name, column):
+    model = night.model
+    k = next(k for k, row in enumerate(model.rows) if row.name == name)
+    return model.data(model.index(k, column))
+
+
+# --- the window ----------------------------------------------------------------------------------
+
+
+def test_a_night_from_its_plan_to_its_results(qtbot, real, tmp_path, raw, monkeypatch):
+    path = write_night(tmp_path, raw, **_SMALL)
+    night = opened(qtbot, real, path)
+    core = plan_of(path)
+    assert [row.name for row in night.model.rows] == [task.name for task in core.tasks]
+    assert set(states(night).values()) == {TO_DO}
+    assert "Room: at most" in night.room.text()
+    assert str(tmp_path / "out") in night.room.text()
+    assert night.subline.text() == "5 tasks: 5 to do"
+    assert "no result yet" in _tip_of(night, "image pos1")
+    assert not night.report.isEnabled()
+    photons = core.tasks[0]
+    assert cell(night, photons.name, 5).startswith("≤ ")
+    assert cell(night, "badpixels pos1", 2) == photons.name
+    # it goes on when the window is closed, and is seen in the job bar
+    night.start.click()
+    assert night.cancel.isEnabled()
+    night.close()
+    assert real.job_bar.isVisible()
+    ended(qtbot, real)
+    assert "5 tasks are done" in real.messages.text
+    real.actions_by_name["run_night"].trigger()
+    assert real.night.window is night
+    assert set(states(night).values()) == {DONE}
+    assert night.progress.value() == 1000
+    assert "done: image pos1" in night.log.toPlainText()
+    size = photons.outputs[0].stat().st_size
+    row = next(row for row in night.model.rows if row.name == photons.name)
+    assert row.n_bytes == size
+    assert row.seconds > 0
+    # results
+    shown = []
+    monkeypatch.setattr(
+        QtGui.QDesktopServices, "openUrl", staticmethod(lambda url: shown.append(url.toLocalFile()))
+    )
+    night.report.click()
+    assert shown == [str(tmp_path / "out" / "report.html")]
+    _choose(night, "image pos1")
+    night.result.click()
+    assert shown[-1] == str(tmp_path / "out" / "pos1" / "image.fits")
+    assert "No program of this desktop opens image.fits" in night.messages.text
+    with qtbot.waitSignal(real.fileOpened, timeout=30_000):
+        _choose(night, "calibrated pos1")
+        night.table.doubleClicked.emit(night.table.currentIndex())
+    assert real.session.file.path == photons.outputs[0]
+    # again: everything is there
+    night.start.click()
+    ended(qtbot, real)
+    assert set(states(night).values()) == {REUSED}
+    assert "at most 0 B needed" in night.room.text()
+
+
+def _choose(night, name):
+    k = next(k for k, row in enumerate(night.model.rows) if row.name == name)
+    night.table.selectRow(k)
+
+
+def _tip_of(night, name):
+    _choose(night, name)
+    assert not night.result.isEnabled()
+    return night.result.toolTip()
+
+
+def _cells(night, column):
+    return [cell(night, row.name, column) for row in night.model.rows]
+
+
+def test_a_failed_task_leaves_the_window_and_the_others_alive(qtbot, real, tmp_path, raw, work):
+    night = opened(qtbot, real, write_night(tmp_path, raw, **_SMALL))
+    work.failing["badpixels"] = OutputError("the disk is full")
+    night.start.click()
+    ended(qtbot, real)
+    found = states(night)
+    assert found["badpixels pos1"] == FAILED
+    assert found["calibrated pos1"] == LEFT_OUT
+    assert cell(night, "badpixels pos1", 6) == "the disk is full"
+    assert cell(night, "calibrated pos1", 6) == "it needs: badpixels pos1"
+    assert "1 tasks are done" in night.messages.text
+    assert "4 are not" in night.messages.text
+    assert real.messages.kind == "warning"
+    work.failing.clear()
+    night.start.click()
+    ended(qtbot, real)
+    assert set(states(night).values()) == {DONE, REUSED}
+
+
+def test_progress_is_shown_and_a_cancelled_night_goes_on(qtbot, real, tmp_path, raw, work):
+    night = opened(qtbot, real, write_night(tmp_path, raw))
+    work.go_on.clear()
+    night.start.click()
+    qtbot.waitUntil(lambda: _cells(night, 3).count("running 50%") == 2, timeout=20_000)
+    running = [name for name, state in states(night).items() if state == "running"]
+    assert cell(night, running[0], 6) == "half"
+    qtbot.waitUntil(lambda: night.progress.value() > 0, timeout=_WAIT)
+    assert set(night.stage.text().split(", ")) == set(running)
+    assert "2 running" in night.subline.text()
+    for button in (night.start, night.open, night.edit):
+        assert not button.isEnabled()
+        assert "Wait" in button.toolTip()
+    real.close()  # it asks first
+    assert real.isVisible()
+    assert "Not finished: Night pipeline.yml" in real.messages.text
+    night.cancel.click()
+    assert not night.cancel.isEnabled()
+    ended(qtbot, real)
+    found = states(night)
+    assert [found[name] for name in running] == [STOPPED, STOPPED]
+    assert set(found.values()) == {STOPPED, TO_DO}
+    assert "what is done is kept" in night.messages.text
+    work.go_on.set()
+    night.start.click()
+    ended(qtbot, real)
+    assert set(states(night).values()) == {DONE}
+
+
+def test_what_keeps_a_night_from_running_is_said_and_the_window_lives_on(
+    qtbot, real, tmp_path, raw, work, monkeypatch
+):
+    path = write_night(tmp_path, raw, ncpu="many", typo=1)
+    night = opened(qtbot, real, path)
+    assert "line" in night.messages.text
+    assert "ncpu is a whole number" in night.messages.text
+    assert "'typo' is not known" in night.messages.text
+    assert not night.start.isEnabled()
+    path = write_night(tmp_path, raw, **_SMALL)
+    opened(qtbot, real, path)
+    assert night.start.isEnabled()
+    assert not night.messages.isVisible()
+
+    def no_cluster(address, settings):
+        raise ClusterError(f"No scheduler answers at {address!r}.")
+
+    monkeypatch.setattr(night_reduce, "cluster_workers", no_cluster)
+    night.scheduler.setText(" nonsense ")
+    night.start.click()
+    ended(qtbot, real)
+    assert "No scheduler answers at 'nonsense'" in night.messages.text
+    assert "was not finished" in real.messages.text
+
+
+def test_too_little_room_is_said_before_start(qtbot, real, tmp_path, raw, work):
+    night = opened(qtbot, real, write_night(tmp_path, raw, **_SMALL))
+    night.show_plan(dataclasses.replace(night.plan, obstacle="The disk has 0.1 GB free."))
+    assert not night.start.isEnabled()
+    assert night.start.toolTip() == "The disk has 0.1 GB free."
+    assert "0.1 GB free" in night.problems.text()
+    assert night.problems.isVisible()
+
+
+# --- the form ------------------------------------------------------------------------------------
+
+_FORM = NightForm(
+    inputs=(("pos1", "1602050400", "1602050401"), ("pos_2", "10", "20")),
+    dithered=True,
+    lasers=(("1", "2", "808"), ("2", "3", "980.5")),
+    dark=(("30", "40"),),
+    flats=(("50", "60"), ("60", "70")),
+    badpixels=False,
+    cosmics=True,
+    image=False,
+    cube=True,
+    cube_bins="wavelength_bin_nm",
+    cube_bin="25.5",
+    cube_step="0.5",
+    weighted=True,
+    rates=True,
+    pages=("summary", "rvsf"),
+    ncpu="3",
+)
+
+
+@pytest.fixture
+def form(tmp_path, raw):
+    places = {"database": "db", "out": "out", "work": "work"}
+    return dataclasses.replace(
+        _FORM,
+        data=str(raw.folder),
+        beammap=str(raw.beammap_path),
+        **{name: str(tmp_path / place) for name, place in places.items()},
+    )
+
+
+def test_what_is_filled_in_is_written_and_read_back(qtbot, real, tmp_path, form, work):
+    real.actions_by_name["run_night"].trigger()
+    real.night.window.new.click()
+    dialog = real.night.dialog
+    dialog.set_form(form)
+    assert dialog.form() == form
+    qtbot.waitUntil(lambda: "Choose where to save" in dialog.reason.text())
+    assert not dialog.save.isEnabled()
+    path = tmp_path / "made.yml"
+    dialog.target.set_text(str(path))
+    qtbot.waitUntil(dialog.save.isEnabled)
+    dialog.save.click()
+    qtbot.waitUntil(lambda: real.night.window.plan is not None, timeout=_WAIT)
+    assert real.night.dialog is None
+    assert night_form.read_form(path) == form
+    real.night.window.edit.click()
+    qtbot.waitUntil(lambda: real.night.dialog is not None)
+    assert real.night.dialog.form() == form
+    assert real.night.dialog.target.text() == str(path)
+    found = load_night(path)
+    assert [one.wavelength_nm for one in found.wavecal] == [808.0, 980.5]
+    assert found.cube.wavelength_bin_nm == 25.5
+    assert (found.dark.start, found.dark.stop) == (30, 40)
+    assert found.ncpu == 3
+
+
+def test_a_file_becomes_a_form_and_the_same_settings_again(tmp_path, raw):
+    products = {"cube": {"edges_nm": [700, 900, 1000], "min_wavelength": 710}}
+    path = write_night(tmp_path, raw, products=products, ncpu=None)
+    form = night_form.read_form(path)
+    assert form.more == (("cube", "edges_nm", [700, 900, 1000]), ("cube", "min_wavelength", 710))
+    before = load_night(path)
+    written = night_form.write_form(form, tmp_path / "again.yml")
+    assert dataclasses.replace(load_night(written), source=path) == dataclasses.replace(
+        before, source=path
+    )
+
+
+def test_products_the_form_does_not_know_are_kept(form):
+    kept = dataclasses.replace(form, more=(("stack", "", {"upsample": 2}),))
+    products = yaml.safe_load(night_form.text_of(kept))["products"]
+    assert products["stack"] == {"upsample": 2}
+
+
+def test_the_form_says_everything_that_is_missing(tmp_path, form):
+    empty = night_form.check_form(NightForm(), "")
+    assert any("Add an observation" in text for text in empty.problems)
+    assert any("folder of the raw files" in text for text in empty.problems)
+    wrong = dataclasses.replace(
+        form, inputs=(("pos 1", "5", "x"),), lasers=(("1", "2", "808"),), ncpu="0"
+    )
+    problems = night_form.check_form(wrong, str(tmp_path / "night.txt")).problems
+    for words in ("names are of letters", "no range of", "at least two lasers", "ncpu", ".yml"):
+        assert any(words in text for text in problems), (words, problems)
+    assert not any("line" in text for text in problems)
+    assert night_form.check_form(form, str(tmp_path / "night.yml")).problems == ()
+
+
+def test_rows_are_added_and_removed(qtbot, real):
+    real.actions_by_name["run_night"].trigger()
+    real.night.window.new.click()
+    dialog = real.night.dialog
+    table = dialog.dark
+    table.add.click()
+    assert not table.add.isEnabled()
+    assert "1 only" in table.add.toolTip()
+    assert table.rows() == ()
+    table.table.item(0, 0).setText(" 5 ")
+    assert table.rows() == (("5", ""),)
+    table.table.selectRow(0)
+    table.remove.click()
+    assert table.table.rowCount() == 0
+    assert table.add.isEnabled()
+    assert not dialog.bins.isEnabled()
+    assert dialog.bins.toolTip() == "Tick 'Cubes' first"
+    dialog.cube.setChecked(True)
+    dialog.bins.setCurrentIndex(1)
+    dialog.bins.activated.emit(1)
+    assert dialog.bin_width.text() == "0.1"
+    dialog.cancel.click()
+    assert real.night.dialog is None
