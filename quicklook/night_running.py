@@ -247,10 +247,8 @@ class NightController(QtCore.QObject):
             return
         assert isinstance(result, NightEnd)
         self.window.show_end(result)
-        bad = result.n_not_done + len(result.problems)
-        text = f"Night {result.path.name}: {result.n_there} tasks are done"
         self.said.emit(
-            "warning" if bad else "success", f"{text}, {bad} are not." if bad else f"{text}."
+            "success" if result.is_whole else "warning", f"Night {result.path.name}: {result.text}"
         )
 
     @Slot(object)

@@ -124,6 +124,21 @@ class NightEnd:
     report: Path
     seconds: float
 
+    @property
+    def text(self) -> str:
+        """What there is to say of it."""
+        text = f"{self.n_there} of {self.n_there + self.n_not_done} tasks are done in {self.seconds:.0f} s."
+        if self.n_not_done:
+            text += " The column 'What' says why the others are not."
+        if self.problems:
+            text += " Not everything could be planned: see above the table."
+        return text
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was done."""
+        return not (self.n_not_done or self.problems)
+
 
 def plan(path: Path, *, progress: Progress = silent) -> NightPlan:
     """Work out what a night needs; nothing is written, unless its database is there already."""
@@ -218,13 +233,16 @@ def _disks(room: list[Room]) -> tuple[RoomFacts, ...]:
 
 
 def _ended(outcome: Outcome) -> RowNews:
+    from pipeline_core.night.run import DONE, REUSED
+
+    there = outcome.state in (DONE, REUSED)
     return RowNews(
         outcome.task.name,
         outcome.state,
         outcome.text,
         outcome.seconds,
         1.0,
-        _size(outcome.task),
+        _size(outcome.task) if there else None,
     )
 
 

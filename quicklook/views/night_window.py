@@ -254,12 +254,7 @@ class NightWindow(QtWidgets.QWidget):
         self.progress.setValue(1000)
         self.stage.setText("finished")
         self.elapsed.setText(f"{end.seconds:.0f} s")
-        bad = end.n_not_done + len(end.problems)
-        text = f"{end.n_there} tasks are done in {end.seconds:.0f} s"
-        if bad:
-            self._show_message("warning", f"{text}, {bad} are not: the column 'What' says why.")
-        else:
-            self._show_message("success", f"{text}.")
+        self._show_message("success" if end.is_whole else "warning", end.text)
 
     def show_stopped(self, kind: str, text: str) -> None:
         """Show that planning or the night has ended before it was finished."""

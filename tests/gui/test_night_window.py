@@ -123,7 +123,7 @@ def test_a_night_from_its_plan_to_its_results(qtbot, real, tmp_path, raw, monkey
     night.close()
     assert real.job_bar.isVisible()
     ended(qtbot, real)
-    assert "5 tasks are done" in real.messages.text
+    assert "5 of 5 tasks are done" in real.messages.text
     real.actions_by_name["run_night"].trigger()
     assert real.night.window is night
     assert set(states(night).values()) == {DONE}
@@ -180,8 +180,9 @@ def test_a_failed_task_leaves_the_window_and_the_others_alive(qtbot, real, tmp_p
     assert found["calibrated pos1"] == LEFT_OUT
     assert cell(night, "badpixels pos1", 6) == "the disk is full"
     assert cell(night, "calibrated pos1", 6) == "it needs: badpixels pos1"
-    assert "1 tasks are done" in night.messages.text
-    assert "4 are not" in night.messages.text
+    assert "1 of 5 tasks are done" in night.messages.text
+    assert "says why the others are not" in night.messages.text
+    assert cell(night, "badpixels pos1", 5).startswith("≤ ")
     assert real.messages.kind == "warning"
     work.failing.clear()
     night.start.click()
