@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline_core.nightlogs.moments import unix_of
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["FoundLogs", "find_logs", "kind_of_log"]
+__all__ = ["FoundLogs", "find_logs", "kind_of_log", "looks_like_log"]
 
 _LOG_FOLDERS = ("logs", "log", "obslog", "obslogs", "obs_log", "dithers", "dither", "ditherlogs")
 _ENDINGS = (".json", ".jsonl", ".log", ".txt", ".cfg")
@@ -108,6 +108,11 @@ def kind_of_log(path: Path) -> str | None:
     if _JSON_HEAD.match(head) or _TEXT_HEAD.match(head):
         return "observing"
     return None
+
+
+def looks_like_log(path: Path) -> bool:
+    """Tell by name or first lines whether a file is an observing log or a dither log."""
+    return _by_name(path.name) is not None or kind_of_log(path) is not None
 
 
 def _by_name(name: str) -> str | None:
