@@ -201,7 +201,7 @@ def scan(path: Path, stream: IO[bytes], progress: Progress = silent) -> Scan:
         if n_bytes is None:
             incomplete = f"header {len(headers)} does not tell what follows"
         elif offset + n_bytes > size:
-            incomplete = f"{what} {len(headers)} is cut off"
+            incomplete = f"{what} {len(pictures) + 1} is cut off"
         elif (picture := _picture(header, offset)) is not None:
             pictures.append(picture)
         elif n_bytes:

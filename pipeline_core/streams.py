@@ -39,6 +39,8 @@ __all__ = ["Stream"]
 
 _NOT_USED = "NaN"
 _FAR_S = 3600.0
+_SAME_S = 1e-6
+"""Times this close are the same: they went through texts and floats."""
 
 
 class Stream(CountsOnly):
@@ -170,7 +172,7 @@ class Stream(CountsOnly):
         high = math.inf if stop is None else stop
         if low <= 0 and high >= self.exposure_s:
             return np.arange(self.n_frames)
-        return np.flatnonzero((begun >= low) & (begun < high))
+        return np.flatnonzero((begun >= low - _SAME_S) & (begun < high - _SAME_S))
 
     def count_image(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline_core.nightlogs.moments import unix_of
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["FoundLogs", "find_logs", "kind_of_log", "looks_like_log"]
+__all__ = ["FoundLogs", "find_logs", "kind_of_log", "logs_in", "looks_like_log"]
 
 _LOG_FOLDERS = ("logs", "log", "obslog", "obslogs", "obs_log", "dithers", "dither", "ditherlogs")
 _ENDINGS = (".json", ".jsonl", ".log", ".txt", ".cfg")
@@ -78,19 +78,29 @@ def find_logs(place: Path | str, progress: Progress = silent) -> FoundLogs:
     """
     place = Path(place).expanduser().absolute()
     folder = place if place.is_dir() else place.parent
+    places: dict[Path, bool] = {}
+    for level, one in enumerate([folder, *folder.parents][: _LEVELS_UP + 1]):
+        places.setdefault(one, level == 0)
+        for log_folder in _log_folders(one):
+            places.setdefault(log_folder, True)
+    return _look(places, progress)
+
+
+def logs_in(folder: Path, progress: Progress = silent) -> FoundLogs:
+    """Return the logs of one folder, by name or first lines."""
+    return _look({folder: True}, progress)
+
+
+def _look(places: dict[Path, bool], progress: Progress) -> FoundLogs:
+    """Look into folders: at names, and at first lines where the value is true."""
     observing: list[Path] = []
     dithers: list[Path] = []
-    looked: list[Path] = []
-    for level, one in enumerate([folder, *folder.parents][: _LEVELS_UP + 1]):
-        for where, by_content in [(one, level == 0), *((log, True) for log in _log_folders(one))]:
-            if where in looked:
-                continue
-            looked.append(where)
-            for path in _candidates(where, progress):
-                kind = _by_name(path.name) or (kind_of_log(path) if by_content else None)
-                if kind:
-                    (observing if kind == "observing" else dithers).append(path)
-    return FoundLogs(tuple(observing), tuple(dithers), tuple(looked))
+    for where, by_content in places.items():
+        for path in _candidates(where, progress):
+            kind = _by_name(path.name) or (kind_of_log(path) if by_content else None)
+            if kind:
+                (observing if kind == "observing" else dithers).append(path)
+    return FoundLogs(tuple(observing), tuple(dithers), tuple(places))
 
 
 def kind_of_log(path: Path) -> str | None:
