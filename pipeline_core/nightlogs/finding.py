@@ -50,12 +50,12 @@ class FoundLogs:
     def of_days(self, start: float, stop: float) -> FoundLogs:
         """Return the logs needed for what lies within unix seconds [start, stop): not those of other weeks.
 
-        Observing logs whose names tell when they begin are kept from one day before `start` to `stop`, and the two
-        before those; what has no moment in its name is kept.
+        Observing logs whose names tell when they begin are kept from one day before `start` to one day after
+        `stop`, and the two before those; what has no moment in its name is kept.
         """
         dated = sorted((moment, path) for path in self.observing if (moment := _begin(path)))
         early = [path for moment, path in dated if moment < start - _DAY_S][-2:]
-        near = [path for moment, path in dated if start - _DAY_S <= moment < max(stop, start + 1)]
+        near = [path for moment, path in dated if start - _DAY_S <= moment < stop + _DAY_S]
         undated = [path for path in self.observing if _begin(path) is None]
         return FoundLogs((*undated, *early, *near), self.dithers, self.looked)
 

@@ -100,9 +100,10 @@ class LogPane(Pane):
         self.show_content()
 
     def _words(self, log: Any, second: float | None) -> str:
-        trouble = ""
+        problems = self.logs.problems
+        trouble = f"   |   not read: {problems[0]}" if problems else ""
         if log.bad_lines:
-            trouble = f"   |   {len(log.bad_lines)} lines could not be used, the first: {log.bad_lines[0]}"
+            trouble += f"   |   {len(log.bad_lines)} lines could not be used, the first: {log.bad_lines[0]}"
         if second is None:
             return f"The second on the screen is not known{trouble}"
         if self.entry is None:

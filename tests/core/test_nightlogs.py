@@ -383,6 +383,7 @@ def test_logs_of_other_weeks_are_left_out(tmp_path):
         "obslog_202009302000.json",
         "obslog_202010062000.json",
         "obslog_202010072000.json",
+        "obslog_202010082000.json",
     ]
 
 

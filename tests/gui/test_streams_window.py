@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from stream_files import START, counts_of, of_2020, stream_of, utc, write_stream
-from window_rig import open_path, real_window
+from window_rig import at_rest, marked, open_path, real_window
 
 from quicklook import file_listing
 from quicklook.qt import Qt, QtWidgets
@@ -61,11 +61,6 @@ def window(qtbot, settings, folder):
         open_path(qtbot, shown, folder / "stream1602115230.fits.gz")
         at_rest(qtbot, shown)
         yield shown
-
-
-def at_rest(qtbot, window):
-    qtbot.waitUntil(lambda: not window.reads.jobs and not window.chores.jobs, timeout=20_000)
-    qtbot.wait(20)
 
 
 def shown_frame(window):
@@ -241,17 +236,6 @@ def test_streams_are_listed_and_may_be_dropped(folder):
 # --- the log ---------------------------------------------------------------------------------------
 
 
-def marked(window):
-    """Return the row in bold: the entry before the second on the screen."""
-    table = window.log.table
-    rows = [row for row in range(table.rowCount()) if table.item(row, 0).font().bold()]
-    if not rows:
-        return None
-    (row,) = rows
-    assert table.selectionModel().isRowSelected(row)
-    return tuple(table.item(row, column).text() for column in (0, 1, 2, 5))
-
-
 def test_the_log_is_found_and_shows_the_entry_before_the_frame(qtbot, window):
     window.actions_by_name["show_log"].trigger()
     assert window.bottom.currentWidget() is window.log
@@ -357,3 +341,14 @@ def test_the_time_zone_of_this_computer_has_no_say(qtbot, window, monkeypatch):
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_logs_that_cannot_be_read_are_named(qtbot, settings, tmp_path):
+    (tmp_path / "obslog_1.json").write_text('{"utc": "20201007235000", "target": "a"}\n')
+    (tmp_path / "obslog_2.json").write_text("broken\n")
+    with real_window(qtbot, settings) as window:
+        open_path(qtbot, window, stream_of(tmp_path, n=2))
+        at_rest(qtbot, window)
+        assert marked(window)[1] == "a"
+        assert "not read" in window.log.detail
+        assert "obslog_2.json is no observing log" in window.log.detail
