@@ -9,6 +9,7 @@ import math
 import tempfile
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -54,13 +55,43 @@ class Card(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Where a picture of two axes stands in the file."""
+    """Where a picture of two axes stands in the file.
 
-    header: fits.Header
+    Attributes
+    ----------
+    header_text : str
+        All of its header. Parsed headers of a thousand frames would keep the collector of garbage busy.
+    told : dict of str to str
+        Values of the keys that were asked for, as text; '' for those that are missing.
+    offset : int
+        Where its data begin.
+    bitpix : int
+    shape : (ncols, nrows)
+        NAXIS1 and NAXIS2.
+    scale, zero : float
+        Stored numbers times `scale` plus `zero` are the values.
+    blank : int, optional
+        Stored number that means that there is no value.
+    """
+
+    header_text: str
+    told: dict[str, str]
     offset: int
     bitpix: int
     shape: tuple[int, int]
-    """(ncols, nrows) = (NAXIS1, NAXIS2)."""
+    scale: float
+    zero: float
+    blank: int | None
+
+    @property
+    def header(self) -> fits.Header:
+        """The header, parsed anew."""
+        return _parsed(self.header_text)
+
+    def text(self, key: str) -> str:
+        """Return the value of a key as text; '' where it is missing or cannot be understood."""
+        told = self.told.get(key.upper())
+        return text_of(self.header, key) if told is None else told
 
     @property
     def n_bytes(self) -> int:
@@ -158,7 +189,9 @@ def _unpack(path: Path, packed: IO[bytes], unpacked: IO[bytes], progress: Progre
     return False
 
 
-def scan(path: Path, stream: IO[bytes], progress: Progress = silent) -> Scan:
+def scan(
+    path: Path, stream: IO[bytes], keys: Sequence[str] = (), progress: Progress = silent
+) -> Scan:
     """Read all headers.
 
     Parameters
@@ -167,6 +200,8 @@ def scan(path: Path, stream: IO[bytes], progress: Progress = silent) -> Scan:
         For messages.
     stream : binary file
         As `open_unpacked` gives it.
+    keys : sequence of str
+        Those whose values `Picture.told` shall have.
     progress : Progress
         Told of bytes; may cancel.
 
@@ -185,7 +220,8 @@ def scan(path: Path, stream: IO[bytes], progress: Progress = silent) -> Scan:
         raise InputFormatError(
             f"{path} is no FITS file: it does not begin with 'SIMPLE  ='. Choose another file."
         )
-    headers: list[fits.Header] = []
+    primary: fits.Header | None = None
+    n_headers = 0
     pictures: list[Picture] = []
     others: list[str] = []
     at, incomplete = 0, ""
@@ -194,22 +230,23 @@ def scan(path: Path, stream: IO[bytes], progress: Progress = silent) -> Scan:
         stream.seek(at)
         header, offset = _header(stream)
         if header is None:
-            incomplete = f"header {len(headers) + 1} is not whole or is damaged"
+            incomplete = f"header {n_headers + 1} is not whole or is damaged"
             break
-        headers.append(header)
+        primary = header if primary is None else primary
+        n_headers += 1
         n_bytes, what = _extent(header)
         if n_bytes is None:
-            incomplete = f"header {len(headers)} does not tell what follows"
+            incomplete = f"header {n_headers} does not tell what follows"
         elif offset + n_bytes > size:
             incomplete = f"{what} {len(pictures) + 1} is cut off"
-        elif (picture := _picture(header, offset)) is not None:
+        elif (picture := _picture(header, offset, keys)) is not None:
             pictures.append(picture)
         elif n_bytes:
             others.append(what)
         at = offset + -(-(n_bytes or 0) // _BLOCK) * _BLOCK
-    if not headers:
+    if primary is None:
         raise InputFormatError(_growing(path, "its first header is not whole"))
-    return Scan(headers[0], tuple(pictures), tuple(others), incomplete)
+    return Scan(primary, tuple(pictures), tuple(others), incomplete)
 
 
 def read_picture(path: Path, stream: IO[bytes], picture: Picture) -> npt.NDArray[np.generic]:
@@ -226,11 +263,10 @@ def read_picture(path: Path, stream: IO[bytes], picture: Picture) -> npt.NDArray
         raise InputFormatError(f"{path} has become shorter since it was opened. Open it again.")
     ncols, nrows = picture.shape
     stored = np.frombuffer(data, _TYPES[picture.bitpix]).reshape(nrows, ncols).T
-    scale, zero = _number(picture.header, "BSCALE", 1.0), _number(picture.header, "BZERO", 0.0)
+    scale, zero, blank = picture.scale, picture.zero, picture.blank
     if picture.bitpix < 0:
         return np.ascontiguousarray(stored.astype(np.float64) * scale + zero)
-    blank = _value(picture.header, "BLANK")
-    if scale == 1 and zero == int(zero) and abs(zero) < 2**62 and not isinstance(blank, int):
+    if scale == 1 and zero == int(zero) and abs(zero) < 2**62 and blank is None:
         return np.ascontiguousarray(stored.astype(np.int64) + int(zero))
     values = stored.astype(np.float64) * scale + zero
     return np.ascontiguousarray(np.where(stored == blank, np.nan, values))
@@ -298,9 +334,13 @@ def _header(stream: IO[bytes]) -> tuple[fits.Header | None, int]:
     text = b"".join(blocks).decode("ascii", errors="replace").replace("\ufffd", "?")
     if not (text.startswith(("SIMPLE  =", "XTENSION="))):
         return None, 0
+    return _parsed(text), stream.tell()
+
+
+def _parsed(text: str) -> fits.Header:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return fits.Header.fromstring(text), stream.tell()
+        return fits.Header.fromstring(text)
 
 
 def _extent(header: fits.Header) -> tuple[int | None, str]:
@@ -332,13 +372,23 @@ def _axes(header: fits.Header) -> list[int] | None:
     return axes  # type: ignore[return-value]
 
 
-def _picture(header: fits.Header, offset: int) -> Picture | None:
+def _picture(header: fits.Header, offset: int, keys: Sequence[str]) -> Picture | None:
     axes = _axes(header)
     if axes is None or len(axes) != 2 or text_of(header, "XTENSION").upper() not in ("", "IMAGE"):
         return None
     if not all(0 < side <= _LARGEST_SIDE for side in axes):
         return None
-    return Picture(header, offset, int(header["BITPIX"]), (axes[0], axes[1]))
+    blank = _value(header, "BLANK")
+    return Picture(
+        header.tostring(),
+        {key: text_of(header, key) for key in keys},
+        offset,
+        int(header["BITPIX"]),
+        (axes[0], axes[1]),
+        _number(header, "BSCALE", 1.0),
+        _number(header, "BZERO", 0.0),
+        blank if isinstance(blank, int) else None,
+    )
 
 
 def _growing(path: Path, why: str) -> str:

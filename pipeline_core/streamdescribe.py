@@ -37,7 +37,7 @@ def describe_stream(path: Path) -> dict[str, object]:
             **stream_facts(stream),
             "sum of all frames": stream.n_photons,
             "brightest pixel of the sum": f"({x}, {y}) with {image[x, y]:.10g}",
-            **{key: value for key in _STATE if (value := _values(stream, key))},
+            **_state(stream),
             "beam map": stream.beammap.source,
             "warnings": list(stream.doubts),
         }
@@ -113,10 +113,15 @@ def _describe_dithers(path: Path, dithers: tuple[DitherLog, ...]) -> dict[str, o
     }
 
 
-def _values(stream: Stream, key: str) -> str:
-    return _shortened(
-        dict.fromkeys(text for k in range(stream.n_frames) if (text := stream.text(k, key)))
-    )
+def _state(stream: Stream) -> dict[str, str]:
+    """Return the different values of what the headers say of the instrument, frame by frame."""
+    found: dict[str, dict[str, None]] = {key: {} for key in _STATE}
+    for number in range(stream.n_frames):
+        cards = {card.key.lower(): card.value for card in stream.header(number)}
+        for key in _STATE:
+            if cards.get(key):
+                found[key][cards[key]] = None
+    return {key: _shortened(values) for key, values in found.items() if values}
 
 
 def _shortened(values: dict[str, None]) -> str:

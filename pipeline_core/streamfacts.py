@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.fitsframes import Picture, text_of
+from pipeline_core.fitsframes import Picture
 from pipeline_core.nightlogs.moments import unix_of
 from pipeline_core.streamnames import named_second
 
 __all__ = [
     "COUNTS",
+    "FRAME_KEYS",
     "RATES",
     "UNKNOWN",
     "FrameTimes",
@@ -27,6 +28,8 @@ __all__ = [
 COUNTS, RATES, UNKNOWN = "counts", "counts/s", "unknown"
 
 _TIME_KEYS = ("UTCSTART", "UTC", "DATE-OBS")
+FRAME_KEYS = (*_TIME_KEYS, "EXPTIME", "BUNIT", "WMIN", "WMAX")
+"""What is wanted of every frame."""
 _UNITS = {
     **dict.fromkeys(("count", "counts", "ct", "cts", "photon", "photons", "adu"), COUNTS),
     **dict.fromkeys(
@@ -65,14 +68,14 @@ def frame_times(path: Path, pictures: Sequence[Picture]) -> FrameTimes:
 
 def _start(picture: Picture) -> float:
     for key in _TIME_KEYS:
-        unix = unix_of(text_of(picture.header, key))
+        unix = unix_of(picture.text(key))
         if unix is not None:
             return unix
     return math.nan
 
 
 def _exposure(picture: Picture) -> float:
-    return positive(text_of(picture.header, "EXPTIME")) or math.nan
+    return positive(picture.text("EXPTIME")) or math.nan
 
 
 def positive(text: str) -> float | None:
@@ -86,7 +89,7 @@ def positive(text: str) -> float | None:
 
 def unit_of(picture: Picture, exposure_s: float) -> str:
     """Return the unit of a frame's pixels: the stored one, else counts where it has an exposure."""
-    stored = text_of(picture.header, "BUNIT")
+    stored = picture.text("BUNIT")
     if stored:
         return _UNITS.get(stored.lower(), stored)
     return COUNTS if math.isfinite(exposure_s) else UNKNOWN

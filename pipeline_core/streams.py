@@ -28,10 +28,9 @@ from pipeline_core.fitsframes import (
     open_unpacked,
     read_picture,
     scan,
-    text_of,
 )
 from pipeline_core.progress import Progress, part_of, silent
-from pipeline_core.streamfacts import RATES, frame_times, positive, unit_of
+from pipeline_core.streamfacts import FRAME_KEYS, RATES, frame_times, positive, unit_of
 from pipeline_core.streamnames import named_second
 
 __all__ = ["Stream"]
@@ -97,7 +96,7 @@ class Stream(CountsOnly):
         self.path = Path(path).expanduser()
         self._stream, whole = open_unpacked(self.path, part_of(progress, 0.0, 0.8))
         try:
-            found = scan(self.path, self._stream, part_of(progress, 0.8, 1.0))
+            found = scan(self.path, self._stream, FRAME_KEYS, part_of(progress, 0.8, 1.0))
             self._pictures = _frames(self.path, found, whole)
             self.primary = cards_of(found.primary)
             self.incomplete = found.incomplete or ("" if whole else "the packed file is cut off")
@@ -113,7 +112,7 @@ class Stream(CountsOnly):
         self.start_unix, self.exposure_s = times.start_unix, times.span_s
         self.unit = unit_of(self._pictures[0], float(self.exposures_s[0]))
         self.doubts = tuple(_doubts(self, found))
-        facts = [picture.header.tostring() for picture in self._pictures]
+        facts = [picture.header_text for picture in self._pictures]
         self.file_id = hashlib.sha256("".join(facts).encode()).hexdigest()[:32]
 
     def __repr__(self) -> str:
@@ -152,7 +151,7 @@ class Stream(CountsOnly):
 
     def text(self, number: int, key: str) -> str:
         """Return what the header of a frame says of `key`; '' where it says nothing, or ``NaN`` for 'not used'."""
-        value = text_of(self._pictures[self._checked(number)].header, key)
+        value = self._pictures[self._checked(number)].text(key)
         return "" if value == _NOT_USED else value
 
     def wavelengths_nm(self, number: int) -> tuple[float | None, float | None]:

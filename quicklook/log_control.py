@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from quicklook.giving_way import giving_way
 from quicklook.jobs import Failure, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
@@ -21,14 +22,14 @@ def find_logs(place: Path, start: float, stop: float, *, progress: Any) -> Any:
     """Return the `NightLogs` that lie beside the data; called in a worker."""
     from pipeline_core.nightlogs.reading import logs_beside
 
-    return logs_beside(place, start, stop, progress)
+    return logs_beside(place, start, stop, giving_way(progress))
 
 
 def read_chosen_logs(paths: tuple[Path, ...], *, progress: Any) -> Any:
     """Return the `NightLogs` of chosen files; called in a worker."""
     from pipeline_core.nightlogs.reading import read_logs
 
-    return read_logs(paths, progress)
+    return read_logs(paths, giving_way(progress))
 
 
 class LogControl(QtCore.QObject):

@@ -18,6 +18,7 @@ from pipeline_core.errors import OperationCancelled
 from pipeline_core.flags import FLAG_NAMES, describe_flags, flag_names
 from pipeline_core.nightlogs.moments import utc_words
 from pipeline_core.progress import Progress, silent
+from quicklook.giving_way import giving_way
 from quicklook.requests import (
     CountsRequest,
     CountsResult,
@@ -223,7 +224,7 @@ def _open_observation(paths: tuple[Path, ...], beammap: Path | None, progress: P
     from pipeline_core.observation import open_observation
 
     return open_observation(
-        paths[0] if len(paths) == 1 else paths, beammap=beammap, progress=progress
+        paths[0] if len(paths) == 1 else paths, beammap=beammap, progress=giving_way(progress)
     )
 
 

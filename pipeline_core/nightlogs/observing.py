@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pipeline_core.errors import InputFormatError
@@ -27,7 +26,8 @@ _LINE = re.compile(
     r"|\d{8}[-_T ]?\d{6}|\d{9,10}(?:\.\d+)?)[\])]?(?:[\s:,;]+(.*))?$"
 )
 _NAME_MOMENT = re.compile(r"(?<!\d)(\d{8}[-_T]?\d{6}|\d{10})(?!\d)")
-_REPORT_EVERY = 2000
+_REPORT_EVERY = 20
+"""Lines between reports: they take about a millisecond."""
 _LONGEST_SHOWN = 60
 
 
@@ -42,28 +42,32 @@ class BadLine(NamedTuple):
         return f"{self.source.name}, line {self.line}: {self.reason}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class LogEntry:
     """One entry of an observing log.
+
+    What it says stays text until somebody asks: a night has tens of thousands, and few are looked at.
 
     Attributes
     ----------
     unix_s : float
         When it was written [unix s].
-    values : mapping of str to object
-        What it says, under the names it uses; a text log has ``comment`` only.
+    stored : str
+        What it says, a JSON object; see `values`.
     source : Path
     line : int
         Where it stands, from 1.
     """
 
     unix_s: float
-    values: Mapping[str, Any]
+    stored: str
     source: Path
     line: int
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+    @property
+    def values(self) -> dict[str, Any]:
+        """What it says, under the names it uses; a text log has ``comment`` only."""
+        return dict(json.loads(self.stored))
 
     @property
     def utc(self) -> str:
@@ -222,7 +226,7 @@ def _once(entries: Sequence[LogEntry]) -> list[LogEntry]:
     """Leave out what stands in a copy of a log too."""
     found: dict[tuple[float, str], LogEntry] = {}
     for entry in entries:
-        found.setdefault((entry.unix_s, repr(sorted(entry.values.items()))), entry)
+        found.setdefault((entry.unix_s, entry.stored), entry)
     return list(found.values())
 
 
@@ -244,7 +248,7 @@ def _of_list(path: Path, text: str) -> Iterator[LogEntry | BadLine]:
         yield BadLine(path, getattr(error, "lineno", 1), f"not JSON ({_shown(str(error))})")
         return
     for number, value in enumerate(values, 1):
-        yield _entry(path, number, value)
+        yield _entry(path, number, value, json.dumps(value))
 
 
 def _of_json_lines(path: Path, text: str, progress: Progress) -> Iterator[LogEntry | BadLine]:
@@ -261,17 +265,17 @@ def _of_json_lines(path: Path, text: str, progress: Progress) -> Iterator[LogEnt
                 return  # still being written: every finished line ends with a newline
             yield BadLine(path, number, f"not JSON: {_shown(line)}")
             continue
-        yield _entry(path, number, value)
+        yield _entry(path, number, value, line.strip())
 
 
-def _entry(path: Path, number: int, value: object) -> LogEntry | BadLine:
+def _entry(path: Path, number: int, value: object, stored: str) -> LogEntry | BadLine:
     if not isinstance(value, dict):
         return BadLine(path, number, "not a JSON object")
     unix = unix_of(value.get("utc", value.get("unix")))
     if unix is None:
         told = f"'utc' is {_shown(repr(value['utc']))}" if "utc" in value else "'utc' is missing"
         return BadLine(path, number, f"no moment: {told}")
-    return LogEntry(unix, value, path, number)
+    return LogEntry(unix, stored, path, number)
 
 
 def _of_text(path: Path, text: str, progress: Progress) -> Iterator[LogEntry | BadLine]:
@@ -293,14 +297,14 @@ def _of_text(path: Path, text: str, progress: Progress) -> Iterator[LogEntry | B
         comment = "\n".join([match[2] or "", *lines[k + 1 : stop]]).strip()
         unix = unix_of(match[1])
         if unix is not None:
-            yield LogEntry(unix, {"comment": comment}, path, k + 1)
+            yield LogEntry(unix, json.dumps({"comment": comment}), path, k + 1)
 
 
 def _named(path: Path, text: str, moment: str) -> Iterator[LogEntry | BadLine]:
     """Read a file that is one entry, whose moment is in its name."""
     unix = unix_of(moment) if moment else None
     if unix is not None and text.strip():
-        yield LogEntry(unix, {"comment": text.strip()}, path, 1)
+        yield LogEntry(unix, json.dumps({"comment": text.strip()}), path, 1)
         return
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
