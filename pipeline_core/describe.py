@@ -14,6 +14,7 @@ import numpy as np
 from pipeline_core import schema
 from pipeline_core.beammap import Beammap, camera_name, read_beammap
 from pipeline_core.cached_observation import CachedObservation
+from pipeline_core.counts_only import CountsOnly
 from pipeline_core.errors import InputFormatError, OlderLayoutError
 from pipeline_core.flags import BEAMMAP_CODES, FLAGS
 from pipeline_core.hdf5 import (
@@ -27,11 +28,13 @@ from pipeline_core.hdf5 import (
 from pipeline_core.health import Check, check_health
 from pipeline_core.imgfile import Frame
 from pipeline_core.masks import MASK_FLAGS
+from pipeline_core.nightlogs.finding import looks_like_log
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.older.describe import describe_origin, made_from, origin_values
 from pipeline_core.older.observation import OlderObservation
 from pipeline_core.rawdescribe import describe_raw
 from pipeline_core.rawobservation import RawObservation
+from pipeline_core.streamnames import is_stream_name
 
 __all__ = [
     "Check",
@@ -86,7 +89,7 @@ class Description:
     Attributes
     ----------
     path : Path
-    kind : {'photons', 'raw', 'older', 'frame'}
+    kind : {'photons', 'raw', 'older', 'frame', 'stream'}
     header : tuple of HeaderRow
         A summary, then every key that is stored, in groups.
     history : tuple of HistoryRow
@@ -101,7 +104,7 @@ class Description:
     health: tuple[Check, ...]
 
 
-def describe_observation(obs: ObsFile | Frame) -> Description:
+def describe_observation(obs: ObsFile | CountsOnly) -> Description:
     """Return header, history and health of an open observation.
 
     To be called from the thread that opened it. Takes no longer for more photons.
@@ -112,7 +115,7 @@ def describe_observation(obs: ObsFile | Frame) -> Description:
         If the file has been removed, replaced or damaged since it was opened.
     """
     header = _summary(obs)
-    if isinstance(obs, Frame):
+    if isinstance(obs, CountsOnly):
         history: tuple[HistoryRow, ...] = ()
     else:
         header += _stored(obs)
@@ -120,13 +123,14 @@ def describe_observation(obs: ObsFile | Frame) -> Description:
     return Description(obs.path, obs.kind, tuple(header), history, check_health(obs))
 
 
-def _summary(obs: ObsFile | Frame) -> list[HeaderRow]:
+def _summary(obs: ObsFile | CountsOnly) -> list[HeaderRow]:
     ncols, nrows = obs.shape
     kinds = {
         "photons": "photon file",
         "raw": "raw .bin file",
         "older": "photon file of an older program",
         "frame": ".img frame (counts only)",
+        "stream": "datastream (frames of counts)",
     }
     facts = {
         "file": (str(obs.path), ""),
@@ -143,21 +147,33 @@ def _summary(obs: ObsFile | Frame) -> list[HeaderRow]:
             "",
         ),
     }
-    if not isinstance(obs, Frame) and obs.wavecal is not None:
+    if not isinstance(obs, CountsOnly) and obs.wavecal is not None:
         facts["wavelength calibration"] = (_wavecal(obs), "")
-    if not isinstance(obs, Frame) and obs.flatcal is not None:
+    if not isinstance(obs, CountsOnly) and obs.flatcal is not None:
         facts["flat field"] = (_flatcal(obs), "")
-    if not isinstance(obs, Frame) and obs.pixel_masks:
+    if not isinstance(obs, CountsOnly) and obs.pixel_masks:
         facts["bad pixels"] = (_masked_pixels(obs), "")
-    if not isinstance(obs, Frame) and obs.time_masks:
+    if not isinstance(obs, CountsOnly) and obs.time_masks:
         facts["masked times"] = (_masked_times(obs), "")
+    if obs.kind == "stream":
+        del facts["time with data"]
+        facts |= _frames(obs)
     if isinstance(obs, RawObservation):
         facts["raw files"] = (", ".join(path.name for path in obs.paths), "")
     return [HeaderRow("observation", key, value, unit) for key, (value, unit) in facts.items()]
 
 
-def _beammap_source(obs: ObsFile | Frame) -> str:
-    return obs.beammap.source if isinstance(obs, Frame) else "kept in the photon file"
+def _frames(obs: ObsFile | CountsOnly) -> dict[str, tuple[str, str]]:
+    """Return what the headers of a datastream's frames tell together."""
+    from pipeline_core.streamdescribe import stream_facts  # astropy, which photons do not need
+    from pipeline_core.streams import Stream
+
+    told = stream_facts(obs) if isinstance(obs, Stream) else {}
+    return {key: (str(value), "") for key, value in told.items()}
+
+
+def _beammap_source(obs: ObsFile | CountsOnly) -> str:
+    return obs.beammap.source if isinstance(obs, CountsOnly) else "kept in the photon file"
 
 
 def _stored(obs: ObsFile) -> list[HeaderRow]:
@@ -261,12 +277,16 @@ def describe_file(
         return describe_raw(path)
     if path.suffix.lower() == ".img":
         return _describe_frame(path, beammap)
+    if is_stream_name(path.name) or head.startswith(b"SIMPLE  ="):
+        return _describe_stream(path)
+    if looks_like_log(path):
+        return _describe_log(path)
     try:
         return _describe_beammap(path)
     except InputFormatError as error:
         raise InputFormatError(
-            f"{path} is neither a photon file, nor a raw .bin file, nor a .img frame, nor a beam map. As a "
-            f"beam map: {error}"
+            f"{path} is neither a photon file, nor a raw .bin file, nor a .img frame, nor a datastream, nor a "
+            f"log, nor a beam map. As a beam map: {error}"
         ) from error
 
 
@@ -316,6 +336,18 @@ def _describe_time_mask(path: Path) -> dict[str, object]:
     from pipeline_core.timemask.solution import load_time_mask
 
     return describe_time_mask(load_time_mask(path), path)
+
+
+def _describe_stream(path: Path) -> dict[str, object]:
+    from pipeline_core.streamdescribe import describe_stream
+
+    return describe_stream(path)
+
+
+def _describe_log(path: Path) -> dict[str, object]:
+    from pipeline_core.streamdescribe import describe_log
+
+    return describe_log(path)
 
 
 _SOLUTIONS: dict[object, Callable[[Path], dict[str, object]]] = {
@@ -447,12 +479,12 @@ def _number(items: Sequence[object], name: str) -> str:
     return f"{len(items)} {name}{'' if len(items) == 1 else 's'}"
 
 
-def _pixels_by_flag(obs: ObsFile | Frame) -> dict[str, int]:
+def _pixels_by_flag(obs: ObsFile | CountsOnly) -> dict[str, int]:
     number = {f.name: int(np.count_nonzero(obs.flags & np.uint32(1 << f.bit))) for f in FLAGS}
     return {name: count for name, count in number.items() if count}
 
 
-def _health_lines(obs: ObsFile | Frame) -> list[str]:
+def _health_lines(obs: ObsFile | CountsOnly) -> list[str]:
     return [f"{check.name}: {check.state}. {check.sentence}" for check in check_health(obs)]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.conversion_summary import DROP_REASONS, brief_ranges
+from pipeline_core.counts_only import CountsOnly
 from pipeline_core.errors import InputFormatError
 from pipeline_core.exposure import blind_intervals
 from pipeline_core.flags import FLAG_NAMES
-from pipeline_core.imgfile import Frame
 from pipeline_core.obsfile import ObsFile
 
 __all__ = ["Check", "check_health"]
@@ -37,12 +37,12 @@ class Check(NamedTuple):
     sentence: str
 
 
-def check_health(obs: ObsFile | Frame) -> tuple[Check, ...]:
+def check_health(obs: ObsFile | CountsOnly) -> tuple[Check, ...]:
     """Look at everything that can be told without reading all photons.
 
     Parameters
     ----------
-    obs : ObsFile or Frame
+    obs : ObsFile or CountsOnly
         To be called from the thread that opened it.
 
     Returns
@@ -51,7 +51,7 @@ def check_health(obs: ObsFile | Frame) -> tuple[Check, ...]:
         The same names in the same order for every kind of observation.
     """
     # as recorded: masked times are looked at too, and cost no pass through the file
-    counts = obs.count_image() if isinstance(obs, Frame) else obs.recorded_counts
+    counts = obs.count_image() if isinstance(obs, CountsOnly) else obs.recorded_counts
     of_photons: dict[str, Callable[[ObsFile], tuple[str, str]]] = {
         "photon index": _index,
         "photon times": _times,
@@ -62,9 +62,11 @@ def check_health(obs: ObsFile | Frame) -> tuple[Check, ...]:
     }
     found = []
     for name, check in of_photons.items():
-        if isinstance(obs, Frame):
+        if isinstance(obs, CountsOnly):
             found.append(
-                Check(name, "unknown", "A .img frame holds counts only; it does not tell.")
+                Check(
+                    name, "unknown", f"{obs.what.capitalize()} holds counts only; it does not tell."
+                )
             )
         else:
             found.append(Check(name, *check(obs)))
@@ -176,7 +178,7 @@ def _left_out(obs: ObsFile) -> tuple[str, str]:
     return ("warning" if doubtful else "good"), sentence
 
 
-def _silent(obs: ObsFile | Frame, counts: npt.NDArray[np.int64]) -> tuple[str, str]:
+def _silent(obs: ObsFile | CountsOnly, counts: npt.NDArray[np.int64]) -> tuple[str, str]:
     read = (obs.flags & _NOT_READ) == 0
     n_read = int(np.count_nonzero(read))
     n_silent = int(np.count_nonzero(read & (counts == 0)))
@@ -188,7 +190,7 @@ def _silent(obs: ObsFile | Frame, counts: npt.NDArray[np.int64]) -> tuple[str, s
     return "good", sentence
 
 
-def _res_ids(obs: ObsFile | Frame) -> tuple[str, str]:
+def _res_ids(obs: ObsFile | CountsOnly) -> tuple[str, str]:
     if not obs.beammap.mapped.any():
         return "unknown", "There is no beam map."
     repeated = obs.beammap.duplicate_res_ids()
@@ -200,7 +202,7 @@ def _res_ids(obs: ObsFile | Frame) -> tuple[str, str]:
     return "good", "Each resonator stands at one pixel."
 
 
-def _absent(obs: ObsFile | Frame) -> tuple[str, str]:
+def _absent(obs: ObsFile | CountsOnly) -> tuple[str, str]:
     mapped = obs.beammap.mapped
     if not mapped.any():
         return "unknown", "There is no beam map."
@@ -213,8 +215,8 @@ def _absent(obs: ObsFile | Frame) -> tuple[str, str]:
     return "good", f"The map has all {mapped.size:,} pixels."
 
 
-def _saturation(obs: ObsFile | Frame, counts: npt.NDArray[np.int64]) -> tuple[str, str]:
-    open_s = obs.open_time() if isinstance(obs, Frame) else _with_data(obs)
+def _saturation(obs: ObsFile | CountsOnly, counts: npt.NDArray[np.int64]) -> tuple[str, str]:
+    open_s = obs.open_time() if isinstance(obs, CountsOnly) else _with_data(obs)
     if not open_s:
         return "unknown", "There is no time with data."
     limit = _LIMITS_CPS.get(obs.camera, _USUAL_LIMIT_CPS)
@@ -233,8 +235,8 @@ def _saturation(obs: ObsFile | Frame, counts: npt.NDArray[np.int64]) -> tuple[st
     )
 
 
-def _sidecar(obs: ObsFile | Frame) -> tuple[str, str]:
-    if isinstance(obs, Frame) or obs.kind != "photons":
+def _sidecar(obs: ObsFile | CountsOnly) -> tuple[str, str]:
+    if isinstance(obs, CountsOnly) or obs.kind != "photons":
         return "good", "Nothing can be attached to raw files, frames and files of older programs."
     if obs.sidecar_words == "inside the file":
         return "good", f"It is packed inside the photon file ({len(obs.history)} actions)."

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core import __version__
-from pipeline_core.beammap import CAMERAS, NO_RES_ID, Beammap, camera_name
+from pipeline_core.beammap import CAMERAS, Beammap, camera_name
 from pipeline_core.beammap_search import find_beammap
+from pipeline_core.counts_only import NO_BEAMMAP, CountsOnly, unknown_map
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
 from pipeline_core.progress import Progress, silent
 
@@ -28,11 +28,9 @@ _LARGEST = 1024 * 1024 * _BYTES_PER_PIXEL
 """Bytes of the largest array that a photon word can address."""
 
 _EXPOSURE_S = 1.0
-NO_BEAMMAP = "no beam map"
-"""`Beammap.source` of a frame whose beam map is not known."""
 
 
-class Frame:
+class Frame(CountsOnly):
     """Counts of one second, with the part of `ObsFile`'s interface that makes sense for them.
 
     Parameters
@@ -67,13 +65,10 @@ class Frame:
     """
 
     kind: ClassVar[str] = "frame"
-    has_photons: ClassVar[bool] = False
-    is_wavelength_calibrated: ClassVar[bool] = False
-    history: ClassVar[tuple[Any, ...]] = ()
-    annotations: ClassVar[tuple[str, ...]] = ()
-    sources: ClassVar[tuple[Any, ...]] = ()
+    what: ClassVar[str] = "a .img frame"
 
     def __init__(self, path: Path | str, beammap: Beammap | Path | str | None = None) -> None:
+        super().__init__()
         self.path = Path(path).expanduser()
         data = _read(self.path)
         self.beammap, self.flags = _map_for(self.path, len(data) // _BYTES_PER_PIXEL, beammap)
@@ -88,25 +83,16 @@ class Frame:
         self.start_unix = int(match.group(1))
         self.camera = camera_name(self.shape)
         self.exposure_s = _EXPOSURE_S
-        self.n_photons = int(self._counts.sum())
         self.file_id = hashlib.sha256(data).hexdigest()[:32]
-        self.baseline = "none"
-        self.software_version = __version__
-        self.lost_packets: dict[int, int] = {}
-        self.gaps_us = np.empty((0, 2), np.int64)
-
-    def __enter__(self) -> Frame:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         ncols, nrows = self.shape
         return f"<Frame {self.path.name}: {self.n_photons} counts, {ncols} x {nrows}>"
 
-    def close(self) -> None:
-        """Do nothing: the file is not kept open."""
+    @property
+    def n_photons(self) -> int:
+        """Counts of all pixels."""
+        return int(self._counts.sum())
 
     def count_image(
         self,
@@ -152,34 +138,12 @@ class Frame:
         self._refuse_part(start, stop)
         return _EXPOSURE_S
 
-    def live_time(
-        self,
-        pixel: tuple[int, int] | None = None,
-        start: float | None = None,
-        stop: float | None = None,
-        *,
-        dead_time: bool = True,
-    ) -> float | npt.NDArray[np.float64]:
-        """Return the whole second for a pixel, or for all: gaps and dead time are not known."""
-        self._refuse_part(start, stop)
-        return _EXPOSURE_S if pixel is not None else np.full(self.shape, _EXPOSURE_S)
-
     def _refuse_part(self, start: float | None, stop: float | None) -> None:
         if (start or 0.0) != 0.0 or (_EXPOSURE_S if stop is None else stop) != _EXPOSURE_S:
             raise ConfigError(
                 f"{self.path} holds the counts of a whole second: it cannot be cut to {start} to {stop} s. Ask for "
                 "0 to 1 s, or open the .bin or .h5 of the same second."
             )
-
-    def _no_photons(self, *_: object, **__: object) -> NoReturn:
-        """Raise: a frame holds no photons (InputFormatError)."""
-        raise InputFormatError(
-            f"{self.path}: a .img frame holds counts only, without times and phases. Open the .bin or .h5 of the same "
-            "second."
-        )
-
-    photons = light_curve = intensity_histogram = spectrum = survey = _no_photons
-    annotate = undo = _no_photons
 
 
 def _read(path: Path) -> bytes:
@@ -215,11 +179,11 @@ def _map_for(
     except BeammapNeededError as error:
         if known is None:
             raise BeammapNeededError(_of_no_camera(path, n_pixels, str(error))) from error
-        return _stand_in(known)
+        return unknown_map(known)
     except InputFormatError:
         if known is None or beammap is not None:
             raise
-        return _stand_in(known)  # a damaged map that nobody asked for
+        return unknown_map(known)  # a damaged map that nobody asked for
     ncols, nrows = found.shape
     if ncols * nrows == n_pixels and (known is None or found.shape == known):
         return found, found.flags
@@ -231,7 +195,7 @@ def _map_for(
             f"{path} is a frame of {known[0]} x {known[1]} pixels; the beam map {found.source} has {ncols} x {nrows}. "
             "Choose the beam map of the same camera."
         )
-    return _stand_in(known)
+    return unknown_map(known)
 
 
 def _of_no_camera(path: Path, n_pixels: int, problem: str) -> str:
@@ -240,14 +204,3 @@ def _of_no_camera(path: Path, n_pixels: int, problem: str) -> str:
         f"{path} holds {n_pixels:,} pixels ({n_pixels * _BYTES_PER_PIXEL:,} bytes), which is no known camera: known "
         f"are {known}. For another camera its beam map must be given: {problem}"
     )
-
-
-def _stand_in(shape: tuple[int, int]) -> tuple[Beammap, npt.NDArray[np.uint32]]:
-    """Return a map without resonators, and no flags: nothing is known of the pixels."""
-    nothing = Beammap(
-        np.full(shape, NO_RES_ID, np.uint32),
-        np.zeros(shape, np.uint8),
-        np.full(shape, np.nan),
-        NO_BEAMMAP,
-    )
-    return nothing, np.zeros(shape, np.uint32)

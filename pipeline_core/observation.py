@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipeline_core.beammap import Beammap
+from pipeline_core.counts_only import CountsOnly
 from pipeline_core.errors import ConfigError, OlderLayoutError
 from pipeline_core.hdf5 import refuse_special
 from pipeline_core.imgfile import Frame
@@ -15,14 +16,15 @@ from pipeline_core.obsfile import ObsFile
 from pipeline_core.older.observation import OlderObservation
 from pipeline_core.progress import Progress, silent
 from pipeline_core.rawobservation import RawObservation
+from pipeline_core.streamnames import is_stream_name
 
 __all__ = ["Observation", "open_observation", "open_photons"]
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
-Observation: TypeAlias = ObsFile | Frame
-"""What can be opened; `kind` says 'photons', 'raw' (a `RawObservation`), 'older' (an `OlderObservation`)
-or 'frame'."""
+Observation: TypeAlias = ObsFile | CountsOnly
+"""What can be opened; `kind` says 'photons', 'raw' (a `RawObservation`), 'older' (an `OlderObservation`),
+'frame' or 'stream'."""
 
 
 def open_observation(
@@ -31,14 +33,15 @@ def open_observation(
     beammap: Beammap | Path | str | None = None,
     progress: Progress = silent,
 ) -> Observation:
-    """Open a photon file, also one of an older program, a raw file or several, or a frame.
+    """Open a photon file, also one of an older program, a raw file or several, a frame, or a datastream.
 
     Photon files are recognised by their content, the others by their ending.
 
     Parameters
     ----------
     path : path or sequence of paths
-        ``*.h5``, ``<unix second>.bin`` or ``<unix second>.img``; several only of consecutive ``.bin`` files.
+        ``*.h5``, ``<unix second>.bin``, ``<unix second>.img`` or ``stream*.fits[.gz]``; several only of consecutive
+        ``.bin`` files.
     beammap : Beammap or path, optional
         For raw files and frames; default: see `find_beammap`. Photon files have their own.
     progress : Progress
@@ -46,7 +49,7 @@ def open_observation(
 
     Returns
     -------
-    ObsFile or Frame
+    ObsFile or CountsOnly
         To be closed by the caller, and used from the thread that opened it.
 
     Raises
@@ -70,6 +73,10 @@ def open_observation(
         if ending == ".bin":
             return RawObservation(only, beammap, progress)
         return Frame(only, beammap)
+    if is_stream_name(only.name) and not _is_hdf5(only):
+        from pipeline_core.streams import Stream  # astropy, which photons do not need
+
+        return Stream(only, beammap, progress)
     try:
         return ObsFile(only)
     except OlderLayoutError:
@@ -90,7 +97,7 @@ def open_photons(
         Also for a frame.
     """
     obs = open_observation(path, beammap=beammap, progress=progress)
-    if isinstance(obs, Frame):
+    if isinstance(obs, CountsOnly):
         obs.photons()
     return obs
 

@@ -36,6 +36,7 @@ _KINDS = {
     "raw": "raw file",
     "older": "file of an older program",
     "frame": "frame of the monitor",
+    "stream": "datastream of the dashboard",
 }
 
 

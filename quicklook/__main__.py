@@ -27,7 +27,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         nargs="*",
         type=Path,
         metavar="FILE | FOLDER",
-        help="photon file (.h5), .img frame, or consecutive .bin files to open; a folder is listed",
+        help="photon file (.h5), .img frame, datastream (stream*.fits[.gz]), or consecutive .bin files to open; a "
+        "folder is listed",
     )
     parser.add_argument(
         "--demo",

@@ -25,8 +25,10 @@ class ActionRow(NamedTuple):
 NEEDS = {
     "file": "Open a photon file first (Ctrl+O)",
     "photons": "Needs photons: open a photon file or .bin file",
+    "times": "Needs photons or a datastream: open a photon file, .bin file or stream*.fits",
+    "frames": "Only for datastreams, which have frames: open a stream*.fits or .fits.gz",
     "counts": "Plot Raw Counts first",
-    "pixel": "Click a pixel first",
+    "pixel": "Click a pixel first, of a file with photons",
     "region": "Draw a region first (R or O)",
     "calibrated": "No wavelength solution is attached",
     "wavelengths": "Apply a wavelength solution first: weights depend on wavelength",
@@ -42,7 +44,20 @@ NEEDS = {
 
 _ROWS = (
     # File
-    ("open", "&Open…", "Ctrl+O", "open", "Show a photon file (.h5), .bin or .img file"),
+    (
+        "open",
+        "&Open…",
+        "Ctrl+O",
+        "open",
+        "Show a photon file (.h5), .bin or .img file, or datastream",
+    ),
+    (
+        "open_log",
+        "Open &log…",
+        "Ctrl+L",
+        "log",
+        "Show another observing log or dither log than those beside the data",
+    ),
     ("convert", "&Convert .bin files…", "Ctrl+B", "convert", "Make a photon file from raw files"),
     (
         "bring_in",
@@ -254,10 +269,33 @@ _ROWS = (
         "counts",
     ),
     # Ranges
-    ("time_first", "First time step", "Home", "first", "From the beginning", "photons"),
-    ("time_back", "Time step back", "[", "back", "One step back in time", "photons"),
-    ("time_forward", "Time step forward", "]", "forward", "One step forward in time", "photons"),
-    ("time_last", "Last time step", "End", "last", "Up to the end", "photons"),
+    ("time_first", "First time step", "Home", "first", "From the beginning", "times"),
+    (
+        "time_back",
+        "Time step back",
+        "[",
+        "back",
+        "One step back in time, or the frame before",
+        "times",
+    ),
+    (
+        "time_forward",
+        "Time step forward",
+        "]",
+        "forward",
+        "One step forward in time, or the next frame",
+        "times",
+    ),
+    ("time_last", "Last time step", "End", "last", "Up to the end", "times"),
+    (
+        "play_frames",
+        "&Play frames",
+        "J",
+        "play",
+        "Show the frames of a datastream one after the other",
+        "frames",
+        True,
+    ),
     (
         "band_first",
         "Lowest step of phase or wavelength",
@@ -477,6 +515,13 @@ _ROWS = (
         "",
         True,
     ),
+    (
+        "show_log",
+        "&Observing log",
+        "L",
+        "log",
+        "What the observer's log says of the second on the screen",
+    ),
     ("theme_light", "&Light", "", "theme", "Dark text on light ground", "", True),
     ("theme_dark", "&Dark", "", "theme", "Light text on dark ground", "", True),
     ("theme_night", "&Night-red", "", "theme", "Only red: eyes stay adapted to the dark", "", True),
@@ -500,6 +545,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
         (
             "open",
             "@recent",
+            "open_log",
             "reload",
             "convert",
             "bring_in",
@@ -559,6 +605,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "time_back",
             "time_forward",
             "time_last",
+            "play_frames",
             "",
             "band_first",
             "band_back",
@@ -621,6 +668,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
         (
             "files_panel",
             "bottom_panel",
+            "show_log",
             "",
             ("&Theme", ("theme_light", "theme_dark", "theme_night")),
             "",

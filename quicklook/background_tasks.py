@@ -273,19 +273,27 @@ def simulate_demo(folder: Path, *, progress: Progress = silent) -> Path:
     if (night / "night.json").is_file():  # ours, from an earlier demo
         shutil.rmtree(night)
     settings = SimulationSettings(kind="night", seconds=1, sky_seconds=10, rate_cps=100, seed=1)
-    return _simulate_and_convert(settings, night, folder, progress)
+    return _simulate_and_convert(settings, night, folder, progress, dashboard=True)
 
 
 def _simulate_and_convert(
-    settings: SimulationSettings, folder: Path, out_dir: Path, progress: Progress
+    settings: SimulationSettings,
+    folder: Path,
+    out_dir: Path,
+    progress: Progress,
+    *,
+    dashboard: bool = False,
 ) -> Path:
-    """Simulate, and convert the last observation."""
+    """Simulate, and convert the last observation; write datastreams and an observing log too if asked to."""
     from pipeline_core.convert import ConvertSettings
     from pipeline_core.convert import convert as run
     from pipeline_core.progress import part_of
     from pipeline_core.simulate import simulate
+    from pipeline_core.simulate.dashboard import write_dashboard
 
-    made = simulate(settings, folder, part_of(progress, 0.0, 0.8))
+    made = simulate(settings, folder, part_of(progress, 0.0, 0.75))
+    if dashboard:
+        write_dashboard(made, out_dir, part_of(progress, 0.75, 0.8), replace=True)
     last = made.observations[-1]
     conversion = ConvertSettings(
         bin_dir=made.folder,

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from pipeline_core.errors import InputFormatError
 from pipeline_core.progress import Progress, silent
+from pipeline_core.streamnames import named_second
 
 __all__ = ["Entry", "Listing", "scan", "size_text", "utc_text"]
 
 _KINDS = {".h5": "photons", ".hdf5": "photons", ".bin": "raw", ".img": "frame"}
+_STREAM = re.compile(r"(stream|dark|flat|t\d).*\.fits?(\.gz)?", re.IGNORECASE)
 _SIDECAR = ".cal.h5"
 _SECOND = re.compile(r"(\d{9,10})\.\w+", re.ASCII)
 _REPORT_EVERY = 256
@@ -36,7 +38,7 @@ class Entry:
     folder : Path
     names : tuple of str
         Names of the files, in the order of time.
-    kind : {'photons', 'raw', 'frame', 'folder'}
+    kind : {'photons', 'raw', 'frame', 'stream', 'folder'}
         As told by the ending of the name.
     start_unix : int, optional
         Unix second in the name of the first file; None if the name is no number.
@@ -200,7 +202,7 @@ def scan(folder: Path, *, progress: Progress = silent) -> Listing:
                 entry = _entry(folder, item)
                 if entry is None:
                     folders += [_folder(folder, item.name)] if _is_folder(item) else []
-                elif entry.start_unix is None or entry.kind == "photons":
+                elif entry.start_unix is None or entry.kind in ("photons", "stream"):
                     singles.append(entry)
                 else:
                     numbered.setdefault(Path(item.name).suffix, []).append(entry)
@@ -232,7 +234,7 @@ def _entry(folder: Path, item: os.DirEntry[str]) -> Entry | None:
     """Return the entry of one file, or None for what cannot be opened or is gone by now."""
     name = item.name
     _, dot, ending = name.rpartition(".")
-    kind = _KINDS.get(dot + ending.lower())
+    kind = "stream" if _STREAM.fullmatch(name) else _KINDS.get(dot + ending.lower())
     if kind is None or name.startswith(".") or name.lower().endswith(_SIDECAR):
         return None
     try:
@@ -242,7 +244,7 @@ def _entry(folder: Path, item: os.DirEntry[str]) -> Entry | None:
     if not stat.S_ISREG(facts.st_mode):
         return None
     number = _SECOND.fullmatch(name)
-    start = int(number[1]) if number else None
+    start = named_second(Path(name)) if kind == "stream" else int(number[1]) if number else None
     return Entry(folder, (name,), kind, start, facts.st_mtime, (facts.st_size,))
 
 

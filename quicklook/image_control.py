@@ -89,9 +89,6 @@ class ImageControl(QtCore.QObject):
         act["next_hot"].triggered.connect(lambda: self._go_to_hot(1))
         act["previous_hot"].triggered.connect(lambda: self._go_to_hot(-1))
         for name in ("first", "back", "forward", "last"):
-            act[f"time_{name}"].triggered.connect(
-                lambda _checked=False, name=name: controls.times.go(name)
-            )
             act[f"band_{name}"].triggered.connect(
                 lambda _checked=False, name=name: controls.band.go(name)
             )
@@ -129,6 +126,8 @@ class ImageControl(QtCore.QObject):
             same = (request.start_s, request.stop_s) == self._session.time_range
             same = same and (request.low, request.high) == self._session.band
             same = same and request.weighted == self._session.weighted
+            if self._session.frame is not None:
+                same = request.frame == self._session.frame
         self._controls.set_hint("" if same else UPDATE)
 
     # --- ranges ----------------------------------------------------------------------------------

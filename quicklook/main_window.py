@@ -15,9 +15,11 @@ from quicklook.conversion import ConversionController
 from quicklook.cubing import CubeController
 from quicklook.exporting import ExportController
 from quicklook.flatcalibrating import FlatController
+from quicklook.frame_control import FrameControl
 from quicklook.image_control import ImageControl
 from quicklook.job_control import JobControl
 from quicklook.jobs import Failure, Job, JobRunner
+from quicklook.log_control import LogControl
 from quicklook.masking import MaskController
 from quicklook.movie_making import MovieController
 from quicklook.night_running import NightController
@@ -33,7 +35,9 @@ from quicklook.settings import Settings
 from quicklook.solution_viewer import SolutionViewer
 from quicklook.stack_making import StackController
 from quicklook.tasks import FileFacts, OpenFiles
+from quicklook.views.header_pane import HeaderPane
 from quicklook.views.image_pane import RAW_COUNTS, ImagePane
+from quicklook.views.log_pane import LogPane
 from quicklook.views.pixel_card import PixelCard
 from quicklook.views.plot_window import PlotWindow, PlotWindows
 from quicklook.views.plots import KINDS
@@ -41,6 +45,7 @@ from quicklook.views.regions_pane import RegionsPane
 from quicklook.views.timeline_pane import TimelinePane
 from quicklook.wavecalibrating import WavecalController
 from quicklook.widgets.facts_strip import FactsStrip
+from quicklook.widgets.frame_bar import FrameBar
 from quicklook.widgets.job_bar import JobBar
 from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.plot_controls import PlotControls
@@ -107,9 +112,14 @@ class MainWindow(QtWidgets.QMainWindow):
         self.card = PixelCard(self.session)
         self.timeline = TimelinePane(self.session)
         self.region_table = RegionsPane(self.regions, self.image)
+        self.frame_bar = FrameBar()
+        self.header = HeaderPane(self.session)
+        self.log = LogPane(self.session)
         self.bottom = QtWidgets.QTabWidget(documentMode=True)
         self.bottom.addTab(self.timeline, "Time line")
         self.bottom.addTab(self.region_table, "Regions")
+        self.bottom.addTab(self.header, "Frame header")
+        self.bottom.addTab(self.log, "Observing log")
         self.plot_windows = PlotWindows(self.session, self.broker)
         self.job_bar = JobBar()
         self.status = StatusLine()
@@ -143,6 +153,19 @@ class MainWindow(QtWidgets.QMainWindow):
             self.settings,
             self.actions_by_name,
             self,
+        )
+        self.frame_control = FrameControl(
+            self.session,
+            self.image,
+            self.controls,
+            self.frame_bar,
+            self.header,
+            self.bottom,
+            self.actions_by_name,
+            self,
+        )
+        self.log_control = LogControl(
+            self.session, self.log, self.bottom, self.chores, self.actions_by_name, self
         )
         self.region_control = RegionControl(
             self.session, self.regions, self.image, self.region_table, self.actions_by_name, self
@@ -237,6 +260,7 @@ class MainWindow(QtWidgets.QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.image, 1)
+        column.addWidget(self.frame_bar)
         column.addWidget(self.controls)
         self.splitter = _splitter(Qt.Orientation.Horizontal)
         for widget, stretch in ((self.panels.files, 0), (left, 1), (self.card, 1)):
@@ -274,7 +298,9 @@ class MainWindow(QtWidgets.QMainWindow):
         self.card.windowRequested.connect(self._open_plot)
         self.card.spectrum.bandSelected.connect(self.image_control.take_band)
         self.plot_windows.opened.connect(self._on_plot_window)
-        for pane in (self.image, self.timeline, *self.card.panes):
+        for name in ("first", "back", "forward", "last"):
+            act[f"time_{name}"].triggered.connect(partial(self._step_in_time, name))
+        for pane in (self.image, self.timeline, self.header, *self.card.panes):
             self.broker.add(pane)
             pane.requested.connect(self.broker.ask)
             pane.stopRequested.connect(self.broker.stop)
@@ -306,6 +332,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _connect_lanes(self) -> None:
         self.broker.bugFound.connect(self.report_bug)
+        self.log_control.bugFound.connect(self.report_bug)
         self.exporting.bugFound.connect(self.report_bug)
         self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
@@ -337,7 +364,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _usual_sizes(self) -> None:
         self.splitter.setSizes([170, 560, 530])
-        self.rows.setSizes([560, 130])
+        self.rows.setSizes([530, 160])
 
     # --- opening ---------------------------------------------------------------------------------
 
@@ -372,6 +399,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.session.set_file(facts)
         if not self.masking.say_what_was_done():
             self.calibrating.say_what_was_done()
+        if facts.frames is not None and facts.frames.doubts:
+            self.messages.show_message("warning", " ".join(facts.frames.doubts))
         if facts.kind == "older":
             self._say_what_is_older(facts)
         self.fileOpened.emit(facts)
@@ -411,6 +440,7 @@ class MainWindow(QtWidgets.QMainWindow):
         facts = self.session.file
         self.strip.show_facts(facts)
         self.controls.set_file(facts)
+        self.frame_control.take_file()
         self.update_actions()
         title = "quicklook" if facts is None else f"{facts.path.name} - quicklook"
         self.setWindowTitle(title)
@@ -427,6 +457,8 @@ class MainWindow(QtWidgets.QMainWindow):
             {
                 "file": facts is not None,
                 "photons": photons,
+                "times": photons or (facts is not None and facts.frames is not None),
+                "frames": facts is not None and facts.frames is not None,
                 "counts": facts is not None and self.image.kind == RAW_COUNTS,
                 "pixel": photons and self.session.pixel is not None,
                 "calibrated": photons and facts is not None and facts.is_attached,
@@ -460,6 +492,9 @@ class MainWindow(QtWidgets.QMainWindow):
     def _on_hover(self, pixel: tuple[int, int] | None) -> None:
         value = self.image.value_at(pixel) if pixel is not None else ("", "")
         self.status.show_hovered(self.session.file, pixel, value)
+
+    def _step_in_time(self, step: str, _checked: bool = False) -> None:
+        self.frame_control.stepper(step)
 
     def _show_plot(self, kind: str, _checked: bool = False) -> None:
         """Show a plot in the card; one that has no place there in a window of its own."""

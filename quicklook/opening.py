@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 _SLOW_MS = 400
 _FILTERS = (
-    "Observations (*.h5 *.bin *.img);;Photon files (*.h5);;Raw seconds (*.bin);;"
-    "Frames (*.img);;All files (*)"
+    "Observations (*.h5 *.bin *.img *.fits *.fits.gz);;Photon files (*.h5);;Raw seconds (*.bin);;"
+    "Frames (*.img);;Datastreams (*.fits *.fits.gz);;All files (*)"
 )
 
 

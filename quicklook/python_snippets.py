@@ -42,12 +42,14 @@ def image_snippet(facts: FileFacts, request: CountsRequest, beammap: Path | None
     beammap : path, optional
         The beam map that a raw file or frame was opened with, if it was chosen by hand.
     """
-    command = _command(facts, "image", request, beammap, "image.fits")
+    command = ""
+    if request.frame is None:
+        command = _command(facts, "image", request, beammap, "image.fits")
     return _script(
         facts,
         f"{'Weighted' if request.weighted else 'Raw'} counts, {_window(facts, request)}",
         command,
-        [f"image = obs.count_image({_arguments(facts, request)})"],
+        [f"image = {_image_call(facts, request)}"],
         ["# image[x, y]: counts", "print(image.shape, image.sum())"],
         beammap,
     )
@@ -171,7 +173,7 @@ def regions_snippet(
         facts,
         f"Counts of regions, {_window(facts, request)}",
         "",
-        [f"image = obs.count_image({_arguments(facts, request)})"],
+        [f"image = {_image_call(facts, request)}"],
         [
             "sums = {name: np.nansum(image[shape.mask(image.shape)]).item() for name, shape in regions.items()}",
             "print(sums)",
@@ -223,6 +225,12 @@ def _opened(facts: FileFacts, beammap: Path | None) -> str:
     if beammap is not None and facts.kind != "photons":
         text += f", beammap={str(beammap.expanduser().absolute())!r}"
     return text
+
+
+def _image_call(facts: FileFacts, request: CountsRequest) -> str:
+    if request.frame is not None:
+        return f"obs.frame({request.frame})"
+    return f"obs.count_image({_arguments(facts, request)})"
 
 
 def _arguments(facts: FileFacts, request: Request) -> str:

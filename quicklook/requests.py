@@ -11,6 +11,8 @@ import numpy.typing as npt
 __all__ = [
     "CountsRequest",
     "CountsResult",
+    "FrameHeaderRequest",
+    "FrameHeaderResult",
     "HistogramRequest",
     "LightCurveRequest",
     "PhaseRequest",
@@ -53,7 +55,16 @@ class Request:
 
 @dataclass(frozen=True)
 class CountsRequest(Request):
-    """Counts of every pixel."""
+    """Counts of every pixel; of a datastream those of frame `frame`, from 0, whose time range is the frame's."""
+
+    frame: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class FrameHeaderRequest(Request):
+    """The header of frame `frame` of a datastream, from 0."""
+
+    frame: int = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,8 @@ class CountsResult:
         Seconds of the time range with data.
     variance : ndarray of float64, same shape, optional
         Of a weighted image: the sums of squared weights.
+    unit : str
+        Of the image, as the label of the colour bar says it.
     """
 
     request: CountsRequest
@@ -134,6 +147,7 @@ class CountsResult:
     typical: npt.NDArray[np.bool_]
     open_s: float
     variance: npt.NDArray[np.float64] | None = None
+    unit: str = "photons"
 
     @property
     def title(self) -> str:
@@ -144,6 +158,14 @@ class CountsResult:
     def what(self) -> str:
         """What its pixels hold."""
         return "Counts" if self.variance is None else "Weighted counts"
+
+
+@dataclass(frozen=True, eq=False)
+class FrameHeaderResult:
+    """Lines of a header: (key, value, comment)."""
+
+    request: FrameHeaderRequest
+    cards: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,8 @@ class Session(QtCore.QObject):
         `weighted`.
     targetChanged
         `target`.
+    frameChanged
+        `frame`, of the same file.
     """
 
     fileChanged = Signal()  # noqa: N815
@@ -54,6 +56,7 @@ class Session(QtCore.QObject):
     binChanged = Signal()  # noqa: N815
     weightedChanged = Signal()  # noqa: N815
     targetChanged = Signal()  # noqa: N815
+    frameChanged = Signal()  # noqa: N815
 
     def __init__(self, bin_s: float, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
@@ -64,6 +67,7 @@ class Session(QtCore.QObject):
         self._bin_s = bin_s
         self._weighted = False
         self._target: Target | None = None
+        self._frame: int | None = None
 
     @property
     def file(self) -> FileFacts | None:
@@ -100,11 +104,17 @@ class Session(QtCore.QObject):
         """What the plots show: the active pixel unless a region was chosen."""
         return self._target
 
+    @property
+    def frame(self) -> int | None:
+        """Number of the frame of a datastream, from 0; None for everything else."""
+        return self._frame
+
     def set_file(self, facts: FileFacts | None) -> None:
         """Look at another file: whole ranges; the active pixel stays if the file has it."""
         self._file = facts
         self._time_range = (0.0, facts.exposure_s) if facts else (0.0, 0.0)
         self._band = (None, None)
+        self._frame = None if facts is None or facts.frames is None else 0
         self._weighted = self._weighted and facts is not None and facts.flat_calibrated
         if self._pixel is not None and (facts is None or not _inside(self._pixel, facts.shape)):
             self._pixel = None
@@ -162,6 +172,21 @@ class Session(QtCore.QObject):
         if (low, high) != self._band:
             self._band = (low, high)
             self.bandChanged.emit()
+
+    def set_frame(self, number: int) -> None:
+        """Look at another frame of a datastream.
+
+        Raises
+        ------
+        ValueError
+            If no datastream is open, or it has no such frame.
+        """
+        frames = None if self._file is None else self._file.frames
+        if frames is None or not 0 <= number < frames.number:
+            raise ValueError(f"The open file has no frame {number}.")
+        if number != self._frame:
+            self._frame = number
+            self.frameChanged.emit()
 
     def set_bin_s(self, bin_s: float) -> None:
         """Set the effective exposure time [s]."""

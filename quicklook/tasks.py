@@ -16,10 +16,14 @@ import numpy.typing as npt
 
 from pipeline_core.errors import OperationCancelled
 from pipeline_core.flags import FLAG_NAMES, describe_flags, flag_names
+from pipeline_core.nightlogs.moments import utc_words
 from pipeline_core.progress import Progress, silent
+from quicklook.giving_way import giving_way
 from quicklook.requests import (
     CountsRequest,
     CountsResult,
+    FrameHeaderRequest,
+    FrameHeaderResult,
     HistogramRequest,
     LightCurveRequest,
     PhaseRequest,
@@ -36,6 +40,7 @@ __all__ = [
     "FileFacts",
     "FlagCategory",
     "FlagImage",
+    "FrameAxis",
     "OpenFiles",
 ]
 
@@ -49,6 +54,7 @@ _DETAILS = _WAVECAL_DETAILS | (_FLATCAL & ~_NO_WEIGHT)
 """How a pixel was calibrated, or why not: the status line says it; in the flag image it would be a dozen colours."""
 _PIXCAL = sum(1 << k for k, name in enumerate(FLAG_NAMES) if name.startswith("pixcal."))
 _MAX_CATEGORIES = 16
+_HOW_STORED = ("XTENSION", "SIMPLE", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "EXTEND")
 
 
 # --- what is known of an open file ---------------------------------------------------------------
@@ -83,14 +89,58 @@ class CalibrationState:
 
 
 @dataclass(frozen=True, eq=False)
+class FrameAxis:
+    """Frames of a datastream.
+
+    Attributes
+    ----------
+    starts_unix, exposures_s : ndarray of float64, shape (number,)
+        NaN where a header does not tell.
+    unit : str
+    doubts : tuple of str
+        What is not as it should be, in sentences.
+    """
+
+    starts_unix: npt.NDArray[np.float64]
+    exposures_s: npt.NDArray[np.float64]
+    unit: str
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return int(self.starts_unix.size)
+
+    def second(self, frame: int) -> float | None:
+        """Return when a frame began [unix s]; None if that is not known."""
+        start = float(self.starts_unix[frame])
+        return None if np.isnan(start) else start
+
+    def span(self, frame: int, facts: FileFacts) -> tuple[float, float]:
+        """Return [start, stop) of a frame, seconds from the start of the file; all of it where it is not known."""
+        start, exposure_s = self.second(frame), float(self.exposures_s[frame])
+        if start is None or np.isnan(exposure_s):
+            return 0.0, facts.exposure_s
+        begin = round(start - facts.start_unix, 6)
+        return begin, round(begin + exposure_s, 6)
+
+    def words(self, frame: int) -> str:
+        """Return time and exposure of a frame as a person would say them."""
+        start, exposure_s = self.second(frame), float(self.exposures_s[frame])
+        when = "time unknown" if start is None else utc_words(start, fraction=1)
+        how_long = "exposure unknown" if np.isnan(exposure_s) else f"exposure {exposure_s:g} s"
+        return f"{when}   |   {how_long}"
+
+
+@dataclass(frozen=True, eq=False)
 class FileFacts:
     """What the window needs to know of an open file. Arrays are [x, y] and not written to.
 
     Attributes
     ----------
     kind : str
-        'photons', 'raw' (.bin files), 'older' (a photon file of an older program) or 'frame' (a .img file, which has no
-        photons).
+        'photons', 'raw' (.bin files), 'older' (a photon file of an older program), 'frame' (a .img file, which has no
+        photons) or 'stream' (a datastream: many such frames).
     open_s : float, optional
         How long data were taken [s]: the exposure without its gaps; None if not known.
     """
@@ -126,13 +176,26 @@ class FileFacts:
     """Whether an older program has put wavelengths into the place of phases, for ever."""
     layout: str = ""
     """Of a file of an older program: 'V0' to 'V5'."""
+    frames: FrameAxis | None = None
+    """Of a datastream."""
     trial: Path | None = None
     """The wavelength solution that is tried out, which is not attached."""
 
     @property
     def has_photons(self) -> bool:
         """Whether there are times and phases, or only one picture of counts."""
-        return self.kind != "frame"
+        return self.kind not in ("frame", "stream")
+
+    @property
+    def why_no_photons(self) -> str:
+        """Why there is nothing to plot of single photons; '' if there is."""
+        if self.kind == "stream":
+            return "A datastream holds frames of counts: no times of photons, no phases"
+        return (
+            ""
+            if self.has_photons
+            else "A .img frame holds one picture of counts: no times, no phases"
+        )
 
     @property
     def is_attached(self) -> bool:
@@ -161,7 +224,7 @@ def _open_observation(paths: tuple[Path, ...], beammap: Path | None, progress: P
     from pipeline_core.observation import open_observation
 
     return open_observation(
-        paths[0] if len(paths) == 1 else paths, beammap=beammap, progress=progress
+        paths[0] if len(paths) == 1 else paths, beammap=beammap, progress=giving_way(progress)
     )
 
 
@@ -227,6 +290,8 @@ class OpenFiles:
         """Answer a pane's request with a `CountsResult`, `SurveyResult` or `PlotResult`."""
         handle = self.handle(request.token)
         progress(0, 1)
+        if isinstance(request, FrameHeaderRequest):
+            return FrameHeaderResult(request, _cards(handle, request.frame))
         if isinstance(request, CountsRequest):
             return _read_counts(handle, request, progress)
         if isinstance(request, SurveyRequest):
@@ -266,7 +331,12 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
     span = request.start_s, request.stop_s
     band = _band(handle, request.low, request.high)
     variance = None
-    if request.weighted:
+    unit = "photons"
+    open_s: float | None = None
+    if request.frame is not None:
+        image, unit = handle.frame(request.frame), handle.unit
+        open_s = float(handle.exposures_s[request.frame])
+    elif request.weighted:
         image, variance = handle.weighted_image(*span, progress=progress, **band)
     else:
         image = handle.count_image(*span, progress=progress, **band)
@@ -274,7 +344,9 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
     harmless = _FLATCAL | (_WAVECAL_DETAILS if band else _WAVECAL)
     good = (handle.flags & ~np.uint32(_GOOD | harmless)) == 0
     typical = good & ~outshining(image, good)
-    return CountsResult(request, image, good, typical, float(handle.open_time(*span)), variance)
+    if open_s is None:
+        open_s = float(handle.open_time(*span))
+    return CountsResult(request, image, good, typical, open_s, variance, unit)
 
 
 def _read_pixels(handle: Any, request: PixelRequest, progress: Progress) -> Any:
@@ -304,7 +376,9 @@ def _facts(
         start_unix=int(handle.start_unix),
         exposure_s=float(handle.exposure_s),
         shape=handle.shape,
-        n_photons=int(handle.n_photons),
+        n_photons=0
+        if handle.kind == "stream"
+        else int(handle.n_photons),  # it would be read as a whole
         baseline=str(handle.baseline),
         flags=handle.flags,
         res_id=handle.beammap.res_id,
@@ -315,6 +389,7 @@ def _facts(
         file_id=str(handle.file_id),
         calibrations=_calibrations(handle, trial),
         beammap=beammap,
+        frames=_frames(handle),
         trial=trial,
         flat_calibrated=bool(getattr(handle, "is_flat_calibrated", False)),
         flat_attached=getattr(handle, "flatcal", None) is not None,
@@ -323,6 +398,19 @@ def _facts(
         n_masks=len(getattr(handle, "pixel_masks", ())),
         masked_s=_masked_s(handle),
     )
+
+
+def _cards(handle: Any, frame: int) -> tuple[tuple[str, str, str], ...]:
+    """Return the lines of a header, those that only tell how the numbers are stored last."""
+    cards = [tuple(card) for card in handle.header(frame)]
+    cards.sort(key=lambda card: card[0].startswith(_HOW_STORED))
+    return tuple(cards)
+
+
+def _frames(handle: Any) -> FrameAxis | None:
+    if handle.kind != "stream":
+        return None
+    return FrameAxis(handle.starts_unix, handle.exposures_s, handle.unit, handle.doubts)
 
 
 def _calibrations(handle: Any, trial: Path | None) -> tuple[CalibrationState, ...]:

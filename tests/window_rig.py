@@ -35,6 +35,23 @@ def open_path(qtbot, window, path):
     qtbot.wait(30)
 
 
+def at_rest(qtbot, window):
+    """Wait until nothing is read or looked for any more."""
+    qtbot.waitUntil(lambda: not window.reads.jobs and not window.chores.jobs, timeout=20_000)
+    qtbot.wait(20)
+
+
+def marked(window):
+    """Return the row of the log in bold: the entry before the second on the screen."""
+    table = window.log.table
+    rows = [row for row in range(table.rowCount()) if table.item(row, 0).font().bold()]
+    if not rows:
+        return None
+    (row,) = rows
+    assert table.selectionModel().isRowSelected(row)
+    return tuple(table.item(row, column).text() for column in (0, 1, 2, 5))
+
+
 def set_photons(obs, pixel, times):
     """Give a pixel of a `FakeObs` these photons, in the middle of the band."""
     obs.times[pixel] = np.sort(np.asarray(times, float))

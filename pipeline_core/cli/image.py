@@ -15,9 +15,9 @@ from pipeline_core.cli.arguments import (
     add_weighted,
     wavelengths_of,
 )
+from pipeline_core.counts_only import CountsOnly
 from pipeline_core.export import export_image
 from pipeline_core.flags import PROBLEM_FLAGS
-from pipeline_core.imgfile import Frame
 from pipeline_core.observation import open_observation
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         window = args.start, args.stop, exclude
         variance = None
         if args.weighted:
-            if isinstance(obs, Frame):
+            if isinstance(obs, CountsOnly):
                 obs.photons()  # says that there are none
             image, variance = source.weighted_image(
                 *window, progress, min_wavelength=low, max_wavelength=high
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         elif band == OPEN:
             image = source.count_image(*window, progress)
         else:
-            if isinstance(obs, Frame):
+            if isinstance(obs, CountsOnly):
                 obs.photons()  # says that there are none
             image = source.count_image(*window, progress, min_wavelength=low, max_wavelength=high)
         about = {"band": band, "variance": variance, "overwrite": args.overwrite}

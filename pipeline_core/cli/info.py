@@ -12,7 +12,10 @@ from pipeline_core.progress import Progress
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
 NAME = "info"
-HELP = "Tell what a file is: a photon file, a solution or mask, a raw .bin file, a .img frame or a beam map."
+HELP = (
+    "Tell what a file is: a photon file, a solution or mask, a raw .bin file, a .img frame, a datastream, a log or a "
+    "beam map."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -62,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--counter-wrap", action="store_true", help="the boards' seconds start again after 2**20"
     )
+    parser.add_argument(
+        "--dashboard",
+        action="store_true",
+        help="also write datastreams (one frame a second) and an observing log, as the dashboard would",
+    )
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
@@ -96,11 +101,19 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         light=LightSettings(shift_pix=tuple(args.shift)),
     )
     summary = simulate(settings, args.out_dir, progress)
+    shown: dict[str, object] = {}
+    if args.dashboard:
+        from pipeline_core.simulate.dashboard import write_dashboard
+
+        written = write_dashboard(summary, summary.folder, progress)
+        shown = {"datastreams": [str(path) for path in written.streams]}
+        shown["observing log"] = str(written.obslog)
     return {
         "folder": str(summary.folder),
         "beammap": str(summary.beammap_path),
         "photons": summary.n_photons,
         "files": len(summary.bin_paths),
+        **shown,
         "observations": [_describe(o) for o in summary.observations],
     }
 

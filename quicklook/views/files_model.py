@@ -15,7 +15,12 @@ ENTRY = Qt.ItemDataRole.UserRole
 OPEN = Qt.ItemDataRole.UserRole + 1
 """Role that says whether a row is the open file, or a run with it."""
 
-_KINDS = {"photons": "photon file", "raw": "raw seconds", "frame": "frames (counts only)"}
+_KINDS = {
+    "photons": "photon file",
+    "raw": "raw seconds",
+    "frame": "frames (counts only)",
+    "stream": "datastream (frames of counts)",
+}
 
 
 class FilesModel(QtCore.QAbstractItemModel):

@@ -20,8 +20,8 @@ from quicklook.widgets.text_pages import TextPages
 
 __all__ = ["FilesPane"]
 
-_NO_FOLDER = "No folder yet.\n\nChoose one: its photon files, .bin and .img files are listed here."
-_EMPTY = "No photon files (.h5), .bin or .img files in this folder."
+_NO_FOLDER = "No folder yet.\n\nChoose one: its photon files, .bin and .img files and datastreams are listed here."
+_EMPTY = "No photon files (.h5), .bin or .img files or datastreams in this folder."
 _NOTHING_HERE = "nothing to open here"
 _NARROWEST = 60
 _INDENT = 13

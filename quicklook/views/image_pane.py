@@ -144,13 +144,18 @@ class ImagePane(Pane):
         facts = self.session.file
         if facts is None:
             return
+        frame = self.session.frame
+        span = self.session.time_range
+        if facts.frames is not None and frame is not None:
+            span = facts.frames.span(frame, facts)
         self.ask(
             CountsRequest(
                 self.name,
                 facts.token,
-                *self.session.time_range,
+                *span,
                 *self.session.band,
                 weighted=self.session.weighted,
+                frame=frame,
             )
         )
 
@@ -160,7 +165,7 @@ class ImagePane(Pane):
         self.counts = result
         self.array = result.image
         self._span = _describe_span(result.request, self.session.file)
-        self.colour_bar.set_label(f"{result.what} per pixel, {self._span} [photons]")
+        self.colour_bar.set_label(f"{result.what} per pixel, {self._span} [{result.unit}]")
         self._draw_counts(keep_levels=self.display.locked and self.scale is not None)
         self._now_showing(RAW_COUNTS, result.title, self._span)
 
@@ -173,6 +178,11 @@ class ImagePane(Pane):
         if self.counts is None or self.kind != RAW_COUNTS:
             return "", ""
         value = float(self.counts.image[pixel])
+        if self.counts.request.frame is not None:
+            if np.isnan(value):
+                return "no value", ""
+            unit = self.counts.unit if self.counts.unit != "unknown" else "(unit unknown)"
+            return f"{value:,.7g}", f"{unit} in {self._span}"
         if self.counts.variance is None:
             text = f"{value:,.0f}"
         elif np.isnan(value):
@@ -409,6 +419,9 @@ class ImagePane(Pane):
 
 def _describe_span(request: CountsRequest, facts: FileFacts | None) -> str:
     """Return the ranges of an image as a person would say them."""
+    if request.frame is not None:
+        number = facts.frames.number if facts is not None and facts.frames is not None else 0
+        return f"frame {request.frame + 1} of {number}"
     text = f"{request.start_s:g} to {request.stop_s:g} s"
     if request.low is not None or request.high is not None:
         low = "…" if request.low is None else f"{request.low:g}"

@@ -227,7 +227,7 @@ class PlotPane(Pane):
         if facts is None:
             return "Open a photon file, then click a pixel in the image."
         if not facts.has_photons:
-            return f"{facts.path.name} is a frame of counts: it has no photons to plot."
+            return f"{facts.path.name} has no photons to plot. {facts.why_no_photons}."
         if target is None:
             return "Click a pixel in the image."
         return f"{facts.path.name} has no {lower_first(target.label)}."

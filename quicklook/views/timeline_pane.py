@@ -82,7 +82,7 @@ class TimelinePane(Pane):
         if facts is None:
             self.show_placeholder("The rate of the whole array will be here.")
         elif not facts.has_photons:
-            self.show_placeholder("A .img frame has no times.")
+            self.show_placeholder(f"{facts.why_no_photons}.")
         else:
             self.show_placeholder("Looking through the photons…")
             request: Request = SurveyRequest(self.name, facts.token, 0.0, facts.exposure_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline_core.streamnames import is_stream_name
 from quicklook import theme
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 
@@ -112,9 +113,9 @@ def reason_to_refuse(paths: list[Path]) -> str:
             return ""
         return "Drop one file or folder, or several .bin files of one observation."
     (path,) = paths
-    if path.suffix.lower() in _ENDINGS or path.is_dir():
+    if path.suffix.lower() in _ENDINGS or is_stream_name(path.name) or path.is_dir():
         return ""
-    return f"{path.name} is not a photon file (.h5), raw file (.bin), frame (.img) or folder."
+    return f"{path.name} is not a photon file (.h5), raw file (.bin), frame (.img), datastream (.fits) or folder."
 
 
 def _offer(paths: list[Path]) -> str:

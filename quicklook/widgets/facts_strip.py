@@ -55,7 +55,7 @@ class FactsStrip(QtWidgets.QFrame):
                 "Camera": f"{facts.camera} {facts.shape[0]} × {facts.shape[1]}",
                 "Start (UTC)": f"{start:%Y-%m-%d %H:%M:%S}" if facts.start_unix else "unknown",
                 "Exposure": _exposure(facts),
-                "Photons": f"{facts.n_photons:,}",
+                "Photons": _photons(facts),
             }
             tips["File"] = "\n".join(str(path) for path in facts.paths[:12])
             tips["Start (UTC)"] = (
@@ -71,6 +71,12 @@ def _names(facts: FileFacts) -> str:
     if len(facts.paths) > 1:
         return f"{facts.path.name} … {facts.paths[-1].name}"
     return facts.path.name
+
+
+def _photons(facts: FileFacts) -> str:
+    if facts.frames is not None:
+        return f"{facts.frames.number:,} frames of counts"
+    return f"{facts.n_photons:,}"
 
 
 def _exposure(facts: FileFacts) -> str:

@@ -14,7 +14,6 @@ UPDATE = "Press Plot Image"
 """What is said while the image is not what the controls ask for."""
 
 _NO_FILE = "Open a photon file first (Ctrl+O)"
-_FRAME = "A .img frame holds one picture of counts: no times, no phases"
 _NO_WEIGHTS = "No flat field is attached: Calibrate > Apply flat field… gives photons their weights"
 _QUANTITIES = {"phase": "Phase", "wavelength": "Wavelength"}
 
@@ -80,7 +79,6 @@ class PlotControls(QtWidgets.QFrame):
     def set_file(self, facts: FileFacts | None) -> None:
         """Enable what an observation offers; None: say that a file is needed."""
         there = facts is not None
-        photons = facts is not None and facts.has_photons
         for widget in (self.flags, self.counts, self.weights, self.plot):
             widget.setEnabled(there)
             widget.setToolTip(self._tips[widget] if there else _NO_FILE)
@@ -94,7 +92,8 @@ class PlotControls(QtWidgets.QFrame):
         self.times.set_limits(0.0, facts.exposure_s if facts else 0.0)
         self.band.set_limits(*(defaults()["band_limits"][quantity] if there else (0.0, 0.0)))
         for boxes in (self.times, self.band):
-            boxes.set_why_not("" if photons else (_FRAME if there else _NO_FILE))
+            boxes.setVisible(facts is None or facts.frames is None)  # which have a bar of their own
+            boxes.set_why_not(_NO_FILE if facts is None else facts.why_no_photons)
         self._align()
         self.flags.setChecked(True)
         self.set_hint("")

@@ -1,0 +1,1 @@
+"""What an observer's programs write beside the data: observing logs and dither logs, read as values."""
