@@ -1,7 +1,7 @@
 """Background jobs that are queued or running: what, how far, and a button to cancel.
 
 One line high, so that it has room beside the tabs at the bottom and nothing moves when it appears: the oldest job is
-seen, and how many wait behind it.
+seen, and how many there are beside it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class JobBar(QtWidgets.QWidget):
         others = len(self._rows) - 1
         if self._rows:
             self._pages.setCurrentWidget(next(iter(self._rows.values())))
-        self._others.setText(f"+ {others} waiting" if others > 0 else "")
+        self._others.setText(f"+ {others} more" if others > 0 else "")
         self._others.setToolTip("\n".join(row.title.text() for row in self._rows.values()))
         self._others.setVisible(others > 0)
         self.setVisible(bool(self._rows))

@@ -175,6 +175,13 @@ def test_what_is_written_is_read_back(folder, values):
     )
 
 
+def test_a_long_list_stays_on_its_line():
+    edges = list(range(700, 1500, 10))
+    text = night_text({"products": {"cube": {"edges_nm": edges}}})
+    assert len(text.splitlines()) == 3
+    assert yaml.safe_load(text)["products"]["cube"]["edges_nm"] == edges
+
+
 def test_it_can_be_read_by_people():
     text = night_text(
         {"inputs": {"pos1": [1, 2]}, "wavecal": [[1, 2, 808.0]], "ncpu": 2, "another": {"a": 1}}
