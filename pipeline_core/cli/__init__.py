@@ -45,6 +45,7 @@ _COMMANDS = (
     "lightcurve",
     "spectrum",
     "cube",
+    "speckle",
 )
 
 

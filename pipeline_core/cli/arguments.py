@@ -6,19 +6,26 @@ import argparse
 from pathlib import Path
 
 from pipeline_core.beammap_search import BEAMMAP_ENDING, BEAMMAP_VARIABLE
+from pipeline_core.errors import ConfigError
+from pipeline_core.flags import FLAG_NAMES, PROBLEM_FLAGS
 from pipeline_core.observation import open_photons
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
+from pipeline_core.wcs import NOMINAL, Pointing
 
 __all__ = [
     "add_beammap",
+    "add_exclude",
     "add_observation",
     "add_output",
     "add_pixel",
+    "add_sky",
     "add_time_range",
     "add_wavelengths",
     "add_weighted",
+    "flags_of",
     "open_to_search",
+    "pointing_of",
     "wavelengths_of",
 ]
 
@@ -110,3 +117,64 @@ def add_weighted(parser: argparse.ArgumentParser) -> None:
 def wavelengths_of(args: argparse.Namespace) -> tuple[float | None, float | None]:
     """Return the limits of wavelength; None for an open end."""
     return args.min_wavelength, args.max_wavelength
+
+
+def add_exclude(parser: argparse.ArgumentParser) -> None:
+    """Add flags of pixels that are to have no values."""
+    parser.add_argument(
+        "--exclude",
+        nargs="+",
+        default=[],
+        metavar="FLAG",
+        help="pixels without values: names such as pixcal.hot, or 'problems' for all that make pixels unusable",
+    )
+
+
+def flags_of(names: list[str]) -> int:
+    """Return the bits of flags by name, and of 'problems'."""
+    bits = 0
+    for name in names:
+        if name == "problems":
+            bits |= PROBLEM_FLAGS
+        elif name in FLAG_NAMES:
+            bits |= 1 << FLAG_NAMES.index(name)
+        else:
+            raise ConfigError(
+                f"--exclude {name}: there is no such flag. Choose from problems, {', '.join(FLAG_NAMES)}."
+            )
+    return bits
+
+
+def add_sky(parser: argparse.ArgumentParser) -> None:
+    """Add where the array looked."""
+    sky = parser.add_argument_group("coordinates on the sky")
+    sky.add_argument("--ra", type=float, metavar="DEG", help="where the array looked, ICRS")
+    sky.add_argument("--dec", type=float, metavar="DEG")
+    sky.add_argument(
+        "--reference-pixel", type=float, nargs=2, metavar=("X", "Y"), help="default: the middle"
+    )
+    sky.add_argument("--platescale", type=float, metavar="MAS", help="default: the camera's")
+    sky.add_argument(
+        "--orientation",
+        type=float,
+        metavar="DEG",
+        help="position angle of rows; default: the camera's",
+    )
+
+
+def pointing_of(args: argparse.Namespace, obs: ObsFile) -> Pointing | None:
+    """Return where the array looked, None if it was not told."""
+    if (args.ra is None) != (args.dec is None):
+        raise ConfigError("Give both --ra and --dec, or none.")
+    if args.ra is None:
+        return None
+    scale, angle = NOMINAL.get(obs.camera, (None, None))
+    scale = scale if args.platescale is None else args.platescale
+    angle = angle if args.orientation is None else args.orientation
+    if scale is None or angle is None:
+        raise ConfigError(
+            f"{obs.path} is of an unknown camera: give --platescale and --orientation as well."
+        )
+    middle = ((obs.shape[0] - 1) / 2, (obs.shape[1] - 1) / 2)
+    pixel = middle if args.reference_pixel is None else tuple(args.reference_pixel)
+    return Pointing(args.ra, args.dec, pixel, scale, angle)

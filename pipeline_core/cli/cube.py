@@ -8,19 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_core.cli.arguments import (
+    add_exclude,
     add_observation,
+    add_sky,
     add_time_range,
     add_wavelengths,
     add_weighted,
+    flags_of,
+    pointing_of,
 )
 from pipeline_core.cube_products import write_cube
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import CalibrationError, ConfigError
-from pipeline_core.flags import FLAG_NAMES, PROBLEM_FLAGS
 from pipeline_core.observation import open_photons
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
-from pipeline_core.wcs import NOMINAL, Pointing
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -56,29 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rates", action="store_true", help="counts per second alive: corrected for dead time"
     )
-    parser.add_argument(
-        "--exclude",
-        nargs="+",
-        default=[],
-        metavar="FLAG",
-        help="pixels without values: names such as pixcal.hot, or 'problems' for all that make pixels unusable",
-    )
+    add_exclude(parser)
     parser.add_argument(
         "--crop", type=int, nargs=4, metavar=("X0", "Y0", "X1", "Y1"), help="columns, rows included"
     )
-    sky = parser.add_argument_group("coordinates on the sky")
-    sky.add_argument("--ra", type=float, metavar="DEG", help="where the array looked, ICRS")
-    sky.add_argument("--dec", type=float, metavar="DEG")
-    sky.add_argument(
-        "--reference-pixel", type=float, nargs=2, metavar=("X", "Y"), help="default: the middle"
-    )
-    sky.add_argument("--platescale", type=float, metavar="MAS", help="default: the camera's")
-    sky.add_argument(
-        "--orientation",
-        type=float,
-        metavar="DEG",
-        help="position angle of rows; default: the camera's",
-    )
+    add_sky(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
@@ -96,9 +80,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
             stop=args.stop,
             weighted=args.weighted,
             rates=args.rates,
-            exclude=_flags(args.exclude),
+            exclude=flags_of(args.exclude),
             crop=None if args.crop is None else tuple(args.crop),
-            pointing=_pointing(args, obs),
+            pointing=pointing_of(args, obs),
         )
         summary = write_cube(args.out, obs, settings, overwrite=args.overwrite, progress=progress)
     return {
@@ -116,20 +100,6 @@ def _edges(text: str | None) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise ConfigError(f"--edges {text}: give numbers of nm with commas between.") from None
-
-
-def _flags(names: list[str]) -> int:
-    bits = 0
-    for name in names:
-        if name == "problems":
-            bits |= PROBLEM_FLAGS
-        elif name in FLAG_NAMES:
-            bits |= 1 << FLAG_NAMES.index(name)
-        else:
-            raise ConfigError(
-                f"--exclude {name}: there is no such flag. Choose from problems, {', '.join(FLAG_NAMES)}."
-            )
-    return bits
 
 
 def _nyquist(r: float | None, obs: ObsFile) -> tuple[tuple[float, float], ...]:
@@ -158,20 +128,3 @@ def _nyquist(r: float | None, obs: ObsFile) -> tuple[tuple[float, float], ...]:
         if known.size:
             found.append((float(line), float(np.median(known))))
     return tuple(found)
-
-
-def _pointing(args: argparse.Namespace, obs: ObsFile) -> Pointing | None:
-    if (args.ra is None) != (args.dec is None):
-        raise ConfigError("Give both --ra and --dec, or none.")
-    if args.ra is None:
-        return None
-    scale, angle = NOMINAL.get(obs.camera, (None, None))
-    scale = scale if args.platescale is None else args.platescale
-    angle = angle if args.orientation is None else args.orientation
-    if scale is None or angle is None:
-        raise ConfigError(
-            f"{obs.path} is of an unknown camera: give --platescale and --orientation as well."
-        )
-    middle = ((obs.shape[0] - 1) / 2, (obs.shape[1] - 1) / 2)
-    pixel = middle if args.reference_pixel is None else tuple(args.reference_pixel)
-    return Pointing(args.ra, args.dec, pixel, scale, angle)
