@@ -17,7 +17,7 @@ from pipeline_core._jit import kernel
 from pipeline_core.speckle.averaging import Averaging
 from pipeline_core.speckle.likelihood import BinModel
 
-__all__ = ["Moments", "intensities_of_moments", "moments_of", "start_values"]
+__all__ = ["Moments", "intensities_of_moments", "moment_estimate", "moments_of", "start_values"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -71,6 +71,15 @@ def _speckle_share(excess: float, left: Averaging) -> float:
     if inside <= 0.0:
         return 1.0
     return (left.mixed2 - math.sqrt(inside)) / bend
+
+
+@kernel
+def moment_estimate(found: Moments, model: BinModel) -> tuple[float, float]:
+    """Return Ic and Is (counts/s) that give mean and variance, without a steady part; 0 where that needs one below 0."""
+    mean, excess = intensities_of_moments(found, model)
+    share = _speckle_share(min(max(excess / (mean * mean), 0.0), 1.0), model.left)
+    share = min(max(share, 0.0), 1.0)
+    return (1.0 - share) * mean, share * mean
 
 
 @kernel
