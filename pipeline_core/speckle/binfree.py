@@ -2,8 +2,9 @@
 
 The density of an interval is ``M''(t) / -M'(t0)`` for t above the dead time t0, with ``u = 1 / (1 + Is t)`` and
 ``M(t) = u exp(-Ic t u - Ip t)``. It holds where the light hardly changes between two photons: where rate times
-decorrelation time is large. Where Is is above Ic it fails, Ic comes out far too low: the light changes inside the long gaps. Intervals are
-taken for independent, so that the errors of the curvature are too small by about a factor of two.
+decorrelation time is large. Where Is is above Ic it fails: Ic comes out far too low, as the light changes inside the
+long gaps. Intervals are taken for independent, so that the errors of the curvature are too small by about a factor of
+two.
 """
 
 from __future__ import annotations

@@ -90,6 +90,9 @@ def likelihood_map(
     found = np.empty((size, size))
     _fill(occurrences, axes[0], axes[1], float(values[2]), model, found)
     ratios = np.empty(scratch_size(occurrences.size - 1, model.dead))
-    top = max(log_likelihood(occurrences, *values, model, ratios), float(found.max()))
+    top = max(
+        log_likelihood(occurrences, values[0], values[1], values[2], model, ratios),
+        float(found.max()),
+    )
     known = inflation if np.isfinite(inflation) else 1.0
     return LikelihoodMap(axes[0], axes[1], top - found, known)

@@ -2,8 +2,8 @@
 
 Counts of different bins share no photon: the mean of ``(n_i - m) (n_{i+l} - m)`` is the autocovariance of the light.
 That of speckles is ``Is^2 g^2 + 2 Ic Is g`` with ``g = exp(-|t| / tau)``, averaged over bins, less the variance of the
-mean itself. With ``Ic = m - Is`` this has two unknowns, tau and the share of Is, which are fitted; at lag 0 the variance
-without photon noise takes part. The error is a jackknife over parts of the light curve.
+mean itself. With ``Ic = m - Is`` this has two unknowns, tau and the share of Is, which are fitted; at lag 0 the
+variance without photon noise takes part. The error is a jackknife over parts of the light curve.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "decorrelation",
     "lagged_covariances",
     "lags_of",
+    "pairs_of",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -75,9 +76,8 @@ def lagged_covariances(
     lags: IntArray,
     alive: float,
     sums: FloatArray,
-    pairs: FloatArray,
 ) -> float:
-    """Fill sums of products and numbers of pairs, ``[part, lag]``, over the squared mean; return the mean count.
+    """Fill sums of products over the squared mean, ``[part, lag]``; return the mean count.
 
     `alive` is the part of the time in which the pixel was not dead: lag 0 is corrected by it.
     """
@@ -89,30 +89,47 @@ def lagged_covariances(
             total += counts[i]
     mean = total / max(number, 1)
     light = np.zeros(size)
-    open_ = np.zeros(size)
+    noise = 0.0
     if mean > 0.0:
         for i in range(size):
             if used[i]:
-                light[i] = counts[i] / mean - 1.0
-                open_[i] = 1.0
+                light[i] = (counts[i] / mean - 1.0) / alive
+        noise = 1.0 / mean
     n_parts = sums.shape[0]
     for k in range(lags.size):
         lag = lags[k]
         for part in range(n_parts):
             first, stop = part * size // n_parts, (part + 1) * size // n_parts
             stop = min(stop, size - lag)
-            found, both = 0.0, 0.0
+            found = 0.0
             for i in range(first, stop):
                 found += light[i] * light[i + lag]
-                both += open_[i] * open_[i + lag]
-            if lag == 0 and mean > 0.0:
-                found -= both * alive * alive / mean
-                found /= alive * alive
-            else:
-                found /= alive * alive
+            if lag == 0:
+                for i in range(first, stop):
+                    found -= noise * used[i]
             sums[part, k] = found
-            pairs[part, k] = both
     return mean
+
+
+@kernel
+def _fill_pairs(used: npt.NDArray[np.bool_], lags: IntArray, pairs: FloatArray) -> None:
+    size = used.size
+    n_parts = pairs.shape[0]
+    for k in range(lags.size):
+        for part in range(n_parts):
+            first, stop = part * size // n_parts, (part + 1) * size // n_parts
+            both = 0
+            for i in range(first, min(stop, size - lags[k])):
+                both += int(used[i] and used[i + lags[k]])
+            pairs[part, k] = both
+
+
+def pairs_of(used: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return how many pairs of bins that are used each lag has, ``[part, lag]``: the same for all pixels."""
+    lags = lags_of(used.size)
+    pairs = np.zeros((_PARTS, lags.size))
+    _fill_pairs(used, lags, pairs)
+    return pairs
 
 
 @inline
@@ -232,7 +249,11 @@ def _tau_kernel(
 
 
 def decorrelation(
-    counts: IntArray, used: npt.NDArray[np.bool_], bin_s: float, dead_time_us: float = 0.0
+    counts: IntArray,
+    used: npt.NDArray[np.bool_],
+    bin_s: float,
+    dead_time_us: float = 0.0,
+    pairs: FloatArray | None = None,
 ) -> Decorrelation:
     """Measure the decorrelation time of a light curve.
 
@@ -243,12 +264,15 @@ def decorrelation(
     used : ndarray of bool, shape (n,)
     bin_s : float
     dead_time_us : float
+    pairs : ndarray, optional
+        `pairs_of` the bins that are used, where many pixels have the same.
     """
     lags = lags_of(counts.size)
-    sums, pairs = np.zeros((_PARTS, lags.size)), np.zeros((_PARTS, lags.size))
+    pairs = pairs_of(used) if pairs is None else pairs
+    sums = np.zeros(pairs.shape)
     recorded = float(counts[used].mean()) if used.any() else 0.0
     alive = max(1.0 - recorded / bin_s * dead_time_us * 1e-6, 1e-3)
-    mean = lagged_covariances(counts, used, lags, alive, sums, pairs)
+    mean = lagged_covariances(counts, used, lags, alive, sums)
     measured, fitted, at = np.zeros(lags.size), np.zeros(lags.size), np.zeros(2)
     error = np.nan
     if mean > 0.0 and counts.size >= 4 * _PARTS:

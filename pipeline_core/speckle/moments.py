@@ -75,7 +75,7 @@ def _speckle_share(excess: float, left: Averaging) -> float:
 
 @kernel
 def moment_estimate(found: Moments, model: BinModel) -> tuple[float, float]:
-    """Return Ic and Is (counts/s) that give mean and variance, without a steady part; 0 where that needs one below 0."""
+    """Return Ic and Is (counts/s) that give mean and variance without a steady part; 0 where one would be below 0."""
     mean, excess = intensities_of_moments(found, model)
     share = _speckle_share(min(max(excess / (mean * mean), 0.0), 1.0), model.left)
     share = min(max(share, 0.0), 1.0)

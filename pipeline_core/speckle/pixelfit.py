@@ -20,7 +20,7 @@ from pipeline_core.speckle.blocks import (
     cell_test,
     fill_scores,
 )
-from pipeline_core.speckle.correlation import decorrelation
+from pipeline_core.speckle.correlation import decorrelation, pairs_of
 from pipeline_core.speckle.fit import bound_errors, fit_kernel, prior_array
 from pipeline_core.speckle.likelihood import BinModel, bin_model
 from pipeline_core.speckle.moments import intensities_of_moments, moments_of
@@ -37,6 +37,7 @@ __all__ = [
     "goodness",
     "measure",
     "pixel_work",
+    "sample_errors",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -80,6 +81,11 @@ class PixelWork:
     def n_blocks(self) -> int:
         """How many blocks there are."""
         return int(self.blocks[-1]) + 1 if self.blocks.size else 0
+
+    @cached_property
+    def pairs(self) -> FloatArray:
+        """Pairs of bins at each lag."""
+        return pairs_of(self.bins.used)
 
     @cached_property
     def priors(self) -> FloatArray:
@@ -264,7 +270,7 @@ def bootstrap_of(one: BinnedPixel, work: PixelWork, n_resamples: int, seed: int)
     Returns
     -------
     ndarray of float64, shape (n_resamples, 3)
-        NaN where a resample holds no photon; no rows with too few blocks.
+        NaN where a resample holds no photon, and of Ip if it is not fitted; no rows with too few blocks.
     """
     if work.n_blocks < LEAST_BLOCKS:
         return np.empty((0, 3))
@@ -275,7 +281,19 @@ def bootstrap_of(one: BinnedPixel, work: PixelWork, n_resamples: int, seed: int)
     rng = np.random.default_rng((seed, *one.pixel))
     with_ip = work.settings.with_ip
     bootstrap_kernel(rng, histograms, work.model_of(one), work.priors, with_ip, out)
+    if not with_ip:
+        out[:, 2] = np.nan
     return out
+
+
+def sample_errors(samples: FloatArray) -> FloatArray:
+    """Return the standard deviations of Ic, Is, Ip of resamples; NaN where there are none."""
+    errors = np.full(3, np.nan)
+    for k in range(3):
+        known = samples[np.isfinite(samples[:, k]), k]
+        if known.size > 1:
+            errors[k] = known.std(ddof=1)
+    return errors
 
 
 def fit_pixel(one: BinnedPixel, work: PixelWork) -> dict[str, float]:
@@ -293,13 +311,15 @@ def fit_pixel(one: BinnedPixel, work: PixelWork) -> dict[str, float]:
     moments = moments_of(found.occurrences)
     row["fano"] = moments.variance / moments.mean
     row["excess"] = intensities_of_moments(moments, found.model)[1]
-    own = decorrelation(one.counts, work.bins.used, work.bins.width_s, work.dead_time_us)
+    own = decorrelation(
+        one.counts, work.bins.used, work.bins.width_s, work.dead_time_us, work.pairs
+    )
     row["tau"], row["tau_error"] = own.tau_s, own.error_s
     errors = found.block_errors
     if settings.bootstrap:
         samples = bootstrap_of(one, work, settings.bootstrap, settings.seed)
         if samples.size:
-            errors = np.nanstd(samples, axis=0, ddof=1)
+            errors = sample_errors(samples)
     for k, name in enumerate(NAMES[: settings.n_parameters]):
         row[name] = found.values[k]
         row[f"{name}_hessian"], row[f"{name}_error"] = found.hessian_errors[k], errors[k]

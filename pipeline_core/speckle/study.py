@@ -1,4 +1,4 @@
-"""One pixel in depth: histogram and what is expected of it, errors by bootstrap, contours, tau, the fit without bins."""
+"""One pixel in depth: histogram and what is expected of it, bootstrap, contours, tau, the fit without bins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from pipeline_core.speckle.correlation import Decorrelation, advised_bin_s, deco
 from pipeline_core.speckle.density import log_density
 from pipeline_core.speckle.likelihood import count_probabilities
 from pipeline_core.speckle.moments import intensities_of_moments, moment_estimate, moments_of
-from pipeline_core.speckle.pixelfit import Measured, PixelWork, bootstrap_of, measure, pixel_work
+from pipeline_core.speckle.pixelfit import (
+    Measured,
+    PixelWork,
+    bootstrap_of,
+    measure,
+    pixel_work,
+    sample_errors,
+)
 from pipeline_core.speckle.settings import SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 
@@ -57,7 +64,7 @@ class PixelStudy:
     fit : Measured or None
         None with too few photons.
     samples : ndarray of float64, shape (n, 3)
-        Fits of a block bootstrap.
+        Fits of a block bootstrap; Ip is NaN where it was not fitted.
     decorrelation : Decorrelation
         Of this pixel's light curve.
     advised_bin_s : float
@@ -88,18 +95,17 @@ class PixelStudy:
     @property
     def bootstrap_errors(self) -> FloatArray:
         """Sigmas of the resamples; NaN without any."""
-        if self.samples.shape[0] < 2:
-            return np.full(3, np.nan)
-        errors: FloatArray = np.nanstd(self.samples, axis=0, ddof=1)
-        return errors
+        return sample_errors(self.samples)
 
     @property
     def bootstrap_interval(self) -> FloatArray:
         """Ends of the central 68 % of the resamples, shape (3, 2); NaN without any."""
-        if self.samples.shape[0] < 2:
-            return np.full((3, 2), np.nan)
-        interval: FloatArray = np.nanpercentile(self.samples, _SIGMA, axis=0).T
-        return interval
+        ends = np.full((3, 2), np.nan)
+        for k in range(3):
+            known = self.samples[np.isfinite(self.samples[:, k]), k]
+            if known.size > 1:
+                ends[k] = np.percentile(known, _SIGMA)
+        return ends
 
     @property
     def residuals(self) -> FloatArray:
@@ -231,9 +237,10 @@ def _expected(
 ) -> dict[str, FloatArray]:
     """Return how many bins of each count three models let expect, as far as counts were seen."""
     last, n_bins = fit.occurrences.size - 1, int(fit.occurrences.sum())
+    ic, is_, ip = fit.values
     poisson = log_density(last, mean_count, 0.0)
     by_moments = count_probabilities(last, *moments, 0.0, fit.model)
-    by_fit = count_probabilities(last, *fit.values.tolist(), fit.model)
+    by_fit = count_probabilities(last, ic, is_, ip, fit.model)
     return {
         "poisson": n_bins * np.exp(poisson),
         "ml": n_bins * by_fit,
