@@ -62,9 +62,20 @@ def fill_scores(
     probabilities: FloatArray,
     scores: FloatArray,
 ) -> None:
-    """Fill P(n), normalised, and the derivatives of ln P(n) by the logarithms of Ic, Is, Ip: ``scores[3, n]``."""
-    ratios = np.empty(scratch_size(probabilities.size - 1, model.dead))
-    up, down = np.empty(probabilities.size), np.empty(probabilities.size)
+    """Fill P(n), normalised, and the derivatives of ln P(n) by the logarithms of Ic, Is, Ip: ``scores[3, n]``.
+
+    With dead time the sum over P is 1 only to first order, and depends on the intensities: the tail, which no bin has
+    reached, is needed to tell it.
+    """
+    size = probabilities.size
+    every = size if model.dead == 0.0 else size + size // 2 + 20
+    ratios = np.empty(scratch_size(every - 1, model.dead))
+    up, down, here = np.empty(every), np.empty(every), np.empty(every)
+    fill_log_probabilities(values[0], values[1], values[2], model, ratios, here)
+    here = np.exp(here)
+    if model.dead > 0.0:
+        here /= here.sum()
+    probabilities[:] = here[:size]
     at = values.copy()
     scores[:] = 0.0
     for i in range(3):
@@ -75,16 +86,16 @@ def fill_scores(
         at[i] = values[i] * math.exp(-_STEP)
         fill_log_probabilities(at[0], at[1], at[2], model, ratios, down)
         at[i] = values[i]
-        for n in range(up.size):
+        mean = 0.0
+        for n in range(every):
+            slope = 0.0
             if up[n] > -np.inf and down[n] > -np.inf:
-                scores[i, n] = (up[n] - down[n]) / (2.0 * _STEP)
-    fill_log_probabilities(values[0], values[1], values[2], model, ratios, up)
-    total = 0.0
-    for n in range(up.size):
-        probabilities[n] = math.exp(up[n])
-        total += probabilities[n]
-    if total > 1.0:  # rounding; what is missing are larger counts
-        probabilities /= total
+                slope = (up[n] - down[n]) / (2.0 * _STEP)
+            if n < size:
+                scores[i, n] = slope
+            mean += here[n] * slope
+        if model.dead > 0.0:
+            scores[i] -= mean
 
 
 @kernel

@@ -79,7 +79,8 @@ class _Computation:
         self._obs, self._settings, self._progress = obs, settings, progress
         self._on_part = on_part
         self._steps = time_steps(obs, settings)
-        wanted = (obs.flags & np.uint32(settings.exclude)) == 0
+        flags = obs.flags_in(settings.start, settings.stop)
+        wanted = (flags & np.uint32(settings.exclude)) == 0
         self._pixels: list[Pixel] = [(int(x), int(y)) for x, y in np.argwhere(wanted)]
         self.maps = empty_maps(settings, obs.shape, len(self._steps))
 
@@ -103,7 +104,7 @@ class _Computation:
             maps=self.maps,
             tau_s=np.nan if tau is None else tau,
             tau_error_s=tau_error,
-            dead_time_us=self._obs.dead_time_us,
+            dead_time_us=self._settings.dead_time_of(self._obs.dead_time_us),
             complete=complete,
             facts=self._facts(),
         )
@@ -122,7 +123,7 @@ class _Computation:
             self._progress(0, 1, "measuring the decorrelation time")
             for counted, bins in zip(one, self._steps, strict=True):
                 if counted.counts.sum() >= self._settings.least_photons:
-                    dead = self._obs.dead_time_us if self._settings.correct_dead_time else 0.0
+                    dead = self._settings.dead_time_of(self._obs.dead_time_us)
                     own = decorrelation(counted.counts, bins.used, bins.width_s, dead)
                     found.append((own.tau_s, own.error_s))
         return common_tau(np.array(found).reshape(-1, 2))

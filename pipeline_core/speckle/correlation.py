@@ -36,8 +36,6 @@ _NARROWEST, _WIDEST = 0.05, 0.25
 _LEAST_COUNT = 0.05
 _USUAL_BIN_S = 0.01
 _WORST = 0.5
-_SCATTER = 0.1
-"""Added to the relative error of each tau: one good pixel must not decide alone."""
 
 
 class Decorrelation(NamedTuple):
@@ -284,27 +282,23 @@ def decorrelation(
 
 
 def common_tau(taus: FloatArray) -> tuple[float | None, float]:
-    """Return the decorrelation time that several light curves have in common, and its error; None, NaN if none has one.
+    """Return the mean decorrelation time of several light curves, and its error; None, NaN if none has one.
 
-    The mean of their logarithms, weighted by their errors; those that tell tau worse than by a half are left out.
+    Those that tell tau worse than by a half are left out. The others count alike: short ones have small errors by
+    chance, and would have more weight.
 
     Parameters
     ----------
     taus : ndarray of float64, shape (n, 2)
         Each one's tau and its error, s; NaN for none.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        relative = taus[:, 1] / taus[:, 0]
-    good = (relative > 0) & (relative < _WORST)
+    good = taus[:, 1] < _WORST * taus[:, 0]  # false for NaN
     if not good.any():
         return None, math.nan
-    logs, weights = np.log(taus[good, 0]), 1.0 / (relative[good] ** 2 + _SCATTER**2)
-    mean = float((weights * logs).sum() / weights.sum())
-    tau = math.exp(mean)
-    spread = float((weights * (logs - mean) ** 2).sum() / weights.sum())
-    own = 1.0 / float(weights.sum())
-    number = int(good.sum())
-    return tau, tau * math.sqrt(max(spread / max(number - 1, 1), own if number == 1 else 0.0))
+    found = taus[good, 0]
+    if found.size == 1:
+        return float(found[0]), float(taus[good, 1][0])
+    return float(found.mean()), float(found.std(ddof=1) / math.sqrt(found.size))
 
 
 def advised_bin_s(

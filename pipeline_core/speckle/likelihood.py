@@ -91,13 +91,13 @@ def scratch_size(n_max: int, dead: float) -> int:
 
 
 @kernel
-def _gain(n: int, share: float, edge: float, ratios: FloatArray) -> float:
-    """Return ``ln sum_j (1 + j edge / n) C(n+j, j) share^j P(n+j) / P(n)``."""
+def _gain(n: int, share: float, ratios: FloatArray) -> float:
+    """Return ``ln sum_j C(n+j, j) share^j P(n+j) / P(n)``."""
     total, term, shift = 1.0, 1.0, 0.0
     for j in range(1, ratios.size - n):
         factor = share * (n + j) / j * ratios[n + j]
         term *= factor
-        total += term * (1.0 + j * edge / n)
+        total += term
         if term < _SMALLEST_TERM * total and factor < 1.0:
             break
         if total > _LARGE:
@@ -132,7 +132,7 @@ def log_likelihood(
         reach += occurrences[n]
         total += reach * math.log(ratios[n])
         if occurrences[n] and model.dead > 0.0:
-            total += occurrences[n] * _gain(n, min(n * model.dead, 1.0), 0.0, ratios)
+            total += occurrences[n] * _gain(n, min(n * model.dead, 1.0), ratios)
     return total + first * (reach + occurrences[0])
 
 
@@ -142,13 +142,13 @@ def fill_log_probabilities(
 ) -> None:
     """Fill ln P of 0, 1, 2, ... recorded counts, with the factors that `log_likelihood` leaves out.
 
-    With dead time, bins that begin alive and bins that do not are not told apart in the likelihood; here they are, by
-    the factor ``1 + I t0``: without it the probabilities would add up to ``1 / (1 + I t0)``.
+    With dead time, that is the room for n photons that are at least t0 apart: ``(w - (n-1) t0)^n``. As dead times of
+    earlier bins are left out, the sum over all n is 1 but for terms of second order in ``I t0``.
     """
     ic, is_, ip = effective_intensities(ic, is_, ip, model.left)
     width = model.width_s
     value = fill_ratios(ic * width, is_ * width, ip * width, ratios)
-    out[0] = value + math.log1p(model.dead * ratios[1])
+    out[0] = value
     for n in range(1, out.size):
         value += math.log(ratios[n])
         out[n] = value
@@ -156,7 +156,8 @@ def fill_log_probabilities(
             dead = n * model.dead
             out[n] = -np.inf
             if dead < 1.0:
-                out[n] = value + n * math.log(1.0 - dead) + _gain(n, dead, 1.0, ratios)
+                room = math.log(1.0 - dead + model.dead)
+                out[n] = value + n * room + _gain(n, dead, ratios)
 
 
 def histogram_log_likelihood(

@@ -45,7 +45,9 @@ IntArray = npt.NDArray[np.int64]
 
 NAMES = ("ic", "is", "ip")
 _SIGNIFICANT = 2.0
-_TAUS_A_BLOCK = 5.0
+_TAUS_A_BLOCK = (5.0, 20.0)
+"""Blocks of 5 tau are a little correlated, errors from them 5 to 10 % too small: longer ones where there is time."""
+_BLOCKS_WANTED = 60
 _BINS_A_BLOCK = 5
 
 
@@ -73,7 +75,9 @@ class PixelWork:
         """Number of the block of each bin that is used."""
         seconds = self.settings.block_s
         if seconds is None:
-            seconds = _TAUS_A_BLOCK * (self.tau_s or 0.0)
+            tau = self.tau_s or 0.0
+            shortest, longest = (one * tau for one in _TAUS_A_BLOCK)
+            seconds = min(max(self.bins.used_s / _BLOCKS_WANTED, shortest), longest)
         wide = math.ceil(seconds / self.bins.width_s - 1e-9)
         return block_numbers(self.bins.used, max(wide, _BINS_A_BLOCK))
 
@@ -107,9 +111,8 @@ class PixelWork:
 def pixel_work(
     bins: TimeBins, settings: SpeckleSettings, dead_time_us: float, tau_s: float | None
 ) -> PixelWork:
-    """Return what is the same for all pixels."""
-    dead = dead_time_us if settings.correct_dead_time else 0.0
-    return PixelWork(bins, settings, dead, tau_s)
+    """Return what is the same for all pixels; `dead_time_us` is that of the photon file."""
+    return PixelWork(bins, settings, settings.dead_time_of(dead_time_us), tau_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +152,12 @@ class Measured:
     @property
     def hessian_errors(self) -> FloatArray:
         """Sigmas of Ic, Is, Ip from the curvature; of components at a bound see `bound_errors`."""
-        return self._errors(self.hessian)
+        return self._errors(self.hessian, 1.0)
 
     @property
     def block_errors(self) -> FloatArray:
-        """Sigmas of Ic, Is, Ip from blocks."""
-        return self._errors(self.blocks)
+        """Sigmas of Ic, Is, Ip from blocks; `bound_errors` are raised as much as sigmas are on average."""
+        return self._errors(self.blocks, math.sqrt(self.inflation))
 
     @property
     def inflation(self) -> float:
@@ -170,9 +173,9 @@ class Measured:
         """Chance of such a likelihood ratio, or a larger one, without Ip."""
         return companion_chance(self.likelihood_ratio, self.hessian[2, 2], self.blocks[2, 2])
 
-    def _errors(self, covariance: FloatArray) -> FloatArray:
+    def _errors(self, covariance: FloatArray, raised: float) -> FloatArray:
         errors = np.sqrt(np.diag(covariance))
-        found: FloatArray = np.where(np.isnan(errors), self.bound_errors, errors)
+        found: FloatArray = np.where(np.isnan(errors), raised * self.bound_errors, errors)
         return found
 
 

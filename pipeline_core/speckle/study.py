@@ -53,6 +53,7 @@ class PixelStudy:
     tau_s : float
         Decorrelation time that was used; NaN for none.
     dead_time_us : float
+        Corrected for; 0 if it is not.
     occurrences : ndarray of int64, shape (n,)
         Bins with 0, 1, 2, ... counts.
     expected : mapping of name to ndarray of float64, shape (n,)
@@ -168,7 +169,7 @@ def study_pixel(
         times = source.photons(pixel)["time"]
         limits = steps[step].start_us, steps[step].stop_us
         rows = slice(*(first_at_or_after(times, limit) for limit in limits))
-        dead = source.dead_time_us if settings.correct_dead_time else 0.0
+        dead = settings.dead_time_of(source.dead_time_us)
         intervals = intervals_of(times[rows], source.closed_us, dead)
     return study_counts(
         one,
@@ -190,7 +191,7 @@ def study_counts(
     intervals_s: FloatArray | None = None,
 ) -> PixelStudy:
     """Study counts in bins; see `study_pixel`. Without intervals there is no fit without bins."""
-    dead = dead_time_us if settings.correct_dead_time else 0.0
+    dead = settings.dead_time_of(dead_time_us)
     counts = one.counts[bins.used]
     own = decorrelation(one.counts, bins.used, bins.width_s, dead)
     tau = settings.tau_s if settings.tau_s is not None else tau_s
@@ -217,7 +218,7 @@ def study_counts(
         n_photons=int(counts.sum()),
         n_bins=counts.size,
         tau_s=np.nan if tau is None else tau,
-        dead_time_us=dead_time_us,
+        dead_time_us=dead,
         occurrences=occurrences,
         expected={} if fit is None else _expected(fit, found.mean, moments),
         fano=found.variance / found.mean if has_light else np.nan,
