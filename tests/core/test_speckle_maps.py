@@ -370,6 +370,8 @@ def test_command_writes_maps_and_pages(path, tmp_path, capsys):
     }
     assert main(given) == 1
     assert "exists" in capsys.readouterr().err
+    assert main([*given, "--exclude", "none", "--overwrite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pixels"]["not_computed"] == 0
 
 
 def test_command_takes_several_files(path, tmp_path, capsys):
