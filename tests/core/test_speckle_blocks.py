@@ -131,6 +131,20 @@ def test_autocovariance_is_the_dumb_one():
         assert pairs_of(used)[:, k].sum() == good.sum()
 
 
+def test_the_mean_of_a_short_light_curve_takes_its_part():
+    """Over 12 tau the mean follows the speckles: far lags lie below 0, by what the fit knows of."""
+    found = [
+        decorrelation(
+            light_curve(20.0, 2000.0, seconds=1.2, seed=700 + k), np.ones(120, bool), 0.01
+        )
+        for k in range(150)
+    ]
+    far = np.array([(one.covariance[-3:].mean(), one.fitted[-3:].mean()) for one in found])
+    error = far.std(axis=0, ddof=1)[0] / math.sqrt(150)
+    assert far[:, 0].mean() < -4 * error
+    assert far[:, 1].mean() == pytest.approx(far[:, 0].mean(), abs=4 * error)
+
+
 def test_tau_of_calm_light_is_not_told_or_badly():
     rng = np.random.default_rng(4)
     for _ in range(5):
