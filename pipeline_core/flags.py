@@ -133,7 +133,7 @@ def flag_names(bits: int, names: tuple[str, ...] = FLAG_NAMES) -> tuple[str, ...
 
 
 def flag_bits(names: Iterable[str], what: str = "exclude") -> int:
-    """Return the bits of flags by name; ``problems`` stands for all of `PROBLEM_FLAGS`.
+    """Return the bits of flags by name; ``problems`` stands for all of `PROBLEM_FLAGS`, ``none`` for nothing.
 
     Raises
     ------
@@ -141,12 +141,13 @@ def flag_bits(names: Iterable[str], what: str = "exclude") -> int:
         There is no such flag; `what` says where it was asked for.
     """
     bits = 0
+    words = {"none": 0, "problems": PROBLEM_FLAGS}
     for name in names:
-        if name != "problems" and name not in _BIT:
+        if name not in words and name not in _BIT:
             raise ConfigError(
-                f"{what} {name}: there is no such flag. Choose from problems, {', '.join(FLAG_NAMES)}."
+                f"{what} {name}: there is no such flag. Choose from {', '.join((*words, *FLAG_NAMES))}."
             )
-        bits |= PROBLEM_FLAGS if name == "problems" else _BIT[name]
+        bits |= words[name] if name in words else _BIT[name]
     return bits
 
 

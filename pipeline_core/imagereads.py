@@ -236,6 +236,34 @@ class ImageReads(CubeReads):
         edges = np.array(self._window(start, stop))
         return float(live_time_us(edges, self._closed())[0] / 1e6)
 
+    @property
+    def closed_us(self) -> npt.NDArray[np.float64]:
+        """When nothing counts: gaps and masked times, half-open, disjoint and ascending, us; shape (n, 2)."""
+        return self._closed()
+
+    def phase_limits(
+        self,
+        min_wavelength: float | None = None,
+        max_wavelength: float | None = None,
+        *,
+        extrapolated: bool = False,
+    ) -> npt.NDArray[np.float64] | None:
+        """Return ``low <= phase < high`` (deg) of each pixel for a range of wavelengths; None: photons of any phase.
+
+        Returns
+        -------
+        ndarray of float64, shape (ncols, nrows, 2), or None
+            Equal limits where a pixel has no photon of that range.
+
+        Raises
+        ------
+        CalibrationError
+            Wavelengths asked of an observation without wavelength calibration.
+        """
+        return self._phase_limits(
+            self._band(None, None, min_wavelength, max_wavelength, extrapolated)
+        )
+
     # --- helpers ------------------------------------------------------------------------------
 
     def _window(self, start: float | None, stop: float | None) -> tuple[int, int]:

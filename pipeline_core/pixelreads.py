@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -257,6 +257,16 @@ class PixelReads(ImageReads):
             where = pixels, band.wavelengths, extrapolated
             photons = self._calibrated_photons().phases_of_window(*where, progress)
         return histogram_phases(pixels, photons, window, band.phases, bin_deg)
+
+    def columns_of(
+        self, pixels: Sequence[Pixel]
+    ) -> Iterator[tuple[Pixel, npt.NDArray[np.uint32], npt.NDArray[np.float32]]]:
+        """Yield each pixel with times (us) and phases (deg) of its photons, in the order of the file; none is kept.
+
+        For passes over a whole array. Photons of masked times are left out.
+        """
+        for pixel in self._pixels.in_order([checked_pixel(one, self.shape) for one in pixels]):
+            yield pixel, *self._unmasked_columns(pixel)
 
     # --- helpers ------------------------------------------------------------------------------
 

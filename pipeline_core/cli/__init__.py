@@ -47,6 +47,7 @@ _COMMANDS = (
     "cube",
     "stack",
     "movie",
+    "speckle",
 )
 
 

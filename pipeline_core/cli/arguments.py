@@ -120,14 +120,15 @@ def wavelengths_of(args: argparse.Namespace) -> tuple[float | None, float | None
     return args.min_wavelength, args.max_wavelength
 
 
-def add_exclude(parser: argparse.ArgumentParser) -> None:
+def add_exclude(parser: argparse.ArgumentParser, usual: str = "none") -> None:
     """Add the flags whose pixels have no value."""
     parser.add_argument(
         "--exclude",
         nargs="+",
-        default=[],
+        default=[usual],
         metavar="FLAG",
-        help="pixels without values: names such as pixcal.hot, or 'problems' for all that make pixels unusable",
+        help="pixels without values: names such as pixcal.hot, 'problems' for all that make pixels unusable, or "
+        f"'none' (default: {usual})",
     )
 
 
