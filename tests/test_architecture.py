@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DRAWING = {
     "pipeline_core.flatcal.plots",
+    "pipeline_core.speckle.plots",
     "pipeline_core.wavecal.plots",
     "pipeline_core.wavecal.plotparts",
 }

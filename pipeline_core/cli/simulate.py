@@ -31,6 +31,14 @@ _VALUES: tuple[tuple[str, Callable[[str], object], object, str, str], ...] = (
     ("--shape", str, "80x125", "80x125", "columns x rows, DARKNESS or MEC"),
     ("--start", int, 1602050400, "UNIX", "first second"),
     ("--wavelength", float, 980.0, "NM", "of the laser, with --kind laser"),
+    ("--tau", float, 0.1, "S", "decorrelation time of the speckle field"),
+    (
+        "--dead-time",
+        float,
+        10.0,
+        "US",
+        "a pixel is blind for so long after a photon; the converter takes 10",
+    ),
     ("--packet-delay", float, 0.05, "S", "boards are late by up to this many seconds"),
     ("--loss", float, 0.0, "F", "fraction of packets that get lost"),
 )
@@ -51,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, type=kind, default=default, metavar=metavar, help=f"{text} (default: %(default)s)"
         )
+    for name, what in (("ic", "coherent"), ("is", "speckle"), ("ip", "steady")):
+        parser.add_argument(
+            f"--{name}",
+            type=float,
+            metavar="CPS",
+            help=f"{what} light per pixel with --kind speckle; default: 60, 30, 10 %% of the rate",
+        )
     parser.add_argument(
         "--counter-wrap", action="store_true", help="the boards' seconds start again after 2**20"
     )
@@ -65,7 +80,13 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         If a value is impossible or the folder cannot be written.
     """
     # numba takes a second to load: not before --help has been answered
-    from pipeline_core.simulate import ArraySettings, ReadoutSettings, SimulationSettings, simulate
+    from pipeline_core.simulate import (
+        ArraySettings,
+        LightSettings,
+        ReadoutSettings,
+        SimulationSettings,
+        simulate,
+    )
 
     settings = SimulationSettings(
         kind=args.kind,
@@ -75,7 +96,10 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         shape=parse_shape(args.shape),
         start=args.start,
         wavelength_nm=args.wavelength,
-        array=ArraySettings(response=args.response),
+        array=ArraySettings(response=args.response, dead_time_us=args.dead_time),
+        light=LightSettings(
+            tau_s=args.tau, ic_cps=args.ic, is_cps=getattr(args, "is"), ip_cps=args.ip
+        ),
         readout=ReadoutSettings(
             packet_delay_s=args.packet_delay, loss=args.loss, counter_wrap=args.counter_wrap
         ),

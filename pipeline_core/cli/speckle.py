@@ -78,6 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-dead-time", action="store_true", help="pixels are taken never to be blind"
     )
+    parser.add_argument(
+        "--dead-time", type=float, metavar="US", help="default: what the photon file says"
+    )
     add_time_range(parser)
     parser.add_argument("--step", type=float, metavar="S", help="maps of every so many seconds")
     add_wavelengths(parser)
@@ -103,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--least-bins", type=int, default=usual.least_bins, metavar="N", help="%(default)d"
     )
     parser.add_argument(
-        "--block", type=float, metavar="S", help="blocks for the errors; default: 5 tau"
+        "--block", type=float, metavar="S", help="blocks for the errors; default: 5 to 20 tau"
     )
     parser.add_argument(
         "--bootstrap",
@@ -158,6 +161,7 @@ def _settings(args: argparse.Namespace, obs: ObsFile) -> SpeckleSettings:
         tau_s=args.tau,
         correct_bin_width=not args.no_bin_correction,
         correct_dead_time=not args.no_dead_time,
+        dead_time_us=args.dead_time,
         start=args.start,
         stop=args.stop,
         step_s=args.step,
@@ -203,4 +207,12 @@ def _median(maps: SpeckleMaps, name: str) -> float | None:
 
 def _draw(maps: SpeckleMaps, folder: Path | None, stem: str) -> list[str]:
     """Draw pages where they were asked for."""
-    return []
+    if folder is None:
+        return []
+    try:
+        from pipeline_core.speckle.plots import write_pages
+    except ImportError as error:
+        raise ConfigError(
+            "--plots needs matplotlib: pip install 'quicklook[plots]', or leave --plots out."
+        ) from error
+    return [str(path) for path in write_pages(maps, folder, stem)]

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.binning import add_times, first_at_or_after
+from pipeline_core.errors import ConfigError
 from pipeline_core.exposure import live_time_us
 from pipeline_core.obsfile import ObsFile
-from pipeline_core.selection import Pixel
+from pipeline_core.selection import Pixel, window_us
 from pipeline_core.speckle.settings import SpeckleSettings
 
-__all__ = ["BinnedPixel", "TimeBins", "bins_of"]
+__all__ = ["BinnedPixel", "TimeBins", "bins_of", "time_steps"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -95,3 +96,29 @@ def bins_of(
             recorded = first_at_or_after(times, stop) - first_at_or_after(times, start)
             found.append(BinnedPixel(pixel, counts, recorded))
         yield found
+
+
+def time_steps(obs: ObsFile, settings: SpeckleSettings) -> list[TimeBins]:
+    """Cut the time range into steps of whole bins; a rest of less than three bins is left out.
+
+    Raises
+    ------
+    ConfigError
+        If not even three bins fit, or the time range is impossible.
+    """
+    start, stop = window_us(settings.start, settings.stop, round(obs.exposure_s * 1e6))
+    width = round(settings.bin_s * 1e6)
+    length = stop - start
+    if settings.step_s is not None:
+        length = max(round(settings.step_s * 1e6) // width, 1) * width
+    steps: list[TimeBins] = []
+    for first in range(start, stop, length):
+        n_bins = min(length, stop - first) // width
+        if n_bins >= 3 or not steps:
+            steps.append(TimeBins(first, width, n_bins, obs.closed_us, settings.block_s))
+    if steps[0].n_bins < 3:
+        raise ConfigError(
+            f"{obs.path}: {(stop - start) / 1e6:g} s hold {steps[0].n_bins} bins of {settings.bin_s:g} s; choose "
+            "narrower bins or a longer time range."
+        )
+    return steps

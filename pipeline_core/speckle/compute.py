@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_core.errors import ConfigError, OperationCancelled
+from pipeline_core.errors import OperationCancelled
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.provenance import facts_of
-from pipeline_core.selection import Pixel, window_us
-from pipeline_core.speckle.binning import BinnedPixel, TimeBins, bins_of
+from pipeline_core.selection import Pixel
+from pipeline_core.speckle.binning import BinnedPixel, bins_of, time_steps
+from pipeline_core.speckle.correlation import common_tau, decorrelation
 from pipeline_core.speckle.pixelfit import PixelWork, fit_pixel, pixel_work
 from pipeline_core.speckle.result import MapPart, SpeckleMaps, empty_maps
 from pipeline_core.speckle.settings import SpeckleSettings
@@ -27,6 +28,7 @@ __all__ = ["compute_maps"]
 _THREADS = 2
 _BATCH = 32
 _WAITING = 6
+_PIXELS_FOR_TAU = 200
 
 Report = Callable[[MapPart], None]
 
@@ -76,8 +78,9 @@ class _Computation:
     ) -> None:
         self._obs, self._settings, self._progress = obs, settings, progress
         self._on_part = on_part
-        self._steps = _steps(obs, settings)
-        wanted = (obs.flags & np.uint32(settings.exclude)) == 0
+        self._steps = time_steps(obs, settings)
+        flags = obs.flags_in(settings.start, settings.stop)
+        wanted = (flags & np.uint32(settings.exclude)) == 0
         self._pixels: list[Pixel] = [(int(x), int(y)) for x, y in np.argwhere(wanted)]
         self.maps = empty_maps(settings, obs.shape, len(self._steps))
 
@@ -101,14 +104,29 @@ class _Computation:
             maps=self.maps,
             tau_s=np.nan if tau is None else tau,
             tau_error_s=tau_error,
-            dead_time_us=self._obs.dead_time_us,
+            dead_time_us=self._settings.dead_time_of(self._obs.dead_time_us),
             complete=complete,
             facts=self._facts(),
         )
 
     def _tau(self) -> tuple[float | None, float]:
-        """Return the decorrelation time for the corrections, and its error."""
-        return self._settings.tau_s, float("nan")
+        """Return the decorrelation time for averaging and blocks, and its error: that of all pixels together.
+
+        Speckles of one place are not much faster or slower than those of another, and one pixel tells it poorly. Some
+        hundred pixels are read for it, spread over the file.
+        """
+        if self._settings.tau_s is not None:
+            return self._settings.tau_s, float("nan")
+        every = max(len(self._pixels) // _PIXELS_FOR_TAU, 1)
+        found = []
+        for one in bins_of(self._obs, self._pixels[::every], self._steps, self._settings):
+            self._progress(0, 1, "measuring the decorrelation time")
+            for counted, bins in zip(one, self._steps, strict=True):
+                if counted.counts.sum() >= self._settings.least_photons:
+                    dead = self._settings.dead_time_of(self._obs.dead_time_us)
+                    own = decorrelation(counted.counts, bins.used, bins.width_s, dead)
+                    found.append((own.tau_s, own.error_s))
+        return common_tau(np.array(found).reshape(-1, 2))
 
     def _fit_all(self, works: list[PixelWork]) -> None:
         report = part_of(self._progress, 0.0, 1.0, "fitting pixels")
@@ -154,26 +172,6 @@ class _Computation:
         band = settings.min_wavelength, settings.max_wavelength
         first, last = self._steps[0].start_us / 1e6, self._steps[-1].stop_us / 1e6
         return facts_of(self._obs, first, last, band, settings.as_dict())
-
-
-def _steps(obs: ObsFile, settings: SpeckleSettings) -> list[TimeBins]:
-    """Cut the time range into steps of whole bins; a rest of less than three bins is left out."""
-    start, stop = window_us(settings.start, settings.stop, round(obs.exposure_s * 1e6))
-    width = round(settings.bin_s * 1e6)
-    length = stop - start
-    if settings.step_s is not None:
-        length = max(round(settings.step_s * 1e6) // width, 1) * width
-    steps: list[TimeBins] = []
-    for first in range(start, stop, length):
-        n_bins = min(length, stop - first) // width
-        if n_bins >= 3 or not steps:
-            steps.append(TimeBins(first, width, n_bins, obs.closed_us, settings.block_s))
-    if steps[0].n_bins < 3:
-        raise ConfigError(
-            f"{obs.path}: {(stop - start) / 1e6:g} s hold {steps[0].n_bins} bins of {settings.bin_s:g} s; choose "
-            "narrower bins or a longer time range."
-        )
-    return steps
 
 
 def _fit_batch(batch: list[list[BinnedPixel]], works: list[PixelWork]) -> list[MapPart]:

@@ -67,7 +67,7 @@ def _own_facts(maps: SpeckleMaps) -> Facts:
         "TAUFROM": ("settings" if settings.tau_s else "light curves", "where it is from"),
         "CORRBIN": (settings.correct_bin_width and tau is not None, "averaging in bins corrected"),
         "CORRDEAD": (settings.correct_dead_time, "dead time corrected"),
-        "DEADTIME": (maps.dead_time_us, "[us] a pixel is blind after a photon"),
+        "DEADTIME": (maps.dead_time_us, "[us] of a photon, corrected for"),
         "WITHIP": (settings.with_ip, "whether Ip was fitted; else it is 0"),
         "EXFLAGS": (settings.exclude, "flag bits of pixels that are not computed"),
         "COMPLETE": (maps.complete, "F: cancelled, the rest is not computed"),

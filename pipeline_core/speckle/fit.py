@@ -19,7 +19,7 @@ from pipeline_core.speckle.moments import moments_of, start_values
 from pipeline_core.speckle.settings import Prior
 from pipeline_core.speckle.status import PixelStatus
 
-__all__ = ["NO_PRIORS", "FitResult", "fit_histogram", "fit_kernel", "prior_array"]
+__all__ = ["NO_PRIORS", "FitResult", "bound_errors", "fit_histogram", "fit_kernel", "prior_array"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -285,6 +285,50 @@ def fit_kernel(
             if present[i]:
                 covariance[i, j] = inverse[i] * values[i] * values[j]
     return status, top
+
+
+@kernel
+def bound_errors(
+    occurrences: IntArray,
+    model: BinModel,
+    priors: FloatArray,
+    with_ip: bool,
+    values: FloatArray,
+    top: float,
+    out: FloatArray,
+) -> None:
+    """Fill, for components that are 0, how bright they may be until ln L falls by 1/2, the others as they are.
+
+    NaN where they are so bright as all light together; others than those that are 0 are left.
+    """
+    ratios = np.empty(scratch_size(occurrences.size - 1, model.dead))
+    mean = values.sum()
+    present = values > 0.0
+    logs = np.zeros(3)
+    for i in range(3):
+        logs[i] = math.log(values[i]) if present[i] else 0.0
+    for i in range(3):
+        if present[i] or (i == 2 and not with_ip):
+            continue
+        present[i] = True
+        low, high = 0.0, 0.01 * mean
+        found = np.nan
+        for _ in range(60):
+            at = high if np.isnan(found) else 0.5 * (low + high)
+            logs[i] = math.log(at)
+            drop = top - _objective(logs, present, occurrences, model, priors, ratios)
+            if drop < 0.5:
+                low = at
+                if np.isnan(found):
+                    high *= 2.0
+                    if high > 4.0 * mean:
+                        break
+            else:
+                high = found = at
+            if high - low < 1e-3 * high:
+                break
+        out[i] = found
+        present[i] = False
 
 
 def fit_histogram(

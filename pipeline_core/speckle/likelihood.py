@@ -140,7 +140,11 @@ def log_likelihood(
 def fill_log_probabilities(
     ic: float, is_: float, ip: float, model: BinModel, ratios: FloatArray, out: FloatArray
 ) -> None:
-    """Fill ln P of 0, 1, 2, ... recorded counts, with the factors that `log_likelihood` leaves out."""
+    """Fill ln P of 0, 1, 2, ... recorded counts, with the factors that `log_likelihood` leaves out.
+
+    With dead time, that is the room for n photons that are at least t0 apart: ``(w - (n-1) t0)^n``. As dead times of
+    earlier bins are left out, the sum over all n is 1 but for terms of second order in ``I t0``.
+    """
     ic, is_, ip = effective_intensities(ic, is_, ip, model.left)
     width = model.width_s
     value = fill_ratios(ic * width, is_ * width, ip * width, ratios)
@@ -152,7 +156,8 @@ def fill_log_probabilities(
             dead = n * model.dead
             out[n] = -np.inf
             if dead < 1.0:
-                out[n] = value + n * math.log(1.0 - dead) + _gain(n, dead, ratios)
+                room = math.log(1.0 - dead + model.dead)
+                out[n] = value + n * room + _gain(n, dead, ratios)
 
 
 def histogram_log_likelihood(
@@ -180,8 +185,6 @@ def count_probabilities(
     n_max: int, ic: float, is_: float, ip: float, model: BinModel
 ) -> FloatArray:
     """Return the probability of 0 .. n_max recorded counts in a bin; intensities in counts/s.
-
-    With dead time, their sum over all counts is 1 but for the edges of bins.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from pipeline_core._jit import kernel
 from pipeline_core.speckle.averaging import Averaging
 from pipeline_core.speckle.likelihood import BinModel
 
-__all__ = ["Moments", "intensities_of_moments", "moments_of", "start_values"]
+__all__ = ["Moments", "intensities_of_moments", "moment_estimate", "moments_of", "start_values"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -58,6 +58,8 @@ def intensities_of_moments(found: Moments, model: BinModel) -> tuple[float, floa
     """
     alive = max(1.0 - found.mean * model.dead, 1e-3)
     mean = found.mean / alive
+    if found.n_bins < 2:
+        return mean / model.width_s, 0.0
     excess = (found.variance - found.mean * alive * alive) / alive**4
     return mean / model.width_s, excess / (model.width_s * model.width_s)
 
@@ -74,6 +76,15 @@ def _speckle_share(excess: float, left: Averaging) -> float:
 
 
 @kernel
+def moment_estimate(found: Moments, model: BinModel) -> tuple[float, float]:
+    """Return Ic and Is (counts/s) that give mean and variance without a steady part; 0 where one would be below 0."""
+    mean, excess = intensities_of_moments(found, model)
+    share = _speckle_share(min(max(excess / (mean * mean), 0.0), 1.0), model.left)
+    share = min(max(share, 0.0), 1.0)
+    return (1.0 - share) * mean, share * mean
+
+
+@kernel
 def start_values(found: Moments, model: BinModel, with_ip: bool) -> tuple[float, float, float]:
     """Return intensities in counts/s from which a fit begins: none is 0, whatever the moments say."""
     mean, excess = intensities_of_moments(found, model)
@@ -83,7 +94,8 @@ def start_values(found: Moments, model: BinModel, with_ip: bool) -> tuple[float,
         return (1.0 - speckle) * mean, speckle * mean, 0.0
     # third factorial cumulant: k3 - 3 k2 + 2 k1 of the counts
     width = model.width_s
-    half_third = 0.5 * (found.third - 3.0 * found.variance + 2.0 * found.mean) / width**3
+    variance = found.variance if found.n_bins > 1 else found.mean
+    half_third = 0.5 * (found.third - 3.0 * variance + 2.0 * found.mean) / width**3
     root = math.sqrt(max(excess, 1e-12 * mean * mean))
     sine = min(max(half_third / root**3, 0.05), 1.0)
     speckle = min(2.0 * root * math.sin(math.asin(sine) / 3.0), (1.0 - 2.0 * _LEAST_SHARE) * mean)

@@ -96,6 +96,7 @@ class SpeckleMaps:
     tau_s, tau_error_s : float
         Decorrelation time that was used, and its error if it was measured; NaN where there is none.
     dead_time_us : float
+        Corrected for; 0 if it is not.
     complete : bool
         False where the work was cancelled: the rest is not computed.
     """

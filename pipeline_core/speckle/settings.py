@@ -59,6 +59,8 @@ class SpeckleSettings:
         Whether the averaging of speckles inside a bin is part of the likelihood.
     correct_dead_time : bool
         Whether dead time is part of the likelihood.
+    dead_time_us : float or None
+        Dead time after each photon; None: what the photon file says.
     start, stop : float or None
         Range of time, s.
     step_s : float or None
@@ -75,7 +77,7 @@ class SpeckleSettings:
     bootstrap : int
         Resamples of a block bootstrap; of maps usually 0, as errors from blocks cost nothing there.
     block_s : float or None
-        Length of a block; None: 5 tau, and at least 5 bins.
+        Length of a block; None: 5 to 20 tau, so that there are 60 if possible, and at least 5 bins.
     seed : int
         Of the bootstrap.
     pointing : Pointing or None
@@ -92,6 +94,7 @@ class SpeckleSettings:
     tau_s: float | None = None
     correct_bin_width: bool = True
     correct_dead_time: bool = True
+    dead_time_us: float | None = None
     start: float | None = None
     stop: float | None = None
     step_s: float | None = None
@@ -124,6 +127,9 @@ class SpeckleSettings:
                 problems.append(f"{name} = {value!r} must be a whole number from {low} to {high}")
         if not problems and self.step_s is not None and self.step_s < 3 * self.bin_s:
             problems.append(f"step_s = {self.step_s!r} must be at least three bins long")
+        dead = self.dead_time_us
+        if dead is not None and not (isinstance(dead, Real) and 0 <= dead <= 1e5):
+            problems.append(f"dead_time_us = {dead!r} must be a number from 0 to 100000")
         if self.ip_prior is not None and not self.with_ip:
             problems.append("a prior of Ip needs with_ip")
         if problems:
@@ -133,6 +139,12 @@ class SpeckleSettings:
     def n_parameters(self) -> int:
         """Two, or three with Ip."""
         return 3 if self.with_ip else 2
+
+    def dead_time_of(self, of_file_us: float) -> float:
+        """Return the dead time to correct for, us, given that of the photon file; 0 where it is not corrected."""
+        if not self.correct_dead_time:
+            return 0.0
+        return of_file_us if self.dead_time_us is None else self.dead_time_us
 
     @property
     def priors(self) -> tuple[Prior | None, Prior | None, Prior | None]:
