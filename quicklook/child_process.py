@@ -50,6 +50,7 @@ def run_in_child(
     progress: Progress = silent,
     clean_up: Callable[[int], None] | None = None,
     news: Callable[[Any], None] | None = None,
+    grace_s: float = _GRACE_S,
 ) -> Any:
     """Call ``function(*args, progress=...)`` in a child process at lower priority.
 
@@ -64,6 +65,8 @@ def run_in_child(
         have left behind.
     news : callable, optional
         The function is called with ``news=...`` as well; whatever it hands to that is pickled and handed to this.
+    grace_s : float
+        How long a cancelled child may take to stop by itself: longer where it then returns what it has done so far.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def run_in_child(
     child.start()
     theirs.close()
     try:
-        return _supervise(child, ours, progress, news)
+        return _supervise(child, ours, progress, news, grace_s)
     except (
         BaseException
     ):  # whatever it is: the child must go, and take with it what is half-written
@@ -97,7 +100,11 @@ def run_in_child(
 
 
 def _supervise(
-    child: Any, pipe: Connection, progress: Progress, news: Callable[[Any], None] | None
+    child: Any,
+    pipe: Connection,
+    progress: Progress,
+    news: Callable[[Any], None] | None,
+    grace_s: float,
 ) -> Any:
     """Pass messages on until the child has answered."""
     state = (0, 0, "starting")
@@ -122,7 +129,7 @@ def _supervise(
         child.join(_GRACE_S)
         raise ChildCrashError(_crash_message(child.exitcode)) from None
     except OperationCancelled:
-        answer = _ask_to_stop(child, pipe)
+        answer = _ask_to_stop(pipe, grace_s)
         if answer is not None and answer[0] == "result":
             return answer[1]  # it was finished before it heard us: say so
         raise
@@ -137,9 +144,9 @@ def _answer(kind: str, content: list[Any]) -> Any:
     raise error from ChildError(f"in the child process:\n{text}")
 
 
-def _ask_to_stop(child: Any, pipe: Connection) -> tuple[Any, ...] | None:
+def _ask_to_stop(pipe: Connection, grace_s: float) -> tuple[Any, ...] | None:
     """Ask once and give a moment; return the child's answer if it gave one."""
-    deadline = time.monotonic() + _GRACE_S
+    deadline = time.monotonic() + grace_s
     try:
         pipe.send("cancel")
         while (left := deadline - time.monotonic()) > 0:

@@ -29,6 +29,8 @@ from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.solution_viewer import SolutionViewer
+from quicklook.speckle_store import SpeckleStore
+from quicklook.speckling import SpeckleController
 from quicklook.tasks import FileFacts, OpenFiles
 from quicklook.views.image_pane import RAW_COUNTS, ImagePane
 from quicklook.views.pixel_card import PixelCard
@@ -70,6 +72,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.settings = settings
         self.session = Session(settings.bin_ms / 1e3, self)
         self.regions = RegionList(self)
+        self.speckles = SpeckleStore(self)
         self.files = files or OpenFiles()
         self.reads = JobRunner("reads", self._close_files, self)
         self.chores = JobRunner("chores", parent=self)
@@ -134,6 +137,7 @@ class MainWindow(QtWidgets.QMainWindow):
             self.controls,
             self.timeline,
             self.card,
+            self.speckles,
             self.settings,
             self.actions_by_name,
             self,
@@ -206,6 +210,16 @@ class MainWindow(QtWidgets.QMainWindow):
             self.jobs,
             self.reads,
             self.messages,
+            self.actions_by_name,
+            self,
+        )
+        self.speckling = SpeckleController(
+            self.session,
+            self.speckles,
+            self.files,
+            self.jobs,
+            self.reads,
+            self.chores,
             self.actions_by_name,
             self,
         )
@@ -288,11 +302,14 @@ class MainWindow(QtWidgets.QMainWindow):
         self.exporting.bugFound.connect(self.report_bug)
         self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
-        for controller in (self.wavecal, self.viewer, self.flatcal, self.cubing):
+        self.speckling.mapWanted.connect(self.image_control.show_map)
+        self.speckles.changed.connect(self.update_actions)
+        for controller in (self.wavecal, self.viewer, self.flatcal, self.cubing, self.speckling):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
         self.masking.bugFound.connect(self.report_bug)
-        for controller in (self.wavecal, self.flatcal, self.masking, self.cubing):
+        lines = (self.wavecal, self.flatcal, self.masking, self.cubing, self.speckling)
+        for controller in lines:
             controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
         self.plot_windows.exportRequested.connect(self.exporting.export_plot)
@@ -388,6 +405,7 @@ class MainWindow(QtWidgets.QMainWindow):
         facts = self.session.file
         self.strip.show_facts(facts)
         self.controls.set_file(facts)
+        self.controls.set_maps(self.speckles.names)
         self.update_actions()
         title = "quicklook" if facts is None else f"{facts.path.name} - quicklook"
         self.setWindowTitle(title)
@@ -416,6 +434,9 @@ class MainWindow(QtWidgets.QMainWindow):
                 "tried": photons and self.calibrating.tried is not None,
                 "region": facts is not None and bool(self.regions.regions),
                 "undo": self.regions.can_undo,
+                "speckles": bool(self.speckles.names),
+                "speckles_ip": "ip" in self.speckles.names,
+                "speckles_done": self.speckles.maps is not None,
             },
         )
 
@@ -502,7 +523,13 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         self._closing = True
         self.plot_windows.close_all()
-        for controller in (self.wavecal, self.viewer, self.flatcal, self.masking):
+        for controller in (
+            self.wavecal,
+            self.viewer,
+            self.flatcal,
+            self.masking,
+            self.speckling,
+        ):
             controller.close()
         self.panels.close_all()
         lanes = (self.jobs, self.chores, self.reads)

@@ -16,11 +16,19 @@ UPDATE = "Press Plot Image"
 _NO_FILE = "Open a photon file first (Ctrl+O)"
 _FRAME = "A .img frame holds one picture of counts: no times, no phases"
 _NO_WEIGHTS = "No flat field is attached: Calibrate > Apply flat field… gives photons their weights"
+_NO_MAPS = "No speckle maps of this file: Analyse > Speckle maps… (Ctrl+Shift+S) makes them"
+_NO_IP = "These maps have no Ip: tick it in Analyse > Speckle maps…"
+_MAPS = {
+    "ic": ("Ic", "Coherent intensity of every pixel, counts/s"),
+    "is": ("Is", "Speckle intensity of every pixel, counts/s"),
+    "ip": ("Ip", "Steady intensity of every pixel, beside star and speckles, counts/s"),
+    "ic_over_is": ("Ic/Is", "Coherent over speckle intensity, where Is is above 2 sigma"),
+}
 _QUANTITIES = {"phase": "Phase", "wavelength": "Wavelength"}
 
 
 class PlotControls(QtWidgets.QFrame):
-    """Ranges, radio buttons "Beam Flag Image" and "Raw Counts", button "Plot Image".
+    """Ranges, radio buttons "Beam Flag Image", "Raw Counts", "Ic" and its siblings, button "Plot Image".
 
     Signals
     -------
@@ -40,6 +48,7 @@ class PlotControls(QtWidgets.QFrame):
         self.flags = QtWidgets.QRadioButton("Beam Flag Image", checked=True)
         self.counts = QtWidgets.QRadioButton("Raw Counts")
         self.weights = QtWidgets.QCheckBox("Weighted")
+        self.maps = {name: QtWidgets.QRadioButton(text) for name, (text, _) in _MAPS.items()}
         self.plot = QtWidgets.QPushButton("Plot Image", objectName="primary")
         self.hint = ElidedLabel(objectName="hint")
         self.note = ElidedLabel(objectName="hint")
@@ -57,6 +66,8 @@ class PlotControls(QtWidgets.QFrame):
         last.addWidget(self.flags)
         last.addWidget(self.counts)
         last.addWidget(self.weights)
+        for button in self.maps.values():
+            last.addWidget(button)
         last.addWidget(self.note, 1)
         last.addWidget(self.hint)
         last.addWidget(self.plot)
@@ -76,6 +87,22 @@ class PlotControls(QtWidgets.QFrame):
     def wants_counts(self) -> bool:
         """Whether "Raw Counts" is chosen."""
         return self.counts.isChecked()
+
+    @property
+    def wanted_map(self) -> str:
+        """Name of the speckle map that is chosen; '' if none is."""
+        return next((name for name, button in self.maps.items() if button.isChecked()), "")
+
+    def set_maps(self, names: tuple[str, ...]) -> None:
+        """Offer the speckle maps that there are; of the others say how to make them."""
+        chosen = self.wanted_map
+        if chosen and chosen not in names:
+            self.flags.setChecked(True)
+        for name, button in self.maps.items():
+            there = name in names
+            button.setEnabled(there)
+            why_not = _NO_IP if names and name == "ip" else _NO_MAPS
+            button.setToolTip(_MAPS[name][1] if there else why_not)
 
     def set_file(self, facts: FileFacts | None) -> None:
         """Enable what an observation offers; None: say that a file is needed."""
@@ -97,6 +124,7 @@ class PlotControls(QtWidgets.QFrame):
             boxes.set_why_not("" if photons else (_FRAME if there else _NO_FILE))
         self._align()
         self.flags.setChecked(True)
+        self.set_maps(())
         self.set_hint("")
 
     def _align(self) -> None:
