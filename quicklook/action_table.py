@@ -218,7 +218,7 @@ _ROWS = (
     (
         "speckle_pixel",
         "Speckles of the active &pixel",
-        "S",
+        "Ctrl+5",
         "histogram",
         "Histogram with Poisson and modified Rician, likelihood, decorrelation time; and the maps",
         "photons",

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline_core.arraymap import ArrayMap
 from pipeline_core.speckle.result import QUANTITIES, MapPart, SpeckleMaps, empty_maps
+from pipeline_core.speckle.settings import SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 from quicklook.qt import QtCore, Signal
 from quicklook.speckle_tasks import SpeckleForm
@@ -41,8 +42,10 @@ class MapImage:
     array : ndarray of float64, shape (ncols, nrows)
         NaN where there is no value.
     error : ndarray of float64, same shape, or None
-    complete : bool
-        Whether no pixel will follow.
+    maps : SpeckleMaps or None
+        What it is one of; None while it grows.
+    settings : SpeckleSettings
+    step : int
     status : ndarray of float64, same shape
         Numbers of `PixelStatus`.
     """
@@ -54,7 +57,9 @@ class MapImage:
     span: str
     array: npt.NDArray[np.float64]
     error: npt.NDArray[np.float64] | None
-    complete: bool
+    maps: SpeckleMaps | None
+    settings: SpeckleSettings
+    step: int
     status: npt.NDArray[np.float64]
 
     def text_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
@@ -170,7 +175,9 @@ class SpeckleStore(QtCore.QObject):
             span=self.span,
             array=self._arrays[name][self.step],
             error=None if error is None else error[self.step],
-            complete=self.maps is not None and self.maps.complete,
+            maps=self.maps,
+            settings=self.form.settings if self.form is not None else SpeckleSettings(),
+            step=self.step,
             status=self._arrays["status"][self.step],
         )
 

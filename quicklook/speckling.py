@@ -316,7 +316,8 @@ class SpeckleController(QtCore.QObject):
         text = f"Speckle maps of {form.path.name}: {fitted:,} pixels fitted"
         if not maps.complete:
             text += "; cancelled, the others are not computed"
-        self._tell("success" if maps.complete else "info", f"{text}. Nothing is saved yet.")
+        # not in the window of maps: it would cover its buttons
+        self.said.emit("success" if maps.complete else "info", f"{text}. Nothing is saved yet.")
         if self.window is not None:
             self.window.show_maps(form.path.name)
         self._on_pixel()

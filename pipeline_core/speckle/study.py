@@ -250,4 +250,6 @@ def _advice(fit: Measured | None, tau_s: float | None, dead_time_us: float) -> f
 
 def _contours(fit: Measured) -> LikelihoodMap:
     where = fit.occurrences, fit.model, fit.values
-    return likelihood_map(*where, fit.block_errors, fit.inflation)
+    # the outermost contour belongs on the map as well, which one inflation for both makes wider than one sigma says
+    wide = np.fmax(fit.block_errors, np.sqrt(fit.inflation) * fit.hessian_errors)
+    return likelihood_map(*where, wide, fit.inflation)

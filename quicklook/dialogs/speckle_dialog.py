@@ -1,4 +1,4 @@
-"""Form for speckle maps: bins and advice on them, model, corrections, photons, pixels, priors; fills `SpeckleSettings`."""
+"""Form for speckle maps: bins and advice on them, model, corrections, photons, pixels, priors."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class SpeckleDialog(QtWidgets.QDialog):
         self.bin_ms = NumberBox(minimum=0.001, maximum=1e6, decimals=3, suffix=" ms")
         self.bin_ms.setValue(1e3 * before.bin_s)
         self.bin_ms.setToolTip("Counts are taken in bins of this length")
-        self.advice = QtWidgets.QLabel(objectName="hint", wordWrap=True)
+        self.advice = QtWidgets.QLabel(objectName="caption", wordWrap=True)
         self.advice.setMinimumHeight(2 * self.advice.fontMetrics().lineSpacing())
         self.use_advice = QtWidgets.QPushButton("Use it", enabled=False)
         self.use_advice.setToolTip("Nothing is advised yet")

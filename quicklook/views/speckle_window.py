@@ -191,7 +191,6 @@ class SpeckleWindow(ResultWindow):
         if self._pixel.currentIndex() == 1:
             self.pixel_title.setText(f"Pixel ({pixel[0]}, {pixel[1]}): studying…")
             self.table.setEnabled(False)
-            self.plots.setEnabled(False)
 
     def show_no_pixel(self) -> None:
         """Say that no pixel is chosen."""
@@ -210,8 +209,7 @@ class SpeckleWindow(ResultWindow):
         self.page = page
         x, y = page.study.pixel
         self.pixel_title.setText(f"Pixel ({x}, {y})")
-        for widget in (self.table, self.plots):
-            widget.setEnabled(True)
+        self.table.setEnabled(True)
         self.table.show_study(page.study)
         self.plots.show_page(page)
         self._pixel.setCurrentIndex(1)

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["StudyPlots"]
 
-_ROOM_FOR_LEGEND = 1.35
+_ROOM_FOR_LEGEND = 1.45
+_ROOM_IN_LIKELIHOOD = 1.6
 _SYMBOLS_UP_TO = 60
 _FAR_FROM_ZERO = 0.4
 _WIDEST_RESIDUAL = 3.5
 _MODELS = (
-    ("ml", "Modified Rician, maximum likelihood"),
-    ("moments", "Modified Rician, moments"),
+    ("ml", "MR, maximum likelihood"),
+    ("moments", "MR, moments"),
     ("poisson", "Poisson, same mean"),
 )
 
@@ -60,6 +61,9 @@ class StudyPlots(QtWidgets.QWidget):
     def _build_histogram(self) -> None:
         self.histogram = CalmPlot(bottom=WholeNumberAxis("bottom"))
         self.histogram.setLabel("left", "Bins")
+        self.histogram.setToolTip(
+            "How many bins hold 0, 1, 2, … counts. MR: modified Rician with Poisson noise"
+        )
         self.bars = Steps()
         self.histogram.addItem(self.bars)
         self.models = {name: pg.PlotDataItem(symbol="o", symbolSize=4) for name, _ in _MODELS}
@@ -96,7 +100,7 @@ class StudyPlots(QtWidgets.QWidget):
         legend = _legend(self.likelihood)
         self._likelihood_legend = legend
         for name, text in (
-            ("ml", "maximum, 68.3, 95.4, 99.7 %"),
+            ("ml", "maximum; 68, 95, 99.7 %"),
             ("moments", "moments"),
             ("bin_free", "without bins"),
         ):
@@ -182,8 +186,8 @@ class StudyPlots(QtWidgets.QWidget):
 
     def _draw_likelihood(self, page: PixelPage) -> None:
         look, study = theme.current(), page.study
-        for item, width in zip(self.contours, (2.0, 1.5, 1.0), strict=True):
-            item.setPen(pg.mkPen(look.accent, width=width))
+        for item in self.contours:
+            item.setPen(pg.mkPen(look.accent, width=1))
             item.setData([], [])
         for item, contour in zip(self.contours, page.contours, strict=False):
             item.setData(contour.ic_cps, contour.is_cps, connect="pairs")
@@ -202,7 +206,7 @@ class StudyPlots(QtWidgets.QWidget):
         if study.contours is not None:
             for axis, ends in (("x", study.contours.ic_cps), ("y", study.contours.is_cps)):
                 low, high = float(ends[0]), float(ends[-1])
-                room = _ROOM_FOR_LEGEND if axis == "y" else 1.0
+                room = _ROOM_IN_LIKELIHOOD if axis == "y" else 1.0
                 set_range = getattr(self.likelihood, f"set{axis.upper()}Range")
                 set_range(low, low + room * (high - low), padding=0)
 

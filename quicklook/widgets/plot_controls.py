@@ -61,14 +61,16 @@ class PlotControls(QtWidgets.QFrame):
         }
         # room for it is kept, so that nothing moves when it appears
         self.hint.setMinimumWidth(self.hint.fontMetrics().horizontalAdvance(f"{UPDATE} "))
-        last = QtWidgets.QHBoxLayout()
-        last.setSpacing(10)
-        last.addWidget(self.flags)
-        last.addWidget(self.counts)
-        last.addWidget(self.weights)
+        images, last = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        for row in (images, last):
+            row.setSpacing(10)
+        for widget in (self.flags, self.counts, self.weights):
+            images.addWidget(widget)
+        images.addWidget(self.note, 1)
+        last.addWidget(QtWidgets.QLabel("Speckles", objectName="caption"))
         for button in self.maps.values():
             last.addWidget(button)
-        last.addWidget(self.note, 1)
+        last.addStretch(1)
         last.addWidget(self.hint)
         last.addWidget(self.plot)
         layout = QtWidgets.QVBoxLayout(self)
@@ -76,6 +78,7 @@ class PlotControls(QtWidgets.QFrame):
         layout.setSpacing(4)
         layout.addWidget(self.times)
         layout.addWidget(self.band)
+        layout.addLayout(images)
         layout.addLayout(last)
         self.plot.clicked.connect(self.plotRequested)
         self.times.noted.connect(self.note.setText)
