@@ -39,6 +39,9 @@ NEEDS = {
     "marks": "No marks were attached to this file",
     "tried": "Try a solution first: Apply wavelength solution > Try it",
     "undo": "There is nothing to take back",
+    "speckles": "Make speckle maps of this file first: Analyse > Speckle maps…",
+    "speckles_done": "No finished speckle maps: Analyse > Speckle maps… makes them",
+    "speckles_ip": "These maps have no Ip: tick it in Analyse > Speckle maps…",
 }
 """Why an action is disabled."""
 
@@ -233,6 +236,42 @@ _ROWS = (
         "histogram",
         "Count every photon with its flat-field weight, or plainly",
         "weights",
+    ),
+    # Analyse
+    (
+        "speckle_maps",
+        "&Speckle maps…",
+        "Ctrl+Shift+S",
+        "histogram",
+        "Fit coherent light Ic, speckles Is and steady light Ip in every pixel",
+        "photons",
+    ),
+    (
+        "speckle_pixel",
+        "Speckles of the active &pixel",
+        "Ctrl+5",
+        "histogram",
+        "Histogram with Poisson and modified Rician, likelihood, decorrelation time; and the maps",
+        "photons",
+    ),
+    ("choose_ic", "Map of I&c", "4", "image", "Choose and draw the coherent intensity", "speckles"),
+    ("choose_is", "Map of &Is", "5", "image", "Choose and draw the speckle intensity", "speckles"),
+    ("choose_ip", "Map of Ip", "6", "image", "Choose and draw the steady intensity", "speckles_ip"),
+    (
+        "choose_ic_over_is",
+        "Map of Ic/Is",
+        "7",
+        "image",
+        "Choose and draw the ratio of coherent to speckle intensity",
+        "speckles",
+    ),
+    (
+        "save_speckles",
+        "Save speckle &maps…",
+        "",
+        "export",
+        "Write all speckle maps: FITS or NPZ",
+        "speckles_done",
     ),
     # Image
     ("fit", "&Fit to window", "F; Ctrl+0", "fit", "Show the whole array", "file"),
@@ -613,6 +652,20 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "band_last",
             "",
             "whole_range",
+        ),
+    ),
+    (
+        "&Analyse",
+        (
+            "speckle_maps",
+            "speckle_pixel",
+            "",
+            "choose_ic",
+            "choose_is",
+            "choose_ip",
+            "choose_ic_over_is",
+            "",
+            "save_speckles",
         ),
     ),
     (

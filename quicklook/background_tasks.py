@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline_core.convert_parts import SplitSummary
     from pipeline_core.cube_products import CubeSummary
     from pipeline_core.cube_settings import CubeSettings
+    from pipeline_core.obsfile import ObsFile
     from pipeline_core.older.convert import OlderSummary
     from pipeline_core.simulate import SimulationSettings
 
@@ -260,6 +261,17 @@ def rehearse(*, progress: Progress = silent) -> None:
             obs.light_curve((3, 2), bin_s=0.01, start=0.0, stop=0.5)
             obs.intensity_histogram((3, 2), bin_s=0.01, start=0.0, stop=0.5)
             obs.spectrum((3, 2), start=0.0, stop=0.5)
+            _rehearse_speckles(obs)
+
+
+def _rehearse_speckles(obs: ObsFile) -> None:
+    from pipeline_core.speckle.compute import compute_maps
+    from pipeline_core.speckle.settings import SpeckleSettings
+    from pipeline_core.speckle.study import study_pixel
+
+    settings = SpeckleSettings(with_ip=True, least_photons=10)
+    compute_maps(obs, settings)
+    study_pixel(obs, (3, 2), settings)
 
 
 def simulate_demo(folder: Path, *, progress: Progress = silent) -> Path:

@@ -69,7 +69,7 @@ def run_in_child(
     has_children : bool
         Whether the function may start processes of its own; it must see to it that they end when it is ended.
     grace_s : float
-        How long it may take to stop after a cancel.
+        How long a cancelled child may take to stop by itself: longer where it then returns what it has done so far.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.tasks import OpenFiles
-from quicklook.views.image_pane import RAW_COUNTS, ImagePane
+from quicklook.views.image_pane import RAW_COUNTS, SPECKLES, ImagePane
 from quicklook.views.pixel_card import PixelCard
 from quicklook.views.plot_pane import PlotPane
 from quicklook.views.regions_pane import RegionsPane
@@ -144,7 +144,11 @@ class ExportController(QtCore.QObject):
         if facts is None:
             return
         counts = self._image.counts if self._image.kind == RAW_COUNTS else None
-        if counts is None:
+        shown_map = self._image.map if self._image.kind == SPECKLES else None
+        if shown_map is not None:
+            what = (shown_map.settings, shown_map.name, shown_map.step)
+            parts = [python_snippets.speckle_snippet(facts, *what, facts.beammap)]
+        elif counts is None:
             parts = [python_snippets.flags_snippet(facts, facts.beammap)]
         else:
             parts = [python_snippets.image_snippet(facts, counts.request, facts.beammap)]

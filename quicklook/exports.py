@@ -10,6 +10,7 @@ import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from quicklook.requests import (
 )
 
 if TYPE_CHECKING:
+    from quicklook.speckle_store import MapImage
     from quicklook.tasks import FileFacts
     from quicklook.views.image_pane import ImagePane
     from quicklook.views.plot_pane import PlotPane
@@ -51,6 +53,7 @@ _FILTERS = {
     ".svg": "Vector picture (*.svg)",
     ".pdf": "PDF (*.pdf)",
 }
+_MAP_EXPORT = "pipeline_core.speckle.mapexport"
 IMAGE, REGIONS, WINDOW = "image", "regions", "window"
 
 
@@ -114,7 +117,7 @@ class DataExport:
     token : int
         Which open file.
     call : str
-        Function of `pipeline_core.export`.
+        Function of `module`.
     arguments, settings : tuple, mapping
         Its arguments after the observation, and those by name.
     """
@@ -125,6 +128,7 @@ class DataExport:
     arguments: tuple[Any, ...]
     settings: Mapping[str, Any]
     overwrite: bool = False
+    module: str = "pipeline_core.export"
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +145,10 @@ def export_choices(state: State) -> list[ExportItem]:
     """Return everything that can be exported, also what cannot be now, with the reason."""
     no_file = "" if state.facts is not None else "Open a file first."
     everything = DATA_ENDINGS + PICTURE_ENDINGS
-    items = [ExportItem(IMAGE, "Image", everything, no_file)]
+    shown = _map_shown(state)
+    growing = shown is not None and shown.maps is None
+    not_yet = "Wait until the speckle maps are finished." if growing else ""
+    items = [ExportItem(IMAGE, "Image", everything, no_file or not_yet)]
     for pane in state.plots:
         nothing = "" if pane.shown is not None else "Click a pixel first."
         # the numbers of a file that was closed cannot tell any more where they came from
@@ -164,8 +171,8 @@ def suggest_path(item: ExportItem, state: State, folder: Path) -> Path:
     parts = [Path(_file_name(state, item)).stem or "quicklook"]
     request: Request | None = None
     if item.what == IMAGE:
-        counts = _counts_shown(state)
-        parts.append(counts.title if counts else "flags")
+        counts, shown = _counts_shown(state), _map_shown(state)
+        parts.append(shown.name if shown else counts.title if counts else "flags")
         request = counts.request if counts else None
     elif item.what in (REGIONS, WINDOW):
         parts.append(item.what)
@@ -262,9 +269,7 @@ def write(
     """
     if isinstance(export, PictureExport):
         return export.picture.save(export.path, export.sources, export.overwrite, progress=progress)
-    from pipeline_core import export as core
-
-    function: Callable[..., None] = getattr(core, export.call)
+    function: Callable[..., None] = getattr(import_module(export.module), export.call)
     progress(0, 1, "writing")
     function(
         export.path,
@@ -280,7 +285,10 @@ def write(
 def _data(item: ExportItem, state: State, path: Path, overwrite: bool) -> DataExport:
     facts = state.facts
     assert facts is not None
-    counts = _counts_shown(state)
+    counts, shown = _counts_shown(state), _map_shown(state)
+    if item.what == IMAGE and shown is not None:
+        of_map = (shown.maps, shown.name, shown.step)
+        return DataExport(path, facts.token, "export_map", of_map, {}, overwrite, _MAP_EXPORT)
     if item.what == IMAGE and counts is None:
         return DataExport(path, facts.token, "export_flags", (), {}, overwrite)
     if item.what in (IMAGE, REGIONS):
@@ -325,6 +333,11 @@ def _counts_shown(state: State) -> CountsResult | None:
     return state.image.counts if state.image.kind == "raw_counts" else None
 
 
+def _map_shown(state: State) -> MapImage | None:
+    """Return the speckle map on the screen, if there is one."""
+    return state.image.map if state.image.kind == "speckles" else None
+
+
 def _display(image: ImagePane) -> dict[str, object]:
     """Return how the image is drawn."""
     settings = image.display
@@ -349,7 +362,10 @@ def _figure_of_image(item: ExportItem, state: State) -> Figure:
     image = state.image
     title = f"{image.heading}, {_file_name(state, item)}"
     lines = (image.detail, *_origin(state))
-    counts = _counts_shown(state)
+    counts, shown = _counts_shown(state), _map_shown(state)
+    if shown is not None:
+        label = f"{shown.title} [{shown.unit}]" if shown.unit else shown.title
+        return Figure(title, lines, image.view, image.colour_bar, label, restyle=image.view.restyle)
     if counts is not None:
         bar, label = image.colour_bar, f"{counts.what} per pixel"
         return Figure(title, lines, image.view, bar, label, restyle=image.view.restyle)

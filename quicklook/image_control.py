@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pipeline_core import colours, display
@@ -14,7 +15,8 @@ from quicklook.display_settings import DisplaySettings
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.settings import Settings
-from quicklook.views.image_pane import FLAGS, RAW_COUNTS, ImagePane
+from quicklook.speckle_store import SpeckleStore
+from quicklook.views.image_pane import FLAGS, RAW_COUNTS, SPECKLES, ImagePane
 from quicklook.views.pixel_card import PixelCard
 from quicklook.views.timeline_pane import TimelinePane
 from quicklook.widgets.plot_controls import UPDATE, PlotControls
@@ -22,6 +24,7 @@ from quicklook.widgets.plot_controls import UPDATE, PlotControls
 __all__ = ["ImageControl"]
 
 _PIXEL_SIZE = 8
+_REDRAW_MS = 200
 
 
 class ImageControl(QtCore.QObject):
@@ -36,6 +39,7 @@ class ImageControl(QtCore.QObject):
         controls: PlotControls,
         timeline: TimelinePane,
         card: PixelCard,
+        speckles: SpeckleStore,
         settings: Settings,
         actions: Mapping[str, QtWidgets.QAction],
         parent: QtCore.QObject,
@@ -45,6 +49,8 @@ class ImageControl(QtCore.QObject):
         self._image = image
         self._controls = controls
         self._timeline = timeline
+        self._speckles = speckles
+        self._redraw_map = QtCore.QTimer(self, singleShot=True, interval=_REDRAW_MS)
         self._settings = settings
         self._hot: list[tuple[int, int]] = []
         image.set_display(settings.display)
@@ -59,7 +65,7 @@ class ImageControl(QtCore.QObject):
         controls.band.rangeChanged.connect(self._on_band)
         controls.band.stepped.connect(self._on_band_step)
         controls.weightsToggled.connect(self._on_weights)
-        for button in (controls.flags, controls.counts):
+        for button in (controls.flags, controls.counts, *controls.maps.values()):
             button.toggled.connect(self._update_hint)
         self._timeline.timeSpanSelected.connect(self.take_span)
         self._timeline.surveyed.connect(self._on_survey)
@@ -69,12 +75,18 @@ class ImageControl(QtCore.QObject):
         self._image.shownChanged.connect(self._on_shown)
         self._image.pixelSelected.connect(self._session.set_pixel)
         self._image.displayChanged.connect(self._remember_display)
+        self._speckles.changed.connect(self._on_maps)
+        self._speckles.grown.connect(self._on_maps_grown)
+        self._redraw_map.timeout.connect(self._show_map_again)
 
     def _connect_actions(self, act: Mapping[str, QtWidgets.QAction]) -> None:
         image, controls, view = self._image, self._controls, self._image.view
         act["plot_image"].triggered.connect(self.plot_image)
         act["choose_flags"].triggered.connect(lambda: self._choose(controls.flags))
         act["choose_counts"].triggered.connect(lambda: self._choose(controls.counts))
+        for name, button in controls.maps.items():
+            act[f"choose_{name}"].triggered.connect(partial(self.show_map, name))
+            button.clicked.connect(partial(self.show_map, name))
         act["weighted"].triggered.connect(controls.weights.click)  # which a disabled box ignores
         act["fit"].triggered.connect(image.fit)
         act["zoom_in"].triggered.connect(view.zoom_in)
@@ -99,14 +111,46 @@ class ImageControl(QtCore.QObject):
     @Slot()
     def plot_image(self) -> None:
         """Draw what the radio buttons say, for the ranges of the boxes."""
+        name = self._controls.wanted_map
         if self._controls.wants_counts:
             self._image.ask_counts()
+        elif name in self._speckles.names:
+            self._image.show_map(self._speckles.map_image(name))
         else:
             self._image.show_flags()
 
     def _choose(self, button: QtWidgets.QRadioButton) -> None:
         button.setChecked(True)
         self.plot_image()
+
+    def show_map(self, name: str, _checked: bool = False) -> None:
+        """Choose and draw a speckle map, as far as it is done: that needs no reading."""
+        if name in self._speckles.names and name in self._controls.maps:
+            self._choose(self._controls.maps[name])
+
+    @Slot()
+    def _on_maps(self) -> None:
+        """Offer the maps there are; one that is gone is not shown any more."""
+        names = self._speckles.names
+        self._controls.set_maps(names)
+        if self._image.kind == SPECKLES and self._session.file is not None:
+            self._show_map_again() if names else self._image.show_flags()
+
+    @Slot()
+    def _on_maps_grown(self) -> None:
+        if self._image.kind == SPECKLES and not self._redraw_map.isActive():
+            self._redraw_map.start()
+
+    @Slot()
+    def _show_map_again(self) -> None:
+        """Draw the map on the screen with what came meanwhile."""
+        shown = self._image.map
+        if self._image.kind != SPECKLES or shown is None:
+            return
+        if shown.name in self._speckles.names:
+            self._image.show_map(self._speckles.map_image(shown.name))
+        else:
+            self._image.show_flags()
 
     @Slot()
     def _on_shown(self) -> None:
@@ -120,7 +164,11 @@ class ImageControl(QtCore.QObject):
         if self._session.file is None or not shown.kind:
             self._controls.set_hint("")
             return
-        same = (shown.kind != FLAGS) == self._controls.wants_counts
+        name = self._controls.wanted_map
+        wanted = SPECKLES if name else (RAW_COUNTS if self._controls.wants_counts else FLAGS)
+        same = shown.kind == wanted
+        if same and name:
+            same = shown.map is not None and shown.map.name == name
         if same and shown.counts is not None and shown.kind == RAW_COUNTS:
             request = shown.counts.request
             same = (request.start_s, request.stop_s) == self._session.time_range

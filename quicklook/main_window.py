@@ -33,6 +33,8 @@ from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.solution_viewer import SolutionViewer
+from quicklook.speckle_store import SpeckleStore
+from quicklook.speckling import SpeckleController
 from quicklook.stack_making import StackController
 from quicklook.tasks import FileFacts, OpenFiles
 from quicklook.views.header_pane import HeaderPane
@@ -78,6 +80,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.settings = settings
         self.session = Session(settings.bin_ms / 1e3, self)
         self.regions = RegionList(self)
+        self.speckles = SpeckleStore(self)
         self.files = files or OpenFiles()
         self.reads = JobRunner("reads", self._close_files, self)
         self.chores = JobRunner("chores", parent=self)
@@ -150,6 +153,7 @@ class MainWindow(QtWidgets.QMainWindow):
             self.controls,
             self.timeline,
             self.card,
+            self.speckles,
             self.settings,
             self.actions_by_name,
             self,
@@ -251,6 +255,16 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.speckling = SpeckleController(
+            self.session,
+            self.speckles,
+            self.files,
+            self.jobs,
+            self.reads,
+            self.chores,
+            self.actions_by_name,
+            self,
+        )
         self.panels = Panels(self)
 
     def _build_layout(self) -> None:
@@ -336,7 +350,9 @@ class MainWindow(QtWidgets.QMainWindow):
         self.exporting.bugFound.connect(self.report_bug)
         self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
-        products = (self.cubing, self.movies, self.stacking, self.night)
+        self.speckling.mapWanted.connect(self.image_control.show_map)
+        self.speckles.changed.connect(self.update_actions)
+        products = (self.cubing, self.movies, self.stacking, self.night, self.speckling)
         for controller in (self.wavecal, self.viewer, self.flatcal, *products):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
@@ -441,6 +457,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.strip.show_facts(facts)
         self.controls.set_file(facts)
         self.frame_control.take_file()
+        self.controls.set_maps(self.speckles.names)
         self.update_actions()
         title = "quicklook" if facts is None else f"{facts.path.name} - quicklook"
         self.setWindowTitle(title)
@@ -471,6 +488,9 @@ class MainWindow(QtWidgets.QMainWindow):
                 "tried": photons and self.calibrating.tried is not None,
                 "region": facts is not None and bool(self.regions.regions),
                 "undo": self.regions.can_undo,
+                "speckles": bool(self.speckles.names),
+                "speckles_ip": "ip" in self.speckles.names,
+                "speckles_done": self.speckles.maps is not None,
             },
         )
 
@@ -560,7 +580,8 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         self._closing = True
         self.plot_windows.close_all()
-        for controller in (self.wavecal, self.viewer, self.flatcal, self.masking, self.night):
+        results = (self.wavecal, self.viewer, self.flatcal, self.masking)
+        for controller in (*results, self.night, self.speckling):
             controller.close()
         self.panels.close_all()
         lanes = (self.jobs, self.nights, self.chores, self.reads)

@@ -5,6 +5,7 @@ Numbers are written so that not a digit is lost, and paths so that no letter can
 
 from __future__ import annotations
 
+import dataclasses
 import pprint
 import shlex
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core import __version__
+from pipeline_core.speckle.settings import SpeckleSettings
 from quicklook.requests import (
     CountsRequest,
     HistogramRequest,
@@ -25,7 +27,13 @@ from quicklook.requests import (
 if TYPE_CHECKING:
     from quicklook.tasks import FileFacts
 
-__all__ = ["flags_snippet", "image_snippet", "plot_snippet", "regions_snippet"]
+__all__ = [
+    "flags_snippet",
+    "image_snippet",
+    "plot_snippet",
+    "regions_snippet",
+    "speckle_snippet",
+]
 
 _WIDTH = 88
 
@@ -72,6 +80,41 @@ def flags_snippet(facts: FileFacts, beammap: Path | None = None) -> str:
         ],
         beammap,
         imports=["from pipeline_core.flags import flag_names"],
+    )
+
+
+def speckle_snippet(
+    facts: FileFacts, settings: SpeckleSettings, name: str, step: int, beammap: Path | None = None
+) -> str:
+    """Return a script that leaves all speckle maps in ``maps`` and one, [x, y], in ``image``.
+
+    `name` and `step` are those of the map. Other parameters as for `image_snippet`.
+    """
+    usual = SpeckleSettings()
+    changed = {
+        item.name: getattr(settings, item.name)
+        for item in dataclasses.fields(settings)
+        if getattr(settings, item.name) != getattr(usual, item.name)
+    }
+    names = (
+        "Prior, SpeckleSettings" if any("prior" in one for one in changed) else "SpeckleSettings"
+    )
+    return _script(
+        facts,
+        f"Speckle maps in bins of {1e3 * settings.bin_s:g} ms",
+        "",
+        ["maps = compute_maps(obs, settings)"],
+        [
+            f"image = maps.image({name!r}, {step})",
+            "# image[x, y]; the others: maps.maps, [step, x, y]",
+            "print(maps.status_counts())",
+        ],
+        beammap,
+        [f"settings = SpeckleSettings({', '.join(f'{k}={v!r}' for k, v in changed.items())})"],
+        [
+            "from pipeline_core.speckle.compute import compute_maps",
+            f"from pipeline_core.speckle.settings import {names}",
+        ],
     )
 
 

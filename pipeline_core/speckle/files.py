@@ -16,7 +16,7 @@ from pipeline_core.speckle.status import STATUS_SENTENCES, PixelStatus
 from pipeline_core.targets import check_room, check_target
 from pipeline_core.wcs import NOMINAL, detector_axes, sky_axes
 
-__all__ = ["ENDINGS", "save_maps"]
+__all__ = ["ENDINGS", "facts_of_maps", "save_maps"]
 
 ENDINGS = (".fits", ".npz")
 
@@ -46,7 +46,7 @@ def save_maps(
     """
     ending = check_target(path, ENDINGS, sources)
     check_room(path, sum(one.nbytes for one in maps.maps.values()), "these maps")
-    facts = {**maps.facts, **_own_facts(maps)}
+    facts = {**maps.facts, **facts_of_maps(maps)}
     if ending == ".npz":
         columns = {name: (QUANTITIES[name].unit, one) for name, one in maps.maps.items()}
         with_times = {**columns, "edges_s": ("s", maps.edges_s)}
@@ -57,7 +57,8 @@ def save_maps(
         fits.HDUList([*hdus, _times(maps)]).writeto(stream, checksum=True)
 
 
-def _own_facts(maps: SpeckleMaps) -> Facts:
+def facts_of_maps(maps: SpeckleMaps) -> Facts:
+    """Return how maps were made, for headers."""
     settings = maps.settings
     tau = None if np.isnan(maps.tau_s) else maps.tau_s
     return {

@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.binning import first_at_or_after
-from pipeline_core.errors import ConfigError
 from pipeline_core.obsfile import ObsFile
-from pipeline_core.selection import Pixel, checked_pixel
-from pipeline_core.speckle.binfree import BinFree, fit_intervals, intervals_of
-from pipeline_core.speckle.binning import BinnedPixel, TimeBins, bins_of, time_steps
+from pipeline_core.selection import Pixel
+from pipeline_core.speckle.binfree import BinFree, fit_intervals
+from pipeline_core.speckle.binning import BinnedPixel, TimeBins
 from pipeline_core.speckle.contours import LikelihoodMap, likelihood_map
 from pipeline_core.speckle.correlation import Decorrelation, advised_bin_s, decorrelation
 from pipeline_core.speckle.density import log_density
@@ -28,6 +26,7 @@ from pipeline_core.speckle.pixelfit import (
     pixel_work,
     sample_errors,
 )
+from pipeline_core.speckle.pixelread import read_pixel
 from pipeline_core.speckle.settings import SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 
@@ -158,26 +157,14 @@ def study_pixel(
     if not isinstance(source, ObsFile):
         with ObsFile(source) as obs:
             return study_pixel(obs, pixel, settings, tau_s=tau_s, step=step, bin_free=bin_free)
-    pixel = checked_pixel(pixel, source.shape)
-    steps = time_steps(source, settings)
-    if not 0 <= step < len(steps):
-        raise ConfigError(f"There is no step {step}: 0 to {len(steps) - 1}.")
-    one = next(bins_of(source, [pixel], [steps[step]], settings))[0]
-    intervals = None
-    chosen = settings.min_wavelength is not None or settings.max_wavelength is not None
-    if bin_free and not chosen:
-        times = source.photons(pixel)["time"]
-        limits = steps[step].start_us, steps[step].stop_us
-        rows = slice(*(first_at_or_after(times, limit) for limit in limits))
-        dead = settings.dead_time_of(source.dead_time_us)
-        intervals = intervals_of(times[rows], source.closed_us, dead)
+    read = read_pixel(source, pixel, settings, step=step, bin_free=bin_free)
     return study_counts(
-        one,
-        steps[step],
+        read.counts,
+        read.bins,
         settings,
         dead_time_us=source.dead_time_us,
         tau_s=tau_s,
-        intervals_s=intervals,
+        intervals_s=read.intervals_s,
     )
 
 
@@ -263,4 +250,6 @@ def _advice(fit: Measured | None, tau_s: float | None, dead_time_us: float) -> f
 
 def _contours(fit: Measured) -> LikelihoodMap:
     where = fit.occurrences, fit.model, fit.values
-    return likelihood_map(*where, fit.block_errors, fit.inflation)
+    # the outermost contour belongs on the map as well, which one inflation for both makes wider than one sigma says
+    wide = np.fmax(fit.block_errors, np.sqrt(fit.inflation) * fit.hessian_errors)
+    return likelihood_map(*where, wide, fit.inflation)

@@ -17,6 +17,7 @@ from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.region_list import RegionList
 from quicklook.requests import CountsRequest, CountsResult
 from quicklook.session import Session
+from quicklook.speckle_store import MapImage
 from quicklook.tasks import FileFacts, FlagImage
 from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
 from quicklook.views.image_colours import (
@@ -37,16 +38,20 @@ from quicklook.widgets.tool_strip import ToolStrip
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["FLAGS", "RAW_COUNTS", "ImagePane"]
+__all__ = ["FLAGS", "RAW_COUNTS", "SPECKLES", "ImagePane"]
 
 FLAGS = "flags"
 RAW_COUNTS = "raw_counts"
+SPECKLES = "speckles"
 
 _WELCOME = (
     "Open a photon file:  Ctrl+O, or drop one here\n\n"
     "or make one from raw files:  File > Convert .bin files…  (Ctrl+B)\n\n"
     "A first try without data:  quicklook --demo"
 )
+_NUMBERS = (RAW_COUNTS, SPECKLES)
+"""Kinds of images whose pixels hold numbers, with a colour bar."""
+
 _COUNTS_ONLY = "Acts on Raw Counts: choose them and press Plot Image"
 _LONGEST_TITLE = "Beam Flag Image"
 _VIEW_SETTLE_MS = 150
@@ -82,6 +87,7 @@ class ImagePane(Pane):
         super().__init__("image", "Image", session)
         self.kind = ""
         self.counts: CountsResult | None = None
+        self.map: MapImage | None = None
         self.array: npt.NDArray[np.generic] | None = None
         self.scale: display.Scale | None = None
         self._span = ""
@@ -166,8 +172,18 @@ class ImagePane(Pane):
         self.array = result.image
         self._span = _describe_span(result.request, self.session.file)
         self.colour_bar.set_label(f"{result.what} per pixel, {self._span} [{result.unit}]")
-        self._draw_counts(keep_levels=self.display.locked and self.scale is not None)
+        self._draw_values(keep_levels=self.display.locked and self.scale is not None)
         self._now_showing(RAW_COUNTS, result.title, self._span)
+
+    def show_map(self, found: MapImage) -> None:
+        """Draw a speckle map, which needs no reading; while it grows, limits follow it."""
+        same = self.kind == SPECKLES and self.map is not None and self.map.name == found.name
+        self.map = found
+        self.array = found.array
+        unit = f" [{found.unit}]" if found.unit else ""
+        self.colour_bar.set_label(f"{found.title}, {found.span}{unit}")
+        self._draw_values(keep_levels=same and self.display.locked and self.scale is not None)
+        self._now_showing(SPECKLES, found.title, found.span)
 
     def on_stopped(self) -> None:
         """Keep the image, whose title says what it is of."""
@@ -175,6 +191,8 @@ class ImagePane(Pane):
 
     def value_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
         """Return value and unit of a pixel as text, taken from the array on the screen."""
+        if self.kind == SPECKLES and self.map is not None:
+            return self.map.text_at(pixel)
         if self.counts is None or self.kind != RAW_COUNTS:
             return "", ""
         value = float(self.counts.image[pixel])
@@ -219,8 +237,8 @@ class ImagePane(Pane):
         facts = self.session.file
         if self.kind == FLAGS and facts is not None:
             self._draw_flags(facts.flag_image)
-        elif self.kind == RAW_COUNTS:
-            self._draw_counts(keep_levels=False)
+        elif self.kind in _NUMBERS:
+            self._draw_values(keep_levels=False)
 
     @Slot(object)
     def set_levels(self, levels: tuple[float, float]) -> None:
@@ -239,35 +257,46 @@ class ImagePane(Pane):
         self.redraw()
         self.displayChanged.emit(settings)
 
-    def _draw_counts(self, *, keep_levels: bool) -> None:
-        if self.counts is None or self.array is None:
+    def _draw_values(self, *, keep_levels: bool) -> None:
+        """Draw the array on the screen, of counts or of a map."""
+        if self.array is None:
             return
-        settings = self.display
+        settings, counts = self.display, self._counts_shown
         levels = self._levels(settings)
         if keep_levels and self.scale is not None:
             levels = self.scale.levels
-        self.scale = display.make_scale(levels, settings.stretch, self.array, self.counts.typical)
-        index = display.indices(
-            self.array,
-            self.scale,
-            flagged=~self.counts.good if settings.mark_flagged else None,
-            saturation=saturation(self.counts) if settings.mark_saturated else None,
-        )
+        self.scale = display.make_scale(levels, settings.stretch, self.array, self._typical)
+        flagged = ~counts.good if counts is not None and settings.mark_flagged else None
+        full = saturation(counts) if counts is not None and settings.mark_saturated else None
+        index = display.indices(self.array, self.scale, flagged=flagged, saturation=full)
         table = picture_table(settings)
         self.view.set_picture(index, table)
         self.colour_bar.set_colours(table[: display.N_COLOURS])
         self.colour_bar.set_scale(self.scale)
         self.bar.show_levels(levels)
 
+    @property
+    def _counts_shown(self) -> CountsResult | None:
+        """The counts, if they are what the array on the screen holds."""
+        counts = self.counts
+        return counts if counts is not None and counts.image is self.array else None
+
+    @property
+    def _typical(self) -> npt.NDArray[np.bool_]:
+        """Which pixels automatic limits look at: of a map those with a value."""
+        counts = self._counts_shown
+        assert self.array is not None
+        return np.isfinite(self.array) if counts is None else counts.typical
+
     def _levels(self, settings: DisplaySettings) -> tuple[float, float]:
         """Return the limits that the settings ask for."""
         if settings.limits == MANUAL:
             return settings.levels
-        assert self.counts is not None
+        assert self.array is not None
         low, high = settings.percentiles
         return display.limits(
-            self.counts.image,
-            self.counts.typical,
+            self.array,
+            self._typical,
             settings.limits,
             low=low,
             high=high,
@@ -291,16 +320,16 @@ class ImagePane(Pane):
     @Slot()
     def _on_view_settled(self) -> None:
         if self.display.scope == "view" and not self.display.locked:
-            self._draw_if_counts()
+            self._draw_if_numbers()
 
     @Slot()
     def _on_regions(self) -> None:
         if self.display.scope == "region" and not self.display.locked:
-            self._draw_if_counts()
+            self._draw_if_numbers()
 
-    def _draw_if_counts(self) -> None:
-        if self.kind == RAW_COUNTS and self.display.limits != MANUAL:
-            self._draw_counts(keep_levels=False)
+    def _draw_if_numbers(self) -> None:
+        if self.kind in _NUMBERS and self.display.limits != MANUAL:
+            self._draw_values(keep_levels=False)
 
     # --- drawing ---------------------------------------------------------------------------------
 
@@ -318,7 +347,7 @@ class ImagePane(Pane):
     def _paint_flags(self) -> None:
         """Draw the flags that are not hidden."""
         facts = self.session.file
-        if self.kind == RAW_COUNTS or facts is None:
+        if self.kind in _NUMBERS or facts is None:
             return
         picture = facts.flag_image
         self.view.set_picture(picture.index, flag_table(picture, self.legend.hidden))
@@ -336,6 +365,7 @@ class ImagePane(Pane):
     def _on_file(self) -> None:
         facts = self.session.file
         self.counts = None
+        self.map = None
         self.scale = None
         self.view.marker.set_pixel(self.session.pixel)
         if facts is None:
@@ -413,7 +443,7 @@ class ImagePane(Pane):
     @Slot(float, float, bool)
     def _on_contrast_drag(self, right: float, up: float, finished: bool) -> None:
         del finished
-        if self.kind == RAW_COUNTS and self.scale is not None:
+        if self.kind in _NUMBERS and self.scale is not None:
             self.set_levels(display.level_width(self.scale.levels, up, right))
 
 

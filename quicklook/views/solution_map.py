@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["SolutionMap"]
 
 _GOOD = "calibrated"
-_GROWING = "Median R, a first guess [E / FWHM]"
+_GROWING_CHOICE = "Median R, a first guess"
+_SAID = ("deg", "counts/s", "s")
+_GROWING = f"{_GROWING_CHOICE} [E / FWHM]"
 
 
 class SolutionMap(QtWidgets.QFrame):
@@ -77,9 +79,9 @@ class SolutionMap(QtWidgets.QFrame):
 
     # --- what is shown ---------------------------------------------------------------------------
 
-    def offer(self, maps: tuple[tuple[str, str], ...]) -> None:
-        """Offer these maps (name, label); the chosen one stays if it is among them."""
-        chosen = self.choice.currentData()
+    def offer(self, maps: tuple[tuple[str, str], ...], first: str = "") -> None:
+        """Offer these maps (name, label); the chosen one stays if it is among them, else `first` is."""
+        chosen = self.choice.currentData() or first
         self.choice.clear()
         for name, label in maps:
             self.choice.addItem(label, name)
@@ -98,14 +100,18 @@ class SolutionMap(QtWidgets.QFrame):
         self.shown = found
         self._set_values(found.values)
 
-    def start_growing(self, shape: tuple[int, int]) -> None:
-        """Show an empty map of R that is going to fill."""
+    def show_empty(self, shape: tuple[int, int], label: str) -> None:
+        """Show an array without values, and why."""
         self.shown = None
         self._levels = None
         self.choice.clear()
-        self.choice.addItem("Median R, a first guess", "")
+        self.choice.addItem(label, "")
         self.choice.setEnabled(False)
         self._set_values(np.full(shape, np.nan, np.float32))
+
+    def start_growing(self, shape: tuple[int, int]) -> None:
+        """Show an empty map of R that is going to fill."""
+        self.show_empty(shape, _GROWING_CHOICE)
 
     def add_block(self, block: RBlock) -> None:
         """Fill in some pixels of the growing map."""
@@ -144,7 +150,7 @@ class SolutionMap(QtWidgets.QFrame):
         self.view.set_picture(display.indices(self.values, scale), table)
         self.bar.set_colours(table[: display.N_COLOURS])
         self.bar.set_scale(scale)
-        label = _GROWING
+        label = _GROWING if self.choice.currentText() == _GROWING_CHOICE else ""
         if self.shown is not None:
             label = self.shown.label
             if self.shown.unit != "1":
@@ -200,8 +206,9 @@ class SolutionMap(QtWidgets.QFrame):
             return f"{where}  {self.shown.categories[int(value)][0]}"
         if np.isnan(value):
             return f"{where}  no value"
-        unit = self.shown.unit if self.shown is not None and self.shown.unit == "deg" else ""
-        return f"{where}  {value:.2f} {unit}"
+        unit = self.shown.unit if self.shown is not None and self.shown.unit in _SAID else ""
+        digits = f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
+        return f"{where}  {digits} {unit}"
 
     @Slot()
     def _on_placed(self) -> None:

@@ -15,11 +15,19 @@ UPDATE = "Press Plot Image"
 
 _NO_FILE = "Open a photon file first (Ctrl+O)"
 _NO_WEIGHTS = "No flat field is attached: Calibrate > Apply flat field… gives photons their weights"
+_NO_MAPS = "No speckle maps of this file: Analyse > Speckle maps… (Ctrl+Shift+S) makes them"
+_NO_IP = "These maps have no Ip: tick it in Analyse > Speckle maps…"
+_MAPS = {
+    "ic": ("Ic", "Coherent intensity of every pixel, counts/s"),
+    "is": ("Is", "Speckle intensity of every pixel, counts/s"),
+    "ip": ("Ip", "Steady intensity of every pixel, beside star and speckles, counts/s"),
+    "ic_over_is": ("Ic/Is", "Coherent over speckle intensity, where Is is above 2 sigma"),
+}
 _QUANTITIES = {"phase": "Phase", "wavelength": "Wavelength"}
 
 
 class PlotControls(QtWidgets.QFrame):
-    """Ranges, radio buttons "Beam Flag Image" and "Raw Counts", button "Plot Image".
+    """Ranges, radio buttons "Beam Flag Image", "Raw Counts", "Ic" and its siblings, button "Plot Image".
 
     Signals
     -------
@@ -39,6 +47,7 @@ class PlotControls(QtWidgets.QFrame):
         self.flags = QtWidgets.QRadioButton("Beam Flag Image", checked=True)
         self.counts = QtWidgets.QRadioButton("Raw Counts")
         self.weights = QtWidgets.QCheckBox("Weighted")
+        self.maps = {name: QtWidgets.QRadioButton(text) for name, (text, _) in _MAPS.items()}
         self.plot = QtWidgets.QPushButton("Plot Image", objectName="primary")
         self.hint = ElidedLabel(objectName="hint")
         self.note = ElidedLabel(objectName="hint")
@@ -51,12 +60,16 @@ class PlotControls(QtWidgets.QFrame):
         }
         # room for it is kept, so that nothing moves when it appears
         self.hint.setMinimumWidth(self.hint.fontMetrics().horizontalAdvance(f"{UPDATE} "))
-        last = QtWidgets.QHBoxLayout()
-        last.setSpacing(10)
-        last.addWidget(self.flags)
-        last.addWidget(self.counts)
-        last.addWidget(self.weights)
-        last.addWidget(self.note, 1)
+        images, last = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        for row in (images, last):
+            row.setSpacing(10)
+        for widget in (self.flags, self.counts, self.weights):
+            images.addWidget(widget)
+        images.addWidget(self.note, 1)
+        last.addWidget(QtWidgets.QLabel("Speckles", objectName="caption"))
+        for button in self.maps.values():
+            last.addWidget(button)
+        last.addStretch(1)
         last.addWidget(self.hint)
         last.addWidget(self.plot)
         layout = QtWidgets.QVBoxLayout(self)
@@ -64,6 +77,7 @@ class PlotControls(QtWidgets.QFrame):
         layout.setSpacing(4)
         layout.addWidget(self.times)
         layout.addWidget(self.band)
+        layout.addLayout(images)
         layout.addLayout(last)
         self.plot.clicked.connect(self.plotRequested)
         self.times.noted.connect(self.note.setText)
@@ -75,6 +89,22 @@ class PlotControls(QtWidgets.QFrame):
     def wants_counts(self) -> bool:
         """Whether "Raw Counts" is chosen."""
         return self.counts.isChecked()
+
+    @property
+    def wanted_map(self) -> str:
+        """Name of the speckle map that is chosen; '' if none is."""
+        return next((name for name, button in self.maps.items() if button.isChecked()), "")
+
+    def set_maps(self, names: tuple[str, ...]) -> None:
+        """Offer the speckle maps that there are; of the others say how to make them."""
+        chosen = self.wanted_map
+        if chosen and chosen not in names:
+            self.flags.setChecked(True)
+        for name, button in self.maps.items():
+            there = name in names
+            button.setEnabled(there)
+            why_not = _NO_IP if names and name == "ip" else _NO_MAPS
+            button.setToolTip(_MAPS[name][1] if there else why_not)
 
     def set_file(self, facts: FileFacts | None) -> None:
         """Enable what an observation offers; None: say that a file is needed."""
@@ -96,6 +126,7 @@ class PlotControls(QtWidgets.QFrame):
             boxes.set_why_not(_NO_FILE if facts is None else facts.why_no_photons)
         self._align()
         self.flags.setChecked(True)
+        self.set_maps(())
         self.set_hint("")
 
     def _align(self) -> None:

@@ -9,6 +9,7 @@ from quicklook.qt import Qt, QtCore, QtWidgets
 __all__ = ["ToolStrip"]
 
 _ICON = 18
+_GAP = 8
 
 
 class ToolStrip(QtWidgets.QWidget):
@@ -18,7 +19,7 @@ class ToolStrip(QtWidgets.QWidget):
         super().__init__()
         self._column = QtWidgets.QVBoxLayout(self)
         self._column.setContentsMargins(0, 4, 2, 0)
-        self._column.setSpacing(1)
+        self._column.setSpacing(0)
         self._column.addStretch(1)
 
     def add_actions(self, actions: Sequence[QtWidgets.QAction | None]) -> None:
@@ -26,10 +27,16 @@ class ToolStrip(QtWidgets.QWidget):
         for action in actions:
             at = self._column.count() - 1
             if action is None:
-                self._column.insertSpacing(at, 8)
+                self._column.insertItem(at, _gap())
                 continue
             button = QtWidgets.QToolButton(autoRaise=True)
             button.setDefaultAction(action)
             button.setIconSize(QtCore.QSize(_ICON, _ICON))
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             self._column.insertWidget(at, button)
+
+
+def _gap() -> QtWidgets.QSpacerItem:
+    """Return a gap that goes where there is little room."""
+    policy = QtWidgets.QSizePolicy.Policy
+    return QtWidgets.QSpacerItem(0, _GAP, policy.Minimum, policy.Maximum)

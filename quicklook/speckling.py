@@ -1,0 +1,369 @@
+"""Speckle maps as the window sees them: dialog, job, maps that fill, the study of a pixel, files.
+
+Created by the main window. Maps are made in a child process; pixels are read in the reads lane and studied in the
+chores lane, so that no click waits for a study; what is no longer asked for is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline_core.progress import Progress
+from pipeline_core.speckle.settings import SpeckleSettings
+from quicklook import speckle_tasks
+from quicklook.child_process import run_in_child
+from quicklook.dialogs.speckle_dialog import SpeckleDialog
+from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
+from quicklook.qt import QtCore, QtWidgets, Signal, Slot
+from quicklook.session import Session
+from quicklook.speckle_store import SpeckleStore
+from quicklook.speckle_tasks import SpeckleForm, SpeckleStart, StudyRequest
+from quicklook.tasks import OpenFiles
+from quicklook.views.speckle_window import SpeckleWindow
+from quicklook.widgets.bring_to_front import bring_to_front
+
+__all__ = ["SpeckleController", "make_maps_in_child"]
+
+_RUN = "speckle maps"
+_READ, _STUDY, _SAVE = "speckle pixel", "speckle study", "speckle maps saved"
+_ADVICE_READ, _ADVICE = "speckle advice read", "speckle advice"
+_GRACE_S = 5.0
+"""A cancelled computation finishes the pixels that it is at, and hands over what is done."""
+_FILES = "FITS (*.fits);;NumPy (*.npz)"
+
+
+class _Messenger(QtCore.QObject):
+    """Carries news from the thread of the jobs to that of the window."""
+
+    news = Signal(object, object)
+
+    def tell(self, form: SpeckleForm, news: object) -> None:
+        """Send news of a computation; called in the thread of the jobs."""
+        self.news.emit(form, news)
+
+
+def make_maps_in_child(form: SpeckleForm, messenger: _Messenger, *, progress: Progress) -> object:
+    """Make speckle maps in a child process; returns the core's `SpeckleMaps`. Runs in the jobs lane."""
+    made: object = run_in_child(
+        speckle_tasks.make_maps,
+        form,
+        progress=progress,
+        news=partial(messenger.tell, form),
+        grace_s=_GRACE_S,
+    )
+    return made
+
+
+class SpeckleController(QtCore.QObject):
+    """Analyse > Speckle maps, and the window of maps and pixels.
+
+    Signals
+    -------
+    submitted
+        The Job of new maps.
+    said
+        (kind, text) for the main window's message bar.
+    bugFound
+        A `Failure` that no message explains.
+    mapWanted
+        Name of a map that is to be drawn in the main window's image.
+    """
+
+    submitted = Signal(object)
+    said = Signal(str, str)
+    bugFound = Signal(object)  # noqa: N815
+    mapWanted = Signal(str)  # noqa: N815
+
+    def __init__(
+        self,
+        session: Session,
+        store: SpeckleStore,
+        files: OpenFiles,
+        jobs: JobRunner,
+        reads: JobRunner,
+        chores: JobRunner,
+        actions: Mapping[str, QtWidgets.QAction],
+        parent: QtWidgets.QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.store = store
+        self._files = files
+        self._jobs, self._reads, self._chores = jobs, reads, chores
+        self._parent = parent
+        self._job: Job | None = None
+        self._asked: StudyRequest | None = None
+        self._messenger = _Messenger(self)
+        self._messenger.news.connect(self._on_news)
+        self.dialog: SpeckleDialog | None = None
+        self.window: SpeckleWindow | None = None
+        actions["speckle_maps"].triggered.connect(self.open_dialog)
+        actions["speckle_pixel"].triggered.connect(self.open_window)
+        actions["save_speckles"].triggered.connect(self.save)
+        session.fileChanged.connect(self._on_file)
+        session.pixelChanged.connect(self._on_pixel)
+        jobs.progressed.connect(self._on_progress)
+        for lane in (jobs, reads, chores):
+            lane.succeeded.connect(self._on_success)
+            lane.failed.connect(self._on_failure)
+            lane.cancelled.connect(self._on_cancelled)
+
+    # --- the dialog ------------------------------------------------------------------------------
+
+    @Slot()
+    def open_dialog(self) -> None:
+        """Show the form for the open file; the window stays usable."""
+        facts = self._session.file
+        if facts is None or not facts.has_photons:
+            return
+        if self.dialog is not None:
+            self.dialog.reject()
+        settings = self.settings
+        self.dialog = SpeckleDialog(facts, settings, self._session.time_range, self._parent)
+        self.dialog.adviceWanted.connect(self._ask_for_advice)
+        self.dialog.finished.connect(self._on_dialog_finished)
+        self.dialog.ask_for_advice()
+        bring_to_front(self.dialog)
+
+    @property
+    def settings(self) -> SpeckleSettings:
+        """Settings of the maps there are, or those that fit what is on the screen."""
+        if self.store.form is not None:
+            return self.store.form.settings
+        start, stop = self._session.time_range
+        return SpeckleSettings(bin_s=self._session.bin_s, start=start, stop=stop)
+
+    @Slot(object)
+    def _ask_for_advice(self, settings: SpeckleSettings) -> None:
+        """Have the decorrelation time of a pixel measured, with the bins that are filled in."""
+        facts = self._session.file
+        if facts is not None:
+            request = StudyRequest(facts.token, self._session.pixel, settings)
+            self._read(_ADVICE_READ, request)
+
+    def _read(self, key: str, request: StudyRequest) -> None:
+        self._reads.submit(
+            key, speckle_tasks.read_pixel, self._files, request, key=key, newest=True
+        )
+
+    @Slot(int)
+    def _on_dialog_finished(self, code: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is None:
+            return
+        if code == QtWidgets.QDialog.DialogCode.Accepted:
+            self.start(dialog.settings())
+        dialog.deleteLater()
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def start(self, settings: SpeckleSettings) -> Job | None:
+        """Queue the maps of the open file, and show the window in which they fill."""
+        facts = self._session.file
+        if facts is None:
+            return None
+        if self._job is not None:
+            self._jobs.cancel(self._job)
+        form = SpeckleForm(facts.paths or (facts.path,), facts.beammap, settings)
+        self._job = self._jobs.submit(
+            f"Speckle maps of {facts.path.name}",
+            make_maps_in_child,
+            form,
+            self._messenger,
+            key=_RUN,
+        )
+        self.submitted.emit(self._job)
+        self.store.start(form, facts.shape, 1)
+        self._the_window().show_running(facts.path.name)
+        self.open_window()
+        self.mapWanted.emit("is")
+        return self._job
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop; what is done is kept."""
+        if self._job is not None:
+            self._jobs.cancel(self._job)
+
+    @Slot(object, object)
+    def _on_news(self, form: SpeckleForm, news: Any) -> None:
+        if self._job is None or form is not self.store.form:
+            return  # of a computation that nobody waits for any more
+        if isinstance(news, SpeckleStart):
+            self.store.start(form, news.shape, news.n_steps)
+        else:
+            self.store.add(news)
+
+    @Slot(object)
+    def _on_progress(self, report: JobProgress) -> None:
+        if report.job is self._job and self.window is not None:
+            self.window.show_progress(report.done, report.total, report.stage)
+
+    # --- the window ------------------------------------------------------------------------------
+
+    def _the_window(self) -> SpeckleWindow:
+        if self.window is None:
+            window = self.window = SpeckleWindow(self.store)
+            window.cancelRequested.connect(self.cancel)
+            window.pageWanted.connect(self._session.set_pixel)
+            window.againWanted.connect(self.open_dialog)
+            window.saveWanted.connect(self.save)
+            window.stepWanted.connect(self._on_step)
+        return self.window
+
+    @Slot()
+    def open_window(self) -> None:
+        """Show maps, and the study of the active pixel, which needs no maps."""
+        facts = self._session.file
+        if facts is None:
+            return
+        window = self._the_window()
+        if self._job is None and self.store.maps is None:
+            window.show_no_maps(facts.path.name, facts.shape)
+        bring_to_front(window)
+        self._on_pixel()
+
+    @Slot(int)
+    def _on_step(self, step: int) -> None:
+        self.store.set_step(step)
+        self._on_pixel()
+
+    @Slot()
+    def _on_file(self) -> None:
+        """Forget the maps of another file."""
+        facts = self._session.file
+        path = None if facts is None else (facts.paths or (facts.path,))[0]
+        if self.store.path is not None and self.store.path != path:
+            if self._job is not None:
+                self._jobs.cancel(self._job)
+                self._job = None
+            self.store.clear()
+        if self.dialog is not None:
+            self.dialog.reject()
+        if self.window is not None and facts is not None and self.store.form is None:
+            self.window.show_no_maps(facts.path.name, facts.shape)
+        self._on_pixel()
+
+    @Slot()
+    def _on_pixel(self) -> None:
+        """Ask for the study of the active pixel, if anybody looks."""
+        facts, pixel = self._session.file, self._session.pixel
+        window = self.window
+        if window is None or not window.isVisible() or facts is None or not facts.has_photons:
+            return
+        window.map.set_pixel(pixel)
+        if pixel is None:
+            self._asked = None
+            window.show_no_pixel()
+            return
+        store = self.store
+        self._asked = StudyRequest(facts.token, pixel, self.settings, store.tau_s, store.step)
+        window.show_reading(pixel)
+        self._read(_READ, self._asked)
+
+    # --- files -----------------------------------------------------------------------------------
+
+    @Slot()
+    def save(self) -> None:
+        """Ask where to, and write all maps."""
+        maps, form = self.store.maps, self.store.form
+        if maps is None or form is None:
+            return
+        proposed = form.path.with_name(f"{form.path.stem}_speckle.fits")
+        chosen, chosen_filter = QtWidgets.QFileDialog.getSaveFileName(
+            self.window or self._parent, "Save speckle maps", str(proposed), _FILES
+        )
+        if not chosen:
+            return
+        path = Path(chosen)
+        overwrite = True  # the dialog has asked for this name
+        if path.suffix.lower() not in (".fits", ".npz"):
+            ending = ".npz" if "npz" in chosen_filter else ".fits"
+            path, overwrite = path.with_name(path.name + ending), False
+        where = (maps, path, overwrite, form.paths)
+        self._chores.submit(f"write {path.name}", speckle_tasks.save_maps, *where, key=_SAVE)
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_success(self, success: Success) -> None:
+        job, result = success.job, success.result
+        if job is self._job:
+            self._job = None
+            self._take_maps(job, result)
+        elif job.key in (_READ, _ADVICE_READ):
+            if job.key == _READ and result.request != self._asked:
+                return
+            key = _STUDY if job.key == _READ else _ADVICE
+            self._chores.submit(key, speckle_tasks.study, result, key=key, newest=True)
+        elif job.key == _STUDY:
+            if job.args[0].request == self._asked and self.window is not None:
+                self.window.show_page(result)
+        elif job.key == _ADVICE:
+            if self.dialog is not None:
+                self.dialog.show_advice(result.study)
+        elif job.key == _SAVE:
+            self._tell("success", f"Written: {result}")
+
+    def _take_maps(self, job: Job, maps: Any) -> None:
+        form: SpeckleForm = job.args[0]
+        self.store.finish(maps)
+        found = maps.status_counts()
+        fitted = found["ok"] + found["at_bound"]
+        text = f"Speckle maps of {form.path.name}: {fitted:,} pixels fitted"
+        if not maps.complete:
+            text += "; cancelled, the others are not computed"
+        # not in the window of maps: it would cover its buttons
+        self.said.emit("success" if maps.complete else "info", f"{text}. Nothing is saved yet.")
+        if self.window is not None:
+            self.window.show_maps(form.path.name)
+        self._on_pixel()
+
+    def _tell(self, kind: str, text: str) -> None:
+        """Say something where the person looks."""
+        if self.window is not None and self.window.isVisible():
+            self.window.messages.show_message(kind, text)
+        else:
+            self.said.emit(kind, text)
+
+    @Slot(object)
+    def _on_cancelled(self, job: Job) -> None:
+        if job is self._job:
+            self._job = None
+            self._stopped("info", "Cancelled before the first pixel was fitted.")
+
+    @Slot(object)
+    def _on_failure(self, failure: Failure) -> None:
+        job, text = failure.job, failure.text
+        if job is self._job:
+            self._job = None
+            self._stopped("error", f"There are no speckle maps. {text}")
+        elif job.key in (_READ, _STUDY):
+            if self.window is not None:
+                self.window.show_no_page(text)
+        elif job.key in (_ADVICE_READ, _ADVICE):
+            if self.dialog is not None:
+                self.dialog.show_no_advice(text)
+        elif job.key == _SAVE:
+            self._tell("error", text)
+        else:
+            return
+        if not failure.expected:
+            self.bugFound.emit(failure)
+
+    def _stopped(self, kind: str, text: str) -> None:
+        self.store.clear()
+        facts = self._session.file
+        if self.window is not None and facts is not None:
+            self.window.show_stopped(kind, text)
+            self.window.show_no_maps(facts.path.name, facts.shape)
+        self._tell(kind, text)
+
+    def close(self) -> None:
+        """Close dialog and window."""
+        for one in (self.dialog, self.window):
+            if one is not None:
+                one.close()

@@ -1,0 +1,276 @@
+"""Speckle maps in the window: made, cancelled, drawn, saved; a pixel studied; what is dead and why."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from window_rig import open_path, real_window
+
+from pipeline_core import ObsFile
+from pipeline_core.convert import ConvertSettings, convert
+from pipeline_core.flags import PROBLEM_FLAGS
+from pipeline_core.simulate import SimulationSettings, simulate
+from pipeline_core.speckle.compute import compute_maps
+from pipeline_core.speckle.settings import Prior, SpeckleSettings
+from pipeline_core.speckle.study import study_pixel
+from quicklook.qt import QtWidgets
+from quicklook.views.image_pane import FLAGS, SPECKLES
+
+pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
+
+SHAPE = (11, 8)
+TRUTH = {"ic": 300.0, "is": 150.0}
+SETTINGS = SpeckleSettings(start=0.0, stop=8.0)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """An observation of 8 s in which every pixel sees the same kind of light."""
+    folder = tmp_path_factory.mktemp("speckles")
+    light = {"ic_cps": TRUTH["ic"], "is_cps": TRUTH["is"], "ip_cps": 0.0}
+    made = simulate(
+        SimulationSettings(kind="speckle", seconds=8, shape=SHAPE, seed=4, **light), folder
+    )
+    start = made.observations[-1].start
+    out = folder / f"{start}.h5"
+    convert(ConvertSettings(folder, start, 8, made.beammap_path, out, shape=SHAPE))
+    return out
+
+
+@pytest.fixture
+def real(qtbot, settings):
+    with real_window(qtbot, settings) as window:
+        yield window
+
+
+def rest(qtbot, window):
+    qtbot.wait(50)
+    lanes = (window.reads, window.chores, window.jobs)
+    qtbot.waitUntil(lambda: not any(lane.jobs for lane in lanes), timeout=200_000)
+    qtbot.wait(20)
+
+
+def make(qtbot, window, path, settings=SETTINGS):
+    open_path(qtbot, window, path)
+    window.speckling.start(settings)
+    qtbot.waitUntil(lambda: window.speckles.maps is not None, timeout=200_000)
+    rest(qtbot, window)
+    return window.speckles.maps
+
+
+def test_maps_are_those_of_the_core_and_a_study_that_of_the_pixel(qtbot, real, path):
+    maps = make(qtbot, real, path)
+    expected = compute_maps(path, SETTINGS)
+    for name in ("ic", "is", "ic_error", "status"):
+        np.testing.assert_array_equal(maps.maps[name], expected.maps[name])
+    fitted = np.isfinite(maps.image("is"))
+    assert fitted.any()
+    for name, truth in TRUTH.items():
+        found = maps.image(name)[fitted]
+        assert abs(np.mean(found) - truth) < 5 * np.std(found) / np.sqrt(found.size) + 0.05 * truth
+    assert real.image.kind == SPECKLES
+    x, y = (int(one) for one in np.argwhere(fitted)[7])
+    real.session.set_pixel((x, y))
+    window = real.speckling.window
+    qtbot.waitUntil(lambda: window.page is not None, timeout=60_000)
+    study = study_pixel(path, (x, y), SETTINGS, tau_s=maps.tau_s)
+    assert window.page.study.pixel == (x, y)
+    np.testing.assert_allclose(window.page.study.fit.values, study.fit.values)
+    assert window.table.cells["Ic", "counts/s"].text() == f"{study.fit.values[0]:.4g}"
+    assert window.table.cells["Is", "± blocks"].text() == f"{study.fit.block_errors[1]:.4g}"
+    assert f"{study.n_photons:,} photons" in window.table.words.text()
+    # the models are drawn in the unit of the histogram: bins
+    _, drawn = window.plots.models["ml"].getData()
+    np.testing.assert_allclose(drawn, study.expected["ml"])
+    _, bars = window.plots.bars.getData()
+    np.testing.assert_array_equal(bars, study.occurrences)
+
+
+def test_masked_pixels_have_no_value_and_say_so(qtbot, real, path):
+    maps = make(qtbot, real, path)
+    with ObsFile(path) as obs:
+        masked = (obs.flags & np.uint32(PROBLEM_FLAGS)) != 0
+    assert masked.any()
+    assert not masked.all()
+    np.testing.assert_array_equal(np.isnan(maps.image("ic")), masked)
+    real.actions_by_name["choose_ic"].trigger()
+    x, y = (int(one) for one in np.argwhere(masked)[0])
+    assert real.image.value_at((x, y)) == ("no Ic", "not computed")
+    x, y = (int(one) for one in np.argwhere(~masked)[0])
+    text, unit = real.image.value_at((x, y))
+    assert text.startswith(f"Ic = {maps.image('ic')[x, y]:.4g} ±")
+    assert unit == "counts/s"
+
+
+def test_radio_buttons_are_dead_before_and_say_how_to_make_maps(qtbot, real, path):
+    open_path(qtbot, real, path)
+    buttons = real.controls.maps
+    for button in buttons.values():
+        assert not button.isEnabled()
+        assert "Analyse > Speckle maps" in button.toolTip()
+    assert not real.actions_by_name["choose_is"].isEnabled()
+    assert not real.actions_by_name["save_speckles"].isEnabled()
+    make(qtbot, real, path)
+    assert [name for name, button in buttons.items() if button.isEnabled()] == [
+        "ic",
+        "is",
+        "ic_over_is",
+    ]
+    assert "have no Ip" in buttons["ip"].toolTip()
+    for name in ("ic", "is", "ic_over_is"):
+        buttons[name].click()
+        assert real.image.kind == SPECKLES
+        assert real.image.map.name == name
+        np.testing.assert_array_equal(real.image.array, real.speckles.maps.image(name))
+    assert real.controls.hint.text() == ""
+    real.controls.flags.click()
+    assert real.controls.hint.text() != ""
+    real.controls.plot.click()
+    assert real.image.kind == FLAGS
+
+
+def test_maps_fill_and_a_cancelled_computation_keeps_what_is_done(qtbot, real, path):
+    open_path(qtbot, real, path)
+    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=4000))
+    store, window = real.speckles, real.speckling.window
+    qtbot.waitUntil(lambda: store.n_done() > 0, timeout=200_000)
+    assert store.maps is None
+    assert not window.save.isEnabled()
+    window.cancel.click()
+    rest(qtbot, real)
+    assert store.maps is not None
+    assert not store.maps.complete
+    n = store.n_done()
+    fitted = np.isfinite(store.maps.image("ip"))
+    assert 0 < n < np.count_nonzero(np.isfinite(compute_maps(path, SETTINGS).image("is")))
+    assert fitted.any()
+    assert "cancelled" in window.subline.text()
+    assert window.save.isEnabled()
+    assert real.controls.maps["ip"].isEnabled()
+
+
+def test_saved_maps_are_what_is_on_the_screen(qtbot, real, path, tmp_path, monkeypatch):
+    maps = make(qtbot, real, path)
+    target = tmp_path / "maps.fits"
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getSaveFileName", staticmethod(lambda *_: (str(target), ""))
+    )
+    real.speckling.window.save.click()
+    rest(qtbot, real)
+    with fits.open(target) as hdus:
+        np.testing.assert_array_equal(hdus["IS"].data, maps.image("is").T)
+        assert hdus["IS"].header["BUNIT"] == "count/s"
+
+
+def test_maps_of_another_file_are_forgotten(qtbot, real, path, tmp_path):
+    make(qtbot, real, path)
+    other = tmp_path / "other.h5"
+    other.write_bytes(path.read_bytes())
+    open_path(qtbot, real, other)
+    rest(qtbot, real)
+    assert real.speckles.names == ()
+    assert real.image.kind == FLAGS
+    assert not real.controls.maps["is"].isEnabled()
+
+
+def test_the_dialog_says_what_is_wrong_and_gives_what_was_filled_in(qtbot, real, path):
+    open_path(qtbot, real, path)
+    real.session.set_pixel((4, 5))
+    real.actions_by_name["speckle_maps"].trigger()
+    dialog = real.speckling.dialog
+    rest(qtbot, real)
+    assert "pixel (4, 5)" in dialog.advice.text()
+    assert dialog.use_advice.isEnabled()
+    dialog.use_advice.click()
+    advised = study_pixel(path, (4, 5), SpeckleSettings(start=0, stop=8)).advised_bin_s
+    assert dialog.settings().bin_s == pytest.approx(advised, abs=1e-6)
+    assert not dialog.low.isEnabled()
+    assert "No wavelength solution" in dialog.low.toolTip()
+    dialog.start.setValue(5.0)
+    dialog.stop.setValue(4.0)
+    assert not dialog.make.isEnabled()
+    assert "ends before it begins" in dialog.reason.text()
+    dialog.stop.setValue(7.0)
+    dialog.bin_ms.setValue(500.0)
+    assert "fewer than 20 bins" in dialog.reason.text()
+    dialog.bin_ms.setValue(5.0)
+    dialog.with_ip.setChecked(True)
+    dialog.tau_known.setChecked(True)
+    dialog.tau_ms.setValue(80.0)
+    dialog.correct_dead.setChecked(False)
+    dialog.stepped.setChecked(True)
+    dialog.step.setValue(1.0)
+    dialog.advanced.setChecked(True)
+    tick, mean, sigma = dialog.priors["is"]
+    tick.setChecked(True)
+    mean.setValue(120.0)
+    sigma.setValue(30.0)
+    dialog.least.setValue(200)
+    assert dialog.make.isEnabled()
+    assert dialog.settings() == SpeckleSettings(
+        bin_s=0.005,
+        with_ip=True,
+        tau_s=0.08,
+        correct_dead_time=False,
+        start=5.0,
+        stop=7.0,
+        step_s=1.0,
+        is_prior=Prior(120.0, 30.0),
+        least_photons=200,
+    )
+    dialog.make.click()
+    rest(qtbot, real)
+    assert real.speckles.n_steps == 2
+    window = real.speckling.window
+    assert window.steps.isVisible()
+    window.map.choice.setCurrentIndex(window.map.choice.findData("ip"))
+    window.map.mapWanted.emit("ip")
+    window.steps.setValue(1)
+    np.testing.assert_array_equal(window.map.values, real.speckles.maps.image("ip", 1))
+
+
+def test_only_the_newest_pixel_is_drawn(qtbot, real, path):
+    make(qtbot, real, path)
+    window = real.speckling.window
+    shown = []
+    monitor = window.show_page
+    window.show_page = lambda page: (shown.append(page.study.pixel), monitor(page))
+    for x in range(5):
+        real.session.set_pixel((x, 3))
+    rest(qtbot, real)
+    assert shown == [(4, 3)]
+
+
+def test_copy_as_python_makes_the_maps_again(qtbot, real, path):
+    maps = make(qtbot, real, path)
+    real.actions_by_name["choose_is"].trigger()
+    real.actions_by_name["copy_python"].trigger()
+    script = QtWidgets.QApplication.clipboard().text().split("\n\n\n")[0]
+    ast.parse(script)
+    script = script[: script.index("# Light curve")] if "# Light curve" in script else script
+    found: dict[str, object] = {}
+    exec(script, found)  # what a person would do with it
+    np.testing.assert_array_equal(found["image"], maps.image("is"))
+
+
+def test_the_map_on_the_screen_is_exported_with_unit_and_settings(
+    qtbot, real, path, tmp_path, monkeypatch
+):
+    maps = make(qtbot, real, path)
+    real.actions_by_name["choose_ic"].trigger()
+    for ending in ("fits", "npz", "png"):
+        target = tmp_path / f"ic.{ending}"
+        monkeypatch.setattr(
+            QtWidgets.QFileDialog,
+            "getSaveFileName",
+            staticmethod(lambda *_, target=target: (str(target), "")),
+        )
+        real.actions_by_name["export_image"].trigger()
+        rest(qtbot, real)
+        assert target.exists()
+    with fits.open(tmp_path / "ic.fits") as hdus:
+        np.testing.assert_array_equal(hdus[0].data, maps.image("ic").T)
+        assert hdus[0].header["BUNIT"] == "count/s"
