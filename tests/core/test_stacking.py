@@ -123,6 +123,18 @@ def test_errors_of_offsets_are_as_large_as_the_offsets_scatter(how):
     assert found.std() == pytest.approx(1.0, abs=4 / np.sqrt(2 * n))
 
 
+def test_errors_of_the_centroid_know_of_unequal_pixels(rng):
+    found = []
+    for _ in range(150):
+        sensitivity = np.exp(rng.normal(0, 0.15, SHAPE))  # no flat field was applied
+        offset = rng.uniform(-3, 3, 2)
+        frames = [frame_of(sensitivity * sky(one), rng, seconds=100.0) for one in ((0, 0), offset)]
+        result = register(frames, StackSettings(register="centroid"))
+        found.append((result.offsets[1] - offset) / result.errors[1])
+    # by the noise of counts alone this would be above 5; residuals of a few bright pixels tell most of it
+    assert 0.7 < np.std(found) < 2.6
+
+
 def test_bad_and_hot_pixels_do_not_mislead_the_centroid(rng):
     hot = np.zeros(SHAPE)
     hot[3, 14] = 3000.0
