@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipeline_core.errors import OutputError
 
-__all__ = ["MOVIE_ENDINGS", "FrameWriter", "movie_encoder", "open_movie"]
+__all__ = ["MOVIE_ENDINGS", "FrameWriter", "movie_encoder", "needed_encoder", "open_movie"]
 
 MOVIE_ENDINGS = (".gif", ".mp4")
 
@@ -41,6 +41,23 @@ class FrameWriter(Protocol):
 def movie_encoder() -> str | None:
     """Return the path of the program that makes MP4; None where there is none."""
     return shutil.which(_ENCODER)
+
+
+def needed_encoder() -> str:
+    """Return the path of the program that makes MP4.
+
+    Raises
+    ------
+    OutputError
+        There is none.
+    """
+    program = movie_encoder()
+    if program is None:
+        raise OutputError(
+            f"MP4 needs the program {_ENCODER}, which is not installed or not on the PATH. Install it (such as apt "
+            f"install {_ENCODER}), or write a .gif."
+        )
+    return program
 
 
 @contextmanager
@@ -119,12 +136,7 @@ class _Mp4Writer:
 @contextmanager
 def _mp4(part: Path, size: tuple[int, int], colours: Numbers, fps: float) -> Iterator[_Mp4Writer]:
     """Pipe frames into the encoder."""
-    program = movie_encoder()
-    if program is None:
-        raise OutputError(
-            f"MP4 needs the program {_ENCODER}, which is not installed or not on the PATH. Install it (such as apt "
-            f"install {_ENCODER}), or write a .gif."
-        )
+    program = needed_encoder()
     command = [
         *(program, "-hide_banner", "-loglevel", "error", "-y"),
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:g}"),

@@ -17,22 +17,26 @@ import numpy.typing as npt
 
 from pipeline_core.atomic import write_aside
 from pipeline_core.lightcurves import bin_edges_us
-from pipeline_core.movie_files import MOVIE_ENDINGS, open_movie
-from pipeline_core.movie_frames import FrameMaker, FrameStyle
+from pipeline_core.movie_files import MOVIE_ENDINGS, needed_encoder, open_movie
+from pipeline_core.movie_frames import FrameMaker, FrameStyle, about_bytes
 from pipeline_core.movie_settings import MovieSettings
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.provenance import sources_of
 from pipeline_core.selection import window_us
 from pipeline_core.stretch import Scale
-from pipeline_core.targets import check_room, check_target
+from pipeline_core.targets import check_free, check_room, check_target
 
 __all__ = ["MovieSettings", "MovieSummary", "write_movie"]
 
-_SLAB_BYTES = 100_000_000
+_SLAB_BYTES = 40_000_000
 """Of the values that are counted at once; counting takes a few times that."""
 _LOOKED_AT = 2_000_000
 """Values that the limits of a movie are told from, at most."""
+_MARGIN = 3
+"""How much larger than usual a movie may become."""
+_COUNTING = 0.5
+"""Part of a slab's work that is not drawing."""
 _PERCENTAGES = (1.0, 99.5)
 
 FloatArray = npt.NDArray[np.float64]
@@ -80,7 +84,10 @@ def write_movie(
         It cannot be written, exists already, or holds data; there is no encoder.
     """
     ending = check_target(path, MOVIE_ENDINGS, sources_of(obs))
-    settings.n_frames(obs.exposure_s)  # says if there are too many
+    check_free(path, overwrite=overwrite)
+    if ending == ".mp4":
+        needed_encoder()
+    n = settings.n_frames(obs.exposure_s)
     times = window_us(settings.start, settings.stop, round(obs.exposure_s * 1e6))
     edges = bin_edges_us(*times, settings.frame_s)
     frames = _Frames(obs, settings, edges)
@@ -99,8 +106,8 @@ def write_movie(
         f"{obs.path.name}, {settings.frame_s:g} s a frame",
     )
     maker = FrameMaker(obs.shape, style)
-    n = edges.size - 1
-    check_room(path, n * math.prod(maker.size), "this movie", remedy="choose a smaller zoom")
+    n_bytes = _MARGIN * about_bytes(obs.shape, settings.zoom, n, ending)
+    check_room(path, n_bytes, "this movie", remedy="choose a smaller zoom")
     with (
         write_aside(path, replace=overwrite) as part,
         open_movie(part, ending, maker.size, maker.colours, settings.fps) as movie,
@@ -134,9 +141,11 @@ class _Frames:
     def images(self, progress: Progress) -> Iterator[FloatArray]:
         """Yield counts per second alive, [x, y]; NaN where a pixel never was alive in a frame."""
         n = self._edges.size - 1
-        for first, rates in self._slabs(part_of(progress, 0.0, 1.0)):
-            for i in range(rates.shape[2]):
-                progress(first + i, n)
+        for first, rates in self._slabs(progress, _COUNTING):
+            size = rates.shape[2]
+            report = part_of(progress, (first + _COUNTING * size) / n, (first + size) / n)
+            for i in range(size):
+                report(i, size)
                 yield rates[..., i]
 
     def limits(self, progress: Progress) -> tuple[float, float]:
@@ -153,15 +162,18 @@ class _Frames:
         low, high = np.percentile(values, _PERCENTAGES)
         return float(low), float(max(high, low + 1e-9))
 
-    def _slabs(self, progress: Progress) -> Iterator[tuple[int, FloatArray]]:
-        """Yield the first frame and the rates of each slab, shape (ncols, nrows, n)."""
+    def _slabs(self, progress: Progress, part: float = 1.0) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the first frame and the rates of each slab, shape (ncols, nrows, n).
+
+        Counting is that part of what is done of a slab.
+        """
         n = self._edges.size - 1
         if self._kept is not None:
             yield 0, self._kept
             return
         for first in range(0, n, self._at_once):
             edges = self._edges[first : min(first + self._at_once, n) + 1]
-            report = part_of(progress, first / n, (first + edges.size - 1) / n)
+            report = part_of(progress, first / n, (first + part * (edges.size - 1)) / n)
             values, _, live = self._obs.cube_slab(
                 edges, self._thresholds, weighted=self._weighted, progress=report
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline_core.errors import ConfigError, OutputError
 
-__all__ = ["check_room", "check_target"]
+__all__ = ["check_free", "check_room", "check_target"]
 
 _DATA_ENDINGS = (".h5", ".hdf5", ".bin", ".img", ".bmap")
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -45,6 +45,18 @@ def check_target(path: Path, endings: Sequence[str], sources: Iterable[Path] = (
     if path.exists() and _holds_data(path, sources):
         raise OutputError(f"{path} holds data, which are never written over. Choose another name.")
     return ending
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse to begin long work for a name that is taken; whoever writes the file looks again.
+
+    Raises
+    ------
+    OutputError
+        There is such a file, and it must not be replaced.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already. Choose another name, or ask to overwrite it.")
 
 
 def check_room(

@@ -82,6 +82,8 @@ def _median_of_neighbours(rate: FloatArray) -> FloatArray:
 def fit_star(rate: FloatArray, unit_variance: FloatArray, start: tuple[int, int]) -> Centroid:
     """Fit a star by weighted least squares, with the variances that the fit itself expects.
 
+    Errors grow with the residuals where those are larger than the noise of counts.
+
     Parameters
     ----------
     rate : ndarray of float64, shape (ncols, nrows)
@@ -129,6 +131,9 @@ def fit_star(rate: FloatArray, unit_variance: FloatArray, start: tuple[int, int]
     errors = np.sqrt(np.diag(covariance))
     if not np.isfinite(errors).all() or p[2] < 3 * errors[2]:
         raise RegistrationError("no star stands out of the noise")
+    # pixels of unequal sensitivity, or a star that is no Gaussian: residuals tell what counts alone do not
+    excess = float((fitted.fun**2).sum()) / (values.size - p.size)
+    errors = errors * np.sqrt(max(excess, 1.0))
     return Centroid(float(p[0]), float(p[1]), float(errors[0]), float(errors[1]))
 
 

@@ -112,11 +112,9 @@ class _Pair:
         An error moves the windows along, and they move the peak by a part of it, which adds to the error.
         """
         peak = self.peak(place)
-        noise = [w**2 * v for w, v in zip(peak.windows, self._variances, strict=True)]
         inverse = np.linalg.inv(peak.bend)
-        fixed = (
-            inverse @ _spread((peak.spectra[0], peak.spectra[1]), noise, self._k, place) @ inverse
-        )
+        spread = _spread(peak.spectra, peak.windows, self._variances, self._k, place)
+        fixed = inverse @ spread @ inverse
         moved = [
             (self.peak(place + step).place - peak.place) / _PROBE for step in _PROBE * np.eye(2)
         ]
@@ -213,7 +211,8 @@ def _slope_and_bend(
 
 
 def _spread(
-    spectra: tuple[ComplexArray, ComplexArray],
+    spectra: list[ComplexArray],
+    windows: list[FloatArray],
     variances: list[FloatArray],
     k: list[FloatArray],
     at: FloatArray,
@@ -226,9 +225,9 @@ def _spread(
     smooth = _smoothing(k)
     size = k[0].shape
     moved = np.exp(1j * (k[0] * at[0] + k[1] * at[1]))
-    first, second = (np.zeros(size), np.zeros(size))
-    first[: variances[0].shape[0], : variances[0].shape[1]] = variances[0]
-    second[: variances[1].shape[0], : variances[1].shape[1]] = variances[1]
+    first, second = np.zeros(size), np.zeros(size)
+    for noise, window, variance in zip((first, second), windows, variances, strict=True):
+        noise[: window.shape[0], : window.shape[1]] = window**2 * variance
     # both as the reference sees them: the second image shifted back by whole pixels
     second = np.roll(second, tuple(-round(float(one)) for one in at), axis=(0, 1))
     total = np.zeros((2, 2))

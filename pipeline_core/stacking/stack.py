@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core import __version__
-from pipeline_core.errors import ConfigError, InputFormatError, OutputError
+from pipeline_core.errors import ConfigError, InputFormatError
 from pipeline_core.products import Facts
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.stacking.combine import Grid, Stacked, combine, make_grid
@@ -24,7 +24,7 @@ from pipeline_core.stacking.files import STACK_ENDINGS, StackProduct, save_stack
 from pipeline_core.stacking.frames import StackFrame, load_frame
 from pipeline_core.stacking.register import Registration, register
 from pipeline_core.stacking.settings import StackSettings
-from pipeline_core.targets import check_room, check_target
+from pipeline_core.targets import check_free, check_room, check_target
 from pipeline_core.wcs import NOMINAL, detector_axes, sky_axes, spectral_axis, with_wavelength_table
 
 __all__ = ["StackSummary", "stack_frames", "write_stack"]
@@ -96,8 +96,7 @@ def write_stack(
     if not inputs:
         raise ConfigError("There is nothing to stack: give a file for each position.")
     check_target(path, STACK_ENDINGS, inputs)
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already. Choose another name, or ask to overwrite it.")
+    check_free(path, overwrite=overwrite)
     frames = []
     for i, one in enumerate(inputs):
         part = part_of(

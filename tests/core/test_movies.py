@@ -131,7 +131,12 @@ def test_slabs_make_the_same_movie(obs, tmp_path, monkeypatch):
     settings = MovieSettings(0.3, exclude=HOT, stretch="asinh", inverted=True, colour_map="magma")
     write_movie(tmp_path / "one.gif", obs, settings)
     monkeypatch.setattr(movies, "_SLAB_BYTES", 1)
-    write_movie(tmp_path / "many.gif", obs, settings)
+    seen = []
+    write_movie(
+        tmp_path / "many.gif", obs, settings, progress=lambda done, n, _="": seen.append(done / n)
+    )
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 10
     assert (tmp_path / "one.gif").read_bytes() == (tmp_path / "many.gif").read_bytes()
 
 

@@ -118,8 +118,8 @@ def test_measured_offsets_are_the_simulated_ones(positions, tmp_path, method):
     with np.load(out) as npz:
         found = np.stack([npz["frame_offset_x"], npz["frame_offset_y"]], 1)
         errors = np.stack([npz["frame_error_x"], npz["frame_error_y"]], 1)
-        assert ((errors[1:] > 0) & (errors[1:] < 0.1)).all()
-        assert (np.abs(found - DITHER)[1:] < 4 * errors[1:]).all()
+        assert ((errors[1:] > 0) & (errors[1:] < 0.25)).all()
+        assert (np.abs(found - DITHER)[1:] < np.minimum(4 * errors[1:], 0.1)).all()
         x, y = np.unravel_index(np.nanargmax(npz["sci"]), npz["sci"].shape)
         about = json.loads(str(npz["about"]))
     assert (about["METHOD"], about["REGISTER"]) == (method, how)

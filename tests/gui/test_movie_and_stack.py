@@ -171,3 +171,16 @@ def test_offsets_of_a_file(qtbot, real, path, second, tmp_path, monkeypatch):
     dialog.write.click()
     qtbot.waitUntil(lambda: "was not written" in real.messages.text, timeout=60_000)
     assert "third.fits" in real.messages.text
+
+
+def test_a_movie_that_is_cancelled_leaves_nothing(qtbot, real, path):
+    dialog = dialog_of(qtbot, real, path, "export_movie")
+    dialog.frame.setValue(0.001)
+    dialog.zoom.setValue(20)
+    form = dialog.form()
+    dialog.reject()
+    job = real.movies.start(form)
+    qtbot.waitUntil(lambda: any(path.parent.glob("*movie.gif*.part")), timeout=120_000)
+    real.jobs.cancel(job)
+    qtbot.waitUntil(lambda: "was cancelled" in real.messages.text, timeout=60_000)
+    assert not list(path.parent.glob("*movie.gif*"))
