@@ -19,6 +19,7 @@ from pipeline_core.cli.arguments import (
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress
+from pipeline_core.stacking.ditherlog import offsets_of_log
 from pipeline_core.stacking.frames import camera_of
 from pipeline_core.stacking.offsets import Offsets, load_offsets, scale_matrix
 from pipeline_core.stacking.settings import METHODS, REGISTRATIONS, WEIGHTS, StackSettings
@@ -58,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="YAML",
         help="positions: [[x, y], ...], pixels_per_unit, times: [[start, stop], ...]",
+    )
+    given.add_argument(
+        "--dither-log",
+        type=Path,
+        metavar="FILE",
+        help="positions from the log of the dither; frames are recognised by their times",
     )
     given.add_argument(
         "--offset",
@@ -146,12 +153,16 @@ def _offsets(args: argparse.Namespace) -> Offsets | None:
     if args.offsets is not None:
         found = load_offsets(args.offsets)
         return found if scale is None else replace(found, pixels_per_unit=scale_matrix(scale))
+    if args.dither_log is not None:
+        return offsets_of_log(args.dither_log, None if scale is None else scale_matrix(scale))
     if args.offset is not None:
         return Offsets(
             tuple((x, y) for x, y in args.offset), scale_matrix(1.0 if scale is None else scale)
         )
     if scale is not None:
-        raise ConfigError("--pixels-per-unit is of --offsets or --offset, which are not given.")
+        raise ConfigError(
+            "--pixels-per-unit is of --offsets, --offset or --dither-log, which are not given."
+        )
     return None
 
 

@@ -232,6 +232,10 @@ class _Planner:
             weighted = flat is not None
             outputs = [where / "image.fits"]
             self._product(f"image {name}", "image", file | {"weighted": weighted}, [ready], outputs)
+        if settings.speckle is not None:
+            how = {"speckle": settings.speckle.as_dict()}
+            outputs = [where / "speckle.fits"]
+            self._product(f"speckle {name}", "speckle", file | how, [ready], outputs)
         if settings.cube is not None:
             cube = settings.cube.as_dict()
             if (settings.cube.is_spectral and wavecal is None) or (
@@ -262,7 +266,7 @@ class _Planner:
             return
         if not ready:
             return
-        if stack.offsets is not None:
+        if stack.offsets is not None and not stack.offsets.times:
             names = list(self._settings.targets)
             there = tuple(stack.offsets.positions[names.index(name)] for name in ready)
             offsets = dataclasses.replace(stack.offsets, positions=there)

@@ -61,7 +61,7 @@ def write_report(plan: Plan, outcomes: Sequence[Outcome], seconds: float) -> Pat
     pictures = [
         _picture(output)
         for one in outcomes
-        if one.task.kind in ("image", "stack")
+        if one.task.kind in ("image", "stack", "speckle")
         for output in one.task.outputs
         if output.is_file()
     ]

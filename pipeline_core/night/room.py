@@ -26,6 +26,7 @@ _BYTES_A_PIXEL = {
     "attach": 3000,
     "image": 60,
     "pages": 400,
+    "speckle": 400,
 }
 """Of the results of tasks, rounded up from files of 10 000 pixels."""
 

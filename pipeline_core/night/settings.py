@@ -14,8 +14,10 @@ from pipeline_core.beammap_search import BEAMMAP_ENDING, find_beammap_path
 from pipeline_core.convert import MAX_DURATION_S
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
+from pipeline_core.flags import flag_bits
 from pipeline_core.night.stack_settings import STACK_KEYS, stack_of
 from pipeline_core.night.tuples import with_lists
+from pipeline_core.speckle.settings import SpeckleSettings
 from pipeline_core.stacking.settings import StackSettings
 
 __all__ = ["PAGES", "PRODUCTS", "Laser", "NightSettings", "Window", "load_night", "read_night"]
@@ -26,7 +28,7 @@ PAGES = (
 )
 """Pages of a wavelength calibration that can be asked for."""
 
-PRODUCTS = ("image", "cube", "stack")
+PRODUCTS = ("image", "cube", "stack", "speckle")
 
 _TIMES = {"inputs", "wavecal", "dark", "flatcal"}
 
@@ -83,6 +85,8 @@ class NightSettings:
         Whether to write an image of each target.
     cube : CubeSettings or None
     stack : StackSettings or None
+    speckle : SpeckleSettings or None
+        Of maps of each target.
         How the targets are brought together if `dithered`; offsets in their order.
     ncpu : int
         Tasks at the same time.
@@ -105,6 +109,7 @@ class NightSettings:
     image: bool = True
     cube: CubeSettings | None = None
     stack: StackSettings | None = None
+    speckle: SpeckleSettings | None = None
     ncpu: int = 1
 
 
@@ -192,6 +197,7 @@ class _Reader:
             "image": self._truth(products.get("image"), "image", usual=True),
             "cube": self._cube(products["cube"]) if "cube" in products else None,
             "stack": self._stack(products.get("stack"), dithered, len(targets), "flatcal" in top),
+            "speckle": self._speckle(products["speckle"]) if "speckle" in products else None,
             "ncpu": self._number(top.get("ncpu"), "ncpu", 1, 1024, _processors()),
         }
         if values["flatcal"] and not values["wavecal"]:
@@ -332,9 +338,23 @@ class _Reader:
             return None
         given = self._mapping(node, STACK_KEYS, "stack")
         try:
-            return stack_of({name: self._plain(one) for name, one in given.items()}, n, flat)
-        except (ConfigError, TypeError, ValueError) as error:
+            plain = {name: self._plain(one) for name, one in given.items()}
+            return stack_of(plain, n, flat, self._folder)
+        except (InputFormatError, ConfigError, TypeError, ValueError) as error:
             self._problem(node, f"stack: {str(error).rstrip('.')}")
+            return None
+
+    def _speckle(self, node: yaml.Node) -> SpeckleSettings | None:
+        given = self._mapping(node, None, "speckle")
+        plain = {name: self._plain(one) for name, one in given.items()}
+        names = plain.get("exclude")
+        try:
+            if names is not None:
+                words = [names] if isinstance(names, str) else list(names)
+                plain["exclude"] = flag_bits(map(str, words))
+            return SpeckleSettings.from_mapping(plain)
+        except (ConfigError, TypeError, ValueError) as error:
+            self._problem(node, str(error).rstrip("."))
             return None
 
     # --- values ----------------------------------------------------------------------------------

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import flag_bits
+from pipeline_core.stacking.ditherlog import offsets_of_log
 from pipeline_core.stacking.offsets import scale_matrix
 from pipeline_core.stacking.settings import StackSettings
 
@@ -20,18 +22,31 @@ _PHOTONS = (
 _BINS = ("edges_nm", "energy_bin_ev", "wavelength_bin_nm")
 
 STACK_KEYS = {
-    *("method", "register", "offsets", "pixels_per_unit", "upsample", "pixfrac", "weights"),
+    *(
+        "method",
+        "register",
+        "offsets",
+        "dither_log",
+        "pixels_per_unit",
+        "upsample",
+        "pixfrac",
+        "weights",
+    ),
     *("padding", "fewest", "exclude", *_PHOTONS),
 }
 """What can be said of a stack."""
 
 
-def stack_of(values: Mapping[str, Any], n_positions: int, has_flat: bool) -> StackSettings:
+def stack_of(
+    values: Mapping[str, Any], n_positions: int, has_flat: bool, folder: Path
+) -> StackSettings:
     """Return settings: by the star, without bad pixels, and weighted if there is a flat, unless something else is said.
+
+    The path of a log of the dither counts from `folder`.
 
     Raises
     ------
-    ConfigError, TypeError, ValueError
+    InputFormatError, ConfigError, TypeError, ValueError
         Impossible values.
     """
     given = dict(values)
@@ -40,13 +55,19 @@ def stack_of(values: Mapping[str, Any], n_positions: int, has_flat: bool) -> Sta
     exclude = given.pop("exclude", ["problems"])
     names = [exclude] if isinstance(exclude, str) else list(exclude)
     photons["exclude"] = flag_bits(map(str, names))
-    offsets = given.pop("offsets", None)
-    scale = scale_matrix(given.pop("pixels_per_unit", 1.0))
+    offsets, log = given.pop("offsets", None), given.pop("dither_log", None)
+    scale = given.pop("pixels_per_unit", None)
+    matrix = scale_matrix(1.0 if scale is None else scale)
+    if offsets is not None and log is not None:
+        raise ConfigError("there are both offsets and a dither_log")
     if offsets is not None:
-        given["offsets"] = {"positions": offsets, "pixels_per_unit": scale}
+        given["offsets"] = {"positions": offsets, "pixels_per_unit": matrix}
         if len(offsets) != n_positions:
             raise ConfigError(f"there are {len(offsets)} offsets for {n_positions} positions")
-    given.setdefault("register", "centroid" if offsets is None else "dither")
+    if log is not None:
+        found = offsets_of_log(folder / str(log), None if scale is None else matrix)
+        given["offsets"] = found.as_dict()
+    given.setdefault("register", "dither" if "offsets" in given else "centroid")
     settings = StackSettings.from_dict({**given, "photons": _with_band(photons)})
     settings.photons.wavelength_edges()
     return settings

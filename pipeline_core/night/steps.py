@@ -180,6 +180,19 @@ def _stack(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> s
     return f"{len(summary.names)} frames; pixels from the first: {offsets}"
 
 
+def _speckle(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
+    from pipeline_core import ObsFile
+    from pipeline_core.speckle.compute import compute_maps
+    from pipeline_core.speckle.files import save_maps
+    from pipeline_core.speckle.settings import SpeckleSettings
+
+    with ObsFile(Path(given["photons"])) as obs:
+        maps = compute_maps(obs, SpeckleSettings.from_mapping(given["speckle"]), progress)
+    save_maps(outputs[0], maps, overwrite=True)
+    counted = ", ".join(f"{name} {n:,}" for name, n in maps.status_counts().items())
+    return f"pixels {counted}; tau {maps.tau_s:.3g} s"
+
+
 def _forget_sidecar(path: Path) -> None:
     path.with_suffix(".cal.h5").unlink(missing_ok=True)
 
@@ -195,5 +208,6 @@ STEPS: dict[str, Callable[[Arguments, tuple[Path, ...], Progress], str]] = {
     "image": _image,
     "cube": _cube,
     "stack": _stack,
+    "speckle": _speckle,
 }
 """Kind of a task -> what it does."""

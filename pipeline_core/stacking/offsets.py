@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipeline_core.errors import ConfigError
 from pipeline_core.plainyaml import plain_yaml
 
-__all__ = ["Offsets", "load_offsets", "scale_matrix"]
+__all__ = ["Matrix", "Offsets", "load_offsets", "scale_matrix"]
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 

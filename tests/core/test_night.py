@@ -430,7 +430,7 @@ def test_a_process_that_dies_is_replaced(write, tmp_path, monkeypatch, function,
 
 
 def test_every_step_that_is_planned_is_there(dither):
-    products = {"cube": {"time_bin_s": 1.0}}
+    products = {"cube": {"time_bin_s": 1.0}, "speckle": {"tau_s": 0.1}}
     plan = plan_of(dither(products=products, outputs={"wavecalplots": ["summary"]}, cosmics=True))
     assert {task.kind for task in plan.tasks} == set(steps.STEPS)
 
@@ -537,3 +537,49 @@ def test_a_dither_is_reduced_to_one_image(dither, tmp_path):
     assert report.count("<figure>") == 1
     again = {o.task.name: o.state for o in run_plan(plan, lambda board: ThreadPoolExecutor(1), 1)}
     assert set(again.values()) == {REUSED}
+
+
+def test_a_log_of_the_dither_tells_where_each_position_is(dither, raw, tmp_path):
+    sky = next(one for one in raw.observations if one.name == "sky")
+    log = tmp_path / "dither.log"
+    # later first: positions are recognised by their times
+    log.write_text(
+        f"Dither Path: 2 steps\nstarts=[{sky.start + 1}, {sky.start}]\nends=[{sky.start + 2}, {sky.start + 1}]\n"
+        "path=[(0.25, 0.5), (0.0, -0.5)]\n"
+    )
+    with pytest.raises(ConfigError, match=r"line .*pixels per unit"):
+        load_night(dither({"dither_log": "dither.log"}))
+    with pytest.raises(ConfigError, match="both offsets and a dither_log"):
+        load_night(dither({"dither_log": "dither.log", "offsets": [[0, 0], [1, 2]]}))
+    with pytest.raises(ConfigError, match=r"none\.log"):
+        load_night(dither({"dither_log": "none.log"}))
+    plan = plan_of(
+        dither(
+            {"dither_log": "dither.log", "pixels_per_unit": [4, -2], "exclude": []},
+            wavecal=None,
+            flatcal=None,
+        )
+    )
+    found = {o.task.name: o for o in run_plan(plan, lambda board: ThreadPoolExecutor(1), 1)}
+    assert {one.state for one in found.values()} == {DONE}, found
+    with fits.open(tmp_path / "out" / "stack.fits") as hdus:
+        assert list(hdus["FRAMES"].data["offset_x"]) == [0.0, 1.0]
+        assert list(hdus["FRAMES"].data["offset_y"]) == [0.0, -2.0]
+
+
+def test_maps_of_speckles_are_a_product(write, tmp_path):
+    products = {"image": False, "speckle": {"bin_s": 0.02, "tau_s": 0.1, "exclude": "none"}}
+    plan = plan_of(write(products=products, wavecal=None, flatcal=None))
+    names = [task.name for task in plan.tasks if task.kind == "speckle"]
+    assert names
+    found = {o.task.name: o for o in run_plan(plan, lambda board: ThreadPoolExecutor(1), 1)}
+    assert {one.state for one in found.values()} == {DONE}, found
+    assert "tau 0.1 s" in found[names[0]].text
+    target = plan.task(names[0])
+    with fits.open(target.outputs[0]) as hdus, ObsFile(target.arguments["photons"]) as obs:
+        assert hdus[0].data.shape == SHAPE[::-1]
+        np.testing.assert_array_equal(hdus["PHOTONS"].data.T, obs.count_image())
+    with pytest.raises(ConfigError, match=r"line .*bin_s = 0 must be"):
+        load_night(write(products={"speckle": {"bin_s": 0}}))
+    with pytest.raises(ConfigError, match=r"line .*typo is not known"):
+        load_night(write(products={"speckle": {"typo": 0}}))
