@@ -119,21 +119,24 @@ def wavelengths_of(args: argparse.Namespace) -> tuple[float | None, float | None
     return args.min_wavelength, args.max_wavelength
 
 
-def add_exclude(parser: argparse.ArgumentParser) -> None:
+def add_exclude(parser: argparse.ArgumentParser, usual: str = "none") -> None:
     """Add flags of pixels that are to have no values."""
     parser.add_argument(
         "--exclude",
         nargs="+",
-        default=[],
+        default=[usual],
         metavar="FLAG",
-        help="pixels without values: names such as pixcal.hot, or 'problems' for all that make pixels unusable",
+        help="pixels without values: names such as pixcal.hot, 'problems' for all that make pixels unusable, or "
+        f"'none' (default: {usual})",
     )
 
 
 def flags_of(names: list[str]) -> int:
-    """Return the bits of flags by name, and of 'problems'."""
+    """Return the bits of flags by name, of 'problems', and of 'none'."""
     bits = 0
     for name in names:
+        if name == "none":
+            continue
         if name == "problems":
             bits |= PROBLEM_FLAGS
         elif name in FLAG_NAMES:

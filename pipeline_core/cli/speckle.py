@@ -89,8 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="photons outside their pixel's valid range of wavelengths count",
     )
-    add_exclude(parser)
-    parser.set_defaults(exclude=["problems"])
+    add_exclude(parser, "problems")
     for name in ("ic", "is", "ip"):
         parser.add_argument(
             f"--{name}-prior",
@@ -100,10 +99,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"Gaussian prior of I{name[1]}, counts/s",
         )
     parser.add_argument(
-        "--least-photons", type=int, default=usual.least_photons, metavar="N", help="%(default)d"
+        "--least-photons",
+        type=int,
+        default=usual.least_photons,
+        metavar="N",
+        help="pixels with fewer are not fitted (default: %(default)d)",
     )
     parser.add_argument(
-        "--least-bins", type=int, default=usual.least_bins, metavar="N", help="%(default)d"
+        "--least-bins",
+        type=int,
+        default=usual.least_bins,
+        metavar="N",
+        help="nor with fewer bins (default: %(default)d)",
     )
     parser.add_argument(
         "--block", type=float, metavar="S", help="blocks for the errors; default: 5 to 20 tau"

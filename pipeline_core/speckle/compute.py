@@ -27,6 +27,8 @@ __all__ = ["compute_maps"]
 
 _THREADS = 2
 _BATCH = 32
+_BATCH_BYTES = 8_000_000
+"""Pixels that are fitted together, and what their counts take at most: long light curves go one by one."""
 _WAITING = 6
 _PIXELS_FOR_TAU = 200
 
@@ -149,10 +151,12 @@ class _Computation:
     def _batches(self) -> Iterator[list[list[BinnedPixel]]]:
         """Yield pixels by batches; of each pixel its counts in every step."""
         batch: list[list[BinnedPixel]] = []
+        a_pixel = 8 * sum(bins.n_bins for bins in self._steps)
+        size = max(min(_BATCH, _BATCH_BYTES // a_pixel), 1)
         settings = self._settings
         for one in bins_of(self._obs, self._pixels, self._steps, settings):
             batch.append(one)
-            if len(batch) == _BATCH:
+            if len(batch) == size:
                 yield batch
                 batch = []
         if batch:

@@ -16,7 +16,13 @@ from pipeline_core.cli import main
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.errors import ConfigError, OperationCancelled, OutputError
 from pipeline_core.flags import FLAG_NAMES, PROBLEM_FLAGS
-from pipeline_core.simulate import ArraySettings, LightSettings, SimulationSettings, simulate
+from pipeline_core.simulate import (
+    ArraySettings,
+    LightSettings,
+    SimulationSettings,
+    load_truth,
+    simulate,
+)
 from pipeline_core.speckle import plots
 from pipeline_core.speckle.binning import TimeBins, bins_of, time_steps
 from pipeline_core.speckle.compute import compute_maps
@@ -364,6 +370,8 @@ def test_command_writes_maps_and_pages(path, tmp_path, capsys):
     }
     assert main(given) == 1
     assert "exists" in capsys.readouterr().err
+    assert main([*given, "--exclude", "none", "--overwrite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pixels"]["not_computed"] == 0
 
 
 def test_command_takes_several_files(path, tmp_path, capsys):
@@ -397,6 +405,20 @@ def test_command_says_what_is_wrong(path, tmp_path, capsys, arguments, words):
     assert words in told
     assert "Traceback" not in told
     assert not out.exists()
+
+
+def test_simulated_speckles_keep_their_truth(tmp_path, capsys):
+    given = ["--ic", "200", "--is", "50", "--ip", "0", "--tau", "0.05", "--dead-time", "20"]
+    where = ["simulate", str(tmp_path / "night"), "--kind", "speckle", "--shape", "4x3"]
+    assert main([*where, *given, "--json"]) == 0
+    [made] = json.loads(capsys.readouterr().out)["observations"]
+    truth = load_truth(made["truth"])
+    assert (truth["light_ic"] == 200).all()
+    assert (truth["light_is"] == 50).all()
+    assert (truth["light_companion"] == 0).all()
+    assert truth["light_ic"].shape == (4, 3)
+    assert float(truth["tau_s"]) == 0.05
+    assert json.loads(str(truth["settings"]))["array"]["dead_time_us"] == 20.0
 
 
 # --- settings --------------------------------------------------------------------------------------
