@@ -30,8 +30,9 @@ __all__ = ["SpeckleController", "make_maps_in_child"]
 _RUN = "speckle maps"
 _READ, _STUDY, _SAVE = "speckle pixel", "speckle study", "speckle maps saved"
 _ADVICE_READ, _ADVICE = "speckle advice read", "speckle advice"
-_GRACE_S = 5.0
-"""A cancelled computation finishes the pixels that it is at, and hands over what is done."""
+_GRACE_S = 60.0
+"""A cancelled computation finishes the pixels that it is at, and hands over what is done: with a bootstrap of
+thousands of resamples that may take a while."""
 _FILES = "FITS (*.fits);;NumPy (*.npz)"
 
 

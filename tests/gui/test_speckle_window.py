@@ -13,8 +13,10 @@ from pipeline_core import ObsFile
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.simulate import SimulationSettings, simulate
+from pipeline_core.simulate.settings import LightSettings
 from pipeline_core.speckle.compute import compute_maps
 from pipeline_core.speckle.settings import Prior, SpeckleSettings
+from pipeline_core.speckle.status import PixelStatus
 from pipeline_core.speckle.study import study_pixel
 from quicklook.qt import QtWidgets
 from quicklook.views.image_pane import FLAGS, SPECKLES
@@ -30,9 +32,9 @@ SETTINGS = SpeckleSettings(start=0.0, stop=8.0)
 def path(tmp_path_factory):
     """An observation of 8 s in which every pixel sees the same kind of light."""
     folder = tmp_path_factory.mktemp("speckles")
-    light = {"ic_cps": TRUTH["ic"], "is_cps": TRUTH["is"], "ip_cps": 0.0}
+    light = LightSettings(ic_cps=TRUTH["ic"], is_cps=TRUTH["is"], ip_cps=0.0)
     made = simulate(
-        SimulationSettings(kind="speckle", seconds=8, shape=SHAPE, seed=4, **light), folder
+        SimulationSettings(kind="speckle", seconds=8, shape=SHAPE, seed=4, light=light), folder
     )
     start = made.observations[-1].start
     out = folder / f"{start}.h5"
@@ -69,8 +71,8 @@ def test_maps_are_those_of_the_core_and_a_study_that_of_the_pixel(qtbot, real, p
     fitted = np.isfinite(maps.image("is"))
     assert fitted.any()
     for name, truth in TRUTH.items():
-        found = maps.image(name)[fitted]
-        assert abs(np.mean(found) - truth) < 5 * np.std(found) / np.sqrt(found.size) + 0.05 * truth
+        # pixels are more or less sensitive; per bin of 10 ms it would be a hundredth
+        assert np.median(maps.image(name)[fitted]) == pytest.approx(truth, rel=0.3)
     assert real.image.kind == SPECKLES
     x, y = (int(one) for one in np.argwhere(fitted)[7])
     real.session.set_pixel((x, y))
@@ -95,11 +97,12 @@ def test_masked_pixels_have_no_value_and_say_so(qtbot, real, path):
         masked = (obs.flags & np.uint32(PROBLEM_FLAGS)) != 0
     assert masked.any()
     assert not masked.all()
-    np.testing.assert_array_equal(np.isnan(maps.image("ic")), masked)
+    np.testing.assert_array_equal(maps.image("status") == PixelStatus.NOT_COMPUTED, masked)
+    assert np.isnan(maps.image("ic")[masked]).all()
     real.actions_by_name["choose_ic"].trigger()
     x, y = (int(one) for one in np.argwhere(masked)[0])
     assert real.image.value_at((x, y)) == ("no Ic", "not computed")
-    x, y = (int(one) for one in np.argwhere(~masked)[0])
+    x, y = (int(one) for one in np.argwhere(maps.image("status") == PixelStatus.OK)[0])
     text, unit = real.image.value_at((x, y))
     assert text.startswith(f"Ic = {maps.image('ic')[x, y]:.4g} ±")
     assert unit == "counts/s"
@@ -134,7 +137,7 @@ def test_radio_buttons_are_dead_before_and_say_how_to_make_maps(qtbot, real, pat
 
 def test_maps_fill_and_a_cancelled_computation_keeps_what_is_done(qtbot, real, path):
     open_path(qtbot, real, path)
-    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=4000))
+    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=1000))
     store, window = real.speckles, real.speckling.window
     qtbot.waitUntil(lambda: store.n_done() > 0, timeout=200_000)
     assert store.maps is None
