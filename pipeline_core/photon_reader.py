@@ -1,13 +1,8 @@
-"""Reads photons of a photon file: only the chunks needed, only the columns needed, off the GIL.
-
-A chunk is read with one system call and decoded by `chunkcodec`; PyTables is asked only where the chunk lies.
-Chunks of a kind that is not decoded here are read through PyTables.
-"""
+"""Reads photons of a photon file: pixels, and passes over all of them in threads; `chunk_source` has the chunks."""
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,10 +13,10 @@ import numpy.typing as npt
 import tables
 
 from pipeline_core.binning import add_phases, add_times, first_at_or_after, make_sense, phase_span
-from pipeline_core.chunkcodec import CHUNK_ROWS, DAMAGED, FOREIGN, NEED_MORE, decode_prefix
-from pipeline_core.errors import InputFormatError, OperationCancelled
+from pipeline_core.chunk_source import ChunkSource, Scratch
+from pipeline_core.chunkcodec import CHUNK_ROWS, decode_prefix
+from pipeline_core.errors import OperationCancelled
 from pipeline_core.exposure import add_dead_time
-from pipeline_core.hdf5 import no_pickles
 from pipeline_core.photon_kernels import (
     ChunkOfRows,
     count_phases,
@@ -50,23 +45,6 @@ SCAN_THREADS = 2
 _SHARE_OF_MEMORY = 0.25
 _CHEAP_TIMES_BYTES = 500_000_000
 _CHUNKS_A_STEP = 16  # some 20 ms: so long a click waits for a survey to stop
-
-
-class _Scratch:
-    """Buffers of one thread: a chunk as stored, and its byte planes."""
-
-    def __init__(self, row_bytes: int) -> None:
-        self.stored = np.empty(0, np.uint8)
-        self.planes = np.empty(row_bytes * CHUNK_ROWS, np.uint8)
-        self.phases = np.empty(CHUNK_ROWS, np.uint32)
-
-    def room(self, size: int) -> npt.NDArray[np.uint8]:
-        """Return the buffer for stored bytes, grown to `size`; its content survives."""
-        if self.stored.size < size:
-            grown = np.empty(size, np.uint8)
-            grown[: self.stored.size] = self.stored
-            self.stored = grown
-        return self.stored
 
 
 @dataclass
@@ -102,7 +80,7 @@ def load_kernels() -> None:
 
     The window calls it in the background after its start.
     """
-    scratch = _Scratch(20)
+    scratch = Scratch(20)
     nothing = np.empty(0, np.uint8)
     no_rows = np.zeros(1, np.int64)
     where = (scratch.planes, CHUNK_ROWS, 20)
@@ -147,49 +125,18 @@ class PhotonReader:
         stops: npt.NDArray[np.int64],
         places: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        self._path = path
-        self._table = table
+        self.chunks = ChunkSource(path, table, places)
         self._stops = stops
-        self._row_bytes = int(table.dtype.itemsize)
-        self._names = table.dtype.names or ()
-        # anything else is left to PyTables, chunk by chunk, one at a time
-        self._own_layout = table.chunkshape == (CHUNK_ROWS,) and str(
-            table.filters.complib
-        ).startswith("blosc:")
-        self._hdf5 = threading.Lock()
-        self._places: dict[int, tuple[int, int]] = {}
-        self._known_places = places if self._own_layout else None
-        self._scratch = [_Scratch(self._row_bytes) for _ in range(SCAN_THREADS)]
+        self._row_bytes = self.chunks.row_bytes
+        self._scratch = [Scratch(self._row_bytes) for _ in range(SCAN_THREADS)]
         self._unfinished: _Survey | None = None
         self._times: npt.NDArray[np.uint32] | None = None
         self._looks_at_times = False
         self._held = (-1, -1, 0)  # chunk in the first scratch, its last column, rows a block
-        self._time_share = 2.5  # bytes a row that reach to the end of the time column; learnt
-        self._fd = self._open_same(path, table)
-        if hasattr(os, "posix_fadvise"):
-            # read-ahead would fetch what is skipped
-            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_RANDOM)
-
-    @staticmethod
-    def _open_same(path: Path, table: tables.Table) -> int:
-        """Open the very file that HDF5 has open: another one may have taken its name."""
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise InputFormatError(
-                f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
-            ) from error
-        mine, theirs = os.fstat(descriptor), os.fstat(table._v_file.fileno())
-        if (mine.st_dev, mine.st_ino) != (theirs.st_dev, theirs.st_ino):
-            os.close(descriptor)
-            raise InputFormatError(f"{path} was replaced while it was being opened. Open it again.")
-        return descriptor
 
     def close(self) -> None:
         """Close the plain handle (the table belongs to the caller)."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self.chunks.close()
 
     def rows(
         self, first: int, stop: int, columns: tuple[int, ...]
@@ -372,104 +319,30 @@ class PhotonReader:
         """
         at = at or _Place()
         n_chunks = -(-self._n_rows // CHUNK_ROWS)
-        for chunk in range(n_chunks if self._known_places is None else 0):
-            self._place(chunk)  # PyTables is asked here, in the calling thread
+        self.chunks.find_places(n_chunks)
         self._held = (-1, -1, 0)
 
         def scan(thread: int, chunks: range) -> None:
             for chunk in chunks:
-                work(thread, chunk, self._decode(chunk, last_column, self._scratch[thread]))
+                work(thread, chunk, self.chunks.decode(chunk, last_column, self._scratch[thread]))
 
         with ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
-            while at.chunk < n_chunks:
+            step = range(at.chunk, min(at.chunk + _CHUNKS_A_STEP, n_chunks))
+            self.chunks.fetch_ahead(step, last_column)
+            while step:
                 progress(at.chunk, n_chunks, stage)
-                step = range(at.chunk, min(at.chunk + _CHUNKS_A_STEP, n_chunks))
+                after = range(step.stop, min(step.stop + _CHUNKS_A_STEP, n_chunks))
+                self.chunks.fetch_ahead(after, last_column)
                 halves = [step[k::SCAN_THREADS] for k in range(SCAN_THREADS)]
                 list(pool.map(scan, range(SCAN_THREADS), halves))
-                at.chunk = step.stop
+                at.chunk, step = step.stop, after
         progress(n_chunks, n_chunks, stage)
 
-    def _place(self, chunk: int) -> tuple[int, int]:
-        """Return byte offset and size of a chunk in the file; size 0 where PyTables must read it."""
-        if self._known_places is not None:
-            offset, size = self._known_places[chunk]
-            return int(offset), int(size)
-        place = self._places.get(chunk)
-        if place is None:
-            place = (0, 0)
-            if self._own_layout:
-                info = self._table.chunk_info((chunk * CHUNK_ROWS,))
-                if info.offset is not None and info.filter_mask == 0:
-                    place = (int(info.offset), int(info.size))
-            self._places[chunk] = place
-        return place
-
     def _decode_held(self, chunk: int, last_column: int) -> int:
-        """As `_decode` into the first scratch, which remembers its chunk: the next pixel often lies in the same."""
+        """Decode into the first scratch, which remembers its chunk: the next pixel often lies in the same."""
         held, column, block = self._held
         if held != chunk or column < last_column:
             self._held = (-1, -1, 0)
-            block = self._decode(chunk, last_column, self._scratch[0])
+            block = self.chunks.decode(chunk, last_column, self._scratch[0])
             self._held = (chunk, last_column, block)
         return block
-
-    def _decode(self, chunk: int, last_column: int, scratch: _Scratch) -> int:
-        """Decode a chunk's columns up to `last_column` into ``scratch.planes``; return rows a block."""
-        offset, size = self._place(chunk)
-        wanted = 4 * (last_column + 1)
-        status = FOREIGN
-        if size:
-            part = size
-            if last_column == TIME:
-                part = min(size, int(self._time_share * CHUNK_ROWS))
-            stored = scratch.room(size)
-            self._read(stored, 0, part, offset, chunk)
-            status = decode_prefix(stored[:part], self._row_bytes, wanted, scratch.planes)
-            if status == NEED_MORE and part < size:
-                self._time_share = min(self._time_share * 1.1, float(self._row_bytes))
-                self._read(stored, part, size, offset, chunk)
-                status = decode_prefix(stored[:size], self._row_bytes, wanted, scratch.planes)
-        if status == FOREIGN:
-            if size and int(stored[12:16].view("<u4")[0]) != size:
-                raise self._damaged(chunk)  # Blosc would believe its header, and read past the end
-            return self._decode_elsewhere(chunk, last_column, scratch)
-        if status in (NEED_MORE, DAMAGED):
-            raise self._damaged(chunk)
-        return int(status)
-
-    def _read(
-        self, stored: npt.NDArray[np.uint8], first: int, stop: int, offset: int, chunk: int
-    ) -> None:
-        view = memoryview(stored)[first:stop]
-        at = offset + first
-        while view:
-            try:
-                count = os.preadv(self._fd, [view], at)
-            except OSError as error:
-                raise self._damaged(chunk) from error
-            if count == 0:
-                raise self._damaged(chunk)
-            view = view[count:]
-            at += count
-
-    def _decode_elsewhere(self, chunk: int, last_column: int, scratch: _Scratch) -> int:
-        """Let PyTables read the chunk, and lay it out as a single block of byte planes."""
-        first = chunk * CHUNK_ROWS
-        try:
-            with self._hdf5, no_pickles():
-                rows = self._table.read(first, min(first + CHUNK_ROWS, self._table.nrows))
-        except (tables.HDF5ExtError, OSError) as error:
-            raise self._damaged(chunk) from error
-        planes = scratch.planes.reshape(self._row_bytes, CHUNK_ROWS)
-        for column in range(last_column + 1):
-            values = np.ascontiguousarray(rows[self._names[column]])
-            planes[4 * column : 4 * column + 4, : rows.size] = (
-                values.view(np.uint8).reshape(-1, 4).T
-            )
-        return CHUNK_ROWS
-
-    def _damaged(self, chunk: int) -> InputFormatError:
-        return InputFormatError(
-            f"{self._path} is damaged: photons {chunk * CHUNK_ROWS} to {(chunk + 1) * CHUNK_ROWS - 1} cannot be "
-            "decoded. Copy the file again, or convert the raw files again."
-        )

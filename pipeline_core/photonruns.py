@@ -22,7 +22,7 @@ from pipeline_core.scratch import ScratchFile, page_aligned
 
 __all__ = ["Batch", "Room", "RunStore"]
 
-_SPILLED_PART_PHOTONS = 1 << 14
+_SPILLED_PART_PHOTONS = 1 << 16
 _SPILLED_BATCH_PHOTONS = (1 << 22, 1 << 24)
 """Of runs in the scratch file, large parts are read at once, since a disk needs 100 us to find any of them: batches are
 this long at least, and at most."""

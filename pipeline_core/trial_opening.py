@@ -25,6 +25,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,9 +37,13 @@ __all__ = ["check_harmless", "serve", "warm_up"]
 logger = logging.getLogger(__name__)
 
 _CPU_LIMIT_S = 10
-"""A sound file takes milliseconds: this long only loops take, and the system ends them."""
+"""A sound file takes milliseconds: this long only loops take, and the system ends them. A file of thousands of tables
+(one a pixel) takes longer in all: the other process has this long for every `_NODES_A_SIGN` of them."""
 _WAIT_LIMIT_S = 60.0
-"""Slow disks may take longer, but not for ever."""
+"""Without a sign of life. Slow disks may take longer, but not for ever."""
+_NODES_A_SIGN = 100
+_LEAST_NODE_BYTES = 200
+"""HDF5 has no smaller node: a file that seems to have more than fit into it has links in a circle."""
 _MEMORY_LIMIT = 2 << 30
 """Bytes that reading may take; a damaged size asks for more."""
 _LARGE_TABLE = 64 << 20
@@ -47,6 +52,7 @@ _MOST_CHUNKS = 200_000
 _CHUNK_ROWS = 65536  # of `chunkcodec`, which would load Numba
 
 _READY = "ready"
+_SIGN = b"."
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 
 _Attempt = Callable[..., Any]
@@ -191,7 +197,7 @@ def _end_with_look(name: str, answers: int) -> NoReturn:
             os.dup2(nowhere, stream)
         _limit_size()
         _limit_time()
-        _tell(answers, dataclasses.asdict(_look(name)))
+        _tell(answers, dataclasses.asdict(_look(name, partial(_show_life, answers))))
     finally:
         os._exit(1)
 
@@ -200,8 +206,14 @@ def _tell(answers: int, what: object) -> None:
     os.write(answers, json.dumps(what).encode() + b"\n")
 
 
+def _show_life(answers: int) -> None:
+    """Say that the next nodes are looked at, and take more time for them."""
+    _limit_time()
+    os.write(answers, _SIGN)
+
+
 def _line(descriptor: int) -> bytes | None:
-    """Return the next line from the other process, b"" if it has ended, None if that takes too long."""
+    """Return the next line from the other process, b"" if it has ended, None if it shows no life for too long."""
     line = b""
     while not line.endswith(b"\n"):
         if not select.select([descriptor], [], [], _WAIT_LIMIT_S)[0]:
@@ -209,7 +221,7 @@ def _line(descriptor: int) -> bytes | None:
         part = os.read(descriptor, 4096)
         if not part:
             return b""
-        line += part
+        line += part.lstrip(_SIGN)
     return line
 
 
@@ -342,7 +354,7 @@ def serve() -> None:
     _tell(answers, _READY)
     for line in sys.stdin.buffer:
         _limit_time()
-        _tell(answers, dataclasses.asdict(_look(json.loads(line))))
+        _tell(answers, dataclasses.asdict(_look(json.loads(line), partial(_show_life, answers))))
 
 
 def _rehearse() -> None:
@@ -360,8 +372,8 @@ def _rehearse() -> None:
 # --- looking -------------------------------------------------------------------------------------
 
 
-def _look(name: str) -> _Answer:
-    """Read what HDF5 keeps in a file, and say how far that goes. It may crash."""
+def _look(name: str, show_life: Callable[[], None]) -> _Answer:
+    """Read what HDF5 keeps in a file, and say how far that goes. It may crash. `show_life` is called now and then."""
     import tables
 
     from pipeline_core.hdf5 import no_pickles
@@ -386,7 +398,7 @@ def _look(name: str) -> _Answer:
             h5 = tables.open_file(name, "r", pytables_sys_attrs=False)
         except Exception:
             return _Answer(can_be_opened=False)
-        _walk(h5, attempt)
+        _walk(h5, attempt, show_life, most=Path(name).stat().st_size // _LEAST_NODE_BYTES)
         attempt("its end", h5.close)
     _check_memory()
     return _Answer(True, unreadable[0] if unreadable else "", too_large)
@@ -398,10 +410,14 @@ def _check_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _walk(h5: Any, attempt: _Attempt) -> None:
+def _walk(
+    h5: Any, attempt: _Attempt, show_life: Callable[[], None] = lambda: None, most: int = 0
+) -> None:
     import tables
 
-    for where, node in _nodes(h5, attempt):
+    for number, (where, node) in enumerate(_nodes(h5, attempt)):
+        if number % _NODES_A_SIGN == 0 and number < most:
+            show_life()
         for name in attempt(f"the attributes of {where}", _attribute_names, node) or ():
             attempt(f"attribute {name!r} of {where}", _attribute, node, name)
         if isinstance(node, (tables.Array, tables.Table)):

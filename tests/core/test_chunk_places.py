@@ -109,8 +109,8 @@ def test_places_of_another_file_are_not_believed(observation, tmp_path, which):
                 k = 0 if which == "first" else -1
                 h5.root.mkid.chunks[k, 0] += 8
     with ObsFile(path) as obs, ObsFile(observation[0]) as true:
-        assert obs._file._reader._known_places is None
-        assert true._file._reader._known_places is not None
+        assert not obs._file._reader.chunks.knows_places
+        assert true._file._reader.chunks.knows_places
         mine, theirs = obs.photons((1, 1)), true.photons((1, 1))
         np.testing.assert_array_equal(mine["time"], theirs["time"])
         window = 0.1234, 1.4321
@@ -121,4 +121,4 @@ def test_older_files_have_none(tmp_path):
     path, _ = make_observation(tmp_path, np.full((3, 2), 50.0))
     with ObsFile(path) as obs:
         assert isinstance(obs._file._reader, PhotonReader)
-        assert obs._file._reader._known_places is None
+        assert not obs._file._reader.chunks.knows_places

@@ -380,7 +380,7 @@ def test_a_broken_chunk_is_named_and_other_pixels_still_read(observation, tmp_pa
     path = tmp_path / "broken.h5"
     data = bytearray(observation[0].read_bytes())
     with ObsFile(observation[0]) as obs:
-        offset, size = obs._file._photon_reader()._place(0)
+        offset, size = obs._file._photon_reader().chunks.place(0)
         first_pixel = tuple(np.argwhere(obs._file._start_row == 0)[0])
         last_pixel = tuple(np.argwhere(obs._file._stop_row == obs.n_photons)[0])
     data[offset + 20 : offset + 24] = b"\xff\xff\xff\x00"  # length of the compressed stream

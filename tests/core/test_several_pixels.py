@@ -306,9 +306,9 @@ def test_the_cache_forgets_what_was_used_longest_ago():
 def test_neighbours_in_the_file_are_decoded_once(obs, monkeypatch):
     reader = obs._file._photon_reader()
     decoded = []
-    decode = reader._decode
+    decode = reader.chunks.decode
     monkeypatch.setattr(
-        reader, "_decode", lambda chunk, *rest: decoded.append(chunk) or decode(chunk, *rest)
+        reader.chunks, "decode", lambda chunk, *rest: decoded.append(chunk) or decode(chunk, *rest)
     )
     small = [(x, y) for x in range(5) for y in range(4)]
     before = [obs.photons(pixel)["phase"] for pixel in small]

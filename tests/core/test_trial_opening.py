@@ -110,16 +110,16 @@ def test_a_command_ends_with_a_message(spoilt, threads):
     assert len(done.stderr.splitlines()) == 1
 
 
-def _loop(_):
+def _loop(*_):
     while True:
         pass
 
 
 HARM = {
     "loop": (_loop, "while True: pass", "hangs"),
-    "wait": (lambda _: time.sleep(100), "__import__('time').sleep(100)", "hangs"),
-    "abort": (lambda _: os.abort(), "__import__('os').abort()", r"crashes \(SIGABRT\)"),
-    "end": (lambda _: os._exit(7), "__import__('os')._exit(7)", "ends the program"),
+    "wait": (lambda *_: time.sleep(100), "__import__('time').sleep(100)", "hangs"),
+    "abort": (lambda *_: os.abort(), "__import__('os').abort()", r"crashes \(SIGABRT\)"),
+    "end": (lambda *_: os._exit(7), "__import__('os')._exit(7)", "ends the program"),
 }
 
 
@@ -132,7 +132,7 @@ def test_every_end_is_understood(good, monkeypatch, kind):
     with pytest.raises(InputFormatError, match=f"{words}.* on opening it"):
         check_harmless(good)
     monkeypatch.setattr(trial_opening, "_WAIT_LIMIT_S", 5 if kind == "wait" else 60)
-    code = f"def look(name):\n {program}\nt._look, t._CPU_LIMIT_S = look, 1"
+    code = f"def look(*_):\n {program}\nt._look, t._CPU_LIMIT_S = look, 1"
     monkeypatch.setattr(trial_opening, "_PROGRAM", SERVE.format(f"exec({code!r})"))
     error = in_thread(lambda: check_harmless(good))
     assert isinstance(error, InputFormatError)
@@ -141,7 +141,7 @@ def test_every_end_is_understood(good, monkeypatch, kind):
 
 def test_a_size_that_cannot_be_right_is_refused(good, monkeypatch):
     answer = trial_opening._Answer(can_be_opened=True, too_large=True)
-    monkeypatch.setattr(trial_opening, "_look", lambda _: answer)
+    monkeypatch.setattr(trial_opening, "_look", lambda *_: answer)
     with pytest.raises(InputFormatError, match="2 GiB of memory"):
         check_harmless(good)
 
@@ -209,7 +209,7 @@ def test_what_crashed_is_not_remembered_as_harmless(spoilt):
 
 def test_a_good_file_does_not_pay_for_the_one_before(good, monkeypatch):
     """A helper that was harmed without a sign dies at the next file: that one gets a new helper."""
-    harm = "n = []; t._look = lambda name: __import__('os').abort() if n else n.append(1) or t._Answer(True)"
+    harm = "n = []; t._look = lambda *_: __import__('os').abort() if n else n.append(1) or t._Answer(True)"
     monkeypatch.setattr(trial_opening, "_PROGRAM", SERVE.format(harm))
     for _ in range(3):
         trial_opening._state.harmless.clear()
@@ -255,7 +255,7 @@ def test_circles_of_links_end(tmp_path):
     with tables.open_file(str(path), "w") as h5:
         h5.create_group("/", "a")
         h5.create_hard_link("/a", "again", "/a")
-    assert trial_opening._look(str(path)).is_sound
+    assert trial_opening._look(str(path), lambda: None).is_sound
 
 
 def test_there_is_one_door():
@@ -263,3 +263,35 @@ def test_there_is_one_door():
     root = Path(pipeline_core.__file__).parent
     users = {p.name for p in root.rglob("*.py") if "tables.open_file" in p.read_text()}
     assert users == {"hdf5.py", "trial_opening.py", "photon_writer.py"}
+
+
+def test_a_file_of_many_nodes_has_time_as_long_as_it_shows_life(tmp_path, monkeypatch):
+    path = tmp_path / "many.h5"
+    with tables.open_file(str(path), "w") as h5:
+        for k in range(45):
+            h5.create_array("/", f"a{k}", [k])
+    monkeypatch.setattr(trial_opening, "_NODES_A_SIGN", 10)
+    signs = []
+    assert trial_opening._look(str(path), lambda: signs.append(1)).is_sound
+    assert len(signs) == 5  # the root group is a node, too
+    # a file cannot hold more nodes than fit into it: in circles there is no more time
+    monkeypatch.setattr(trial_opening, "_LEAST_NODE_BYTES", path.stat().st_size // 20)
+    signs.clear()
+    trial_opening._look(str(path), lambda: signs.append(1))
+    assert len(signs) == 2
+
+
+def test_signs_of_life_are_waited_for(good, monkeypatch):
+    def slowly(name, show_life):
+        for _ in range(6):
+            time.sleep(0.1)
+            show_life()
+        return trial_opening._Answer(can_be_opened=True)
+
+    monkeypatch.setattr(trial_opening, "_look", slowly)
+    monkeypatch.setattr(trial_opening, "_WAIT_LIMIT_S", 0.4)
+    check_harmless(good)
+    monkeypatch.setattr(trial_opening, "_show_life", lambda answers: None)
+    trial_opening._state_of_this_process().harmless.clear()
+    with pytest.raises(InputFormatError, match="hangs"):
+        check_harmless(good)
