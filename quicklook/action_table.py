@@ -395,6 +395,14 @@ _ROWS = (
         "Let the times count again that were left out last",
         "masked_times",
     ),
+    # Pipeline
+    (
+        "browse_night",
+        "Night &browser…",
+        "",
+        "files",
+        "A folder of a night on a time line, with what its logs say: select a time range, convert or open it",
+    ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),
     (
@@ -574,6 +582,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "undo_time_mask",
         ),
     ),
+    ("&Pipeline", ("browse_night",)),
     (
         "&Regions",
         (

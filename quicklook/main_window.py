@@ -19,6 +19,7 @@ from quicklook.image_control import ImageControl
 from quicklook.job_control import JobControl
 from quicklook.jobs import Failure, Job, JobRunner
 from quicklook.masking import MaskController
+from quicklook.night_browsing import NightBrowser
 from quicklook.opening import OpeningController
 from quicklook.panels import Panels
 from quicklook.preparation import PREPARE, Preparation
@@ -209,6 +210,14 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.browser = NightBrowser(
+            self.chores,
+            self.conversion,
+            self.opening,
+            self.settings,
+            self.actions_by_name,
+            self,
+        )
         self.panels = Panels(self)
 
     def _build_layout(self) -> None:
@@ -292,6 +301,7 @@ class MainWindow(QtWidgets.QMainWindow):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
         self.masking.bugFound.connect(self.report_bug)
+        self.browser.bugFound.connect(self.report_bug)
         for controller in (self.wavecal, self.flatcal, self.masking, self.cubing):
             controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
@@ -502,7 +512,7 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         self._closing = True
         self.plot_windows.close_all()
-        for controller in (self.wavecal, self.viewer, self.flatcal, self.masking):
+        for controller in (self.wavecal, self.viewer, self.flatcal, self.masking, self.browser):
             controller.close()
         self.panels.close_all()
         lanes = (self.jobs, self.chores, self.reads)
