@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_core import schema
 from pipeline_core.errors import InputFormatError, PipelineError
 from pipeline_core.hdf5 import attribute, child_names, has_node, open_readonly, read_header, reading
+from pipeline_core.nightvalues import NightFile
 from pipeline_core.sidecar import sidecar_path
 
-__all__ = ["NightFile", "read_night_file"]
+__all__ = ["read_night_file"]
 
 _SLOTS = {
     "wavelengths": "/slots/wavecal",
@@ -19,37 +19,6 @@ _SLOTS = {
     "bad pixels": "/slots/badpixels",
     "masked times": "/slots/timemask",
 }
-
-
-@dataclass(frozen=True)
-class NightFile:
-    """A photon file.
-
-    Attributes
-    ----------
-    path : Path
-    start, stop : float
-        Unix seconds.
-    camera : str
-        '' where the file does not tell.
-    attached : tuple of str
-        What is attached to it: 'wavelengths', 'flat', 'bad pixels', 'masked times'.
-    is_older : bool
-        Whether an older program wrote it.
-    """
-
-    path: Path
-    start: float
-    stop: float
-    camera: str = ""
-    attached: tuple[str, ...] = ()
-    is_older: bool = False
-
-    @property
-    def state(self) -> str:
-        """What it is, in words."""
-        words = ", ".join(self.attached) or "not calibrated"
-        return f"of an older program, {words}" if self.is_older else words
 
 
 def read_night_file(path: Path) -> tuple[NightFile | None, str]:

@@ -5,122 +5,22 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.binfile import second_in_name
 from pipeline_core.errors import InputFormatError
-from pipeline_core.nightfiles import NightFile, read_night_file
-from pipeline_core.nightspans import LogSpan, read_spans
+from pipeline_core.nightfiles import read_night_file
+from pipeline_core.nightspans import read_spans
+from pipeline_core.nightvalues import NightFile, NightList, RateStep, Stretch
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.rawwords import BYTES_PER_WORD
 from pipeline_core.schema import SIDECAR_ENDING
 
-__all__ = ["NightList", "RateStep", "Stretch", "scan_night", "stretches_of"]
+__all__ = ["scan_night", "stretches_of"]
 
 _REPORT_EVERY = 500
 _MOST_STEPS = 2000
 """Steps of rates in a whole night: as many as a screen has columns."""
-
-
-@dataclass(frozen=True)
-class RateStep:
-    """How many bytes a second were written in [start, stop), unix seconds: a mean over the seconds that have a file."""
-
-    start: int
-    stop: int
-    bytes_per_s: float
-
-    @property
-    def photons_per_s(self) -> float:
-        """About how many photons a second: every word is taken for a photon, so it is a little too high."""
-        return self.bytes_per_s / BYTES_PER_WORD
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Consecutive raw seconds of one folder.
-
-    Attributes
-    ----------
-    folder : Path
-    start, stop : int
-        Unix seconds, half-open.
-    n_bytes : int
-    modified : float
-        When the last of them was written [unix s].
-    """
-
-    folder: Path
-    start: int
-    stop: int
-    n_bytes: int
-    modified: float
-
-    @property
-    def seconds(self) -> int:
-        """Number of files."""
-        return self.stop - self.start
-
-    @property
-    def photons_per_s(self) -> float:
-        """About how many photons a second, see `RateStep.photons_per_s`."""
-        return self.n_bytes / BYTES_PER_WORD / self.seconds
-
-
-@dataclass(frozen=True)
-class NightList:
-    """One folder's night.
-
-    Attributes
-    ----------
-    folder : Path
-    stretches : tuple of Stretch
-        By start.
-    rates : tuple of (Path, tuple of RateStep)
-        Of each folder of raw files, at most about 2000 steps in all the time between first and last raw second.
-    files : tuple of NightFile
-        Photon files by start.
-    spans : tuple of LogSpan
-        By start.
-    problems : tuple of str
-        What could not be read, and why.
-    """
-
-    folder: Path
-    stretches: tuple[Stretch, ...] = ()
-    rates: tuple[tuple[Path, tuple[RateStep, ...]], ...] = ()
-    files: tuple[NightFile, ...] = ()
-    spans: tuple[LogSpan, ...] = ()
-    problems: tuple[str, ...] = ()
-
-    @property
-    def time_range(self) -> tuple[float, float] | None:
-        """First and last moment of anything [unix s]; of the data alone if there is any. None: there is nothing."""
-        data: list[tuple[float, float]] = [(one.start, one.stop) for one in self.stretches]
-        data += [(one.start, one.stop) for one in self.files]
-        pairs = data or [(span.start, span.stop) for span in self.spans]
-        if not pairs:
-            return None
-        return min(start for start, _ in pairs), max(stop for _, stop in pairs)
-
-    def raw_in(self, start: float, stop: float) -> tuple[tuple[Path, int], ...]:
-        """Return folders that have raw seconds in [start, stop), with how many; the one with most first."""
-        counts: dict[Path, int] = {}
-        for one in self.stretches:
-            common = min(one.stop, math.ceil(stop)) - max(one.start, math.floor(start))
-            if common > 0:
-                counts[one.folder] = counts.get(one.folder, 0) + common
-        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-    def seconds_in(self, folder: Path, start: float, stop: float) -> tuple[int, ...]:
-        """Return the raw seconds of one folder that touch [start, stop)."""
-        found: list[int] = []
-        for one in self.stretches:
-            if one.folder == folder:
-                first, end = max(one.start, math.floor(start)), min(one.stop, math.ceil(stop))
-                found += range(first, end)
-        return tuple(sorted(found))
 
 
 def scan_night(folder: Path | str, progress: Progress = silent) -> NightList:
@@ -229,7 +129,8 @@ def stretches_of(folder: Path, seconds: Sequence[_Second]) -> list[Stretch]:
             part = seconds[first:place]
             written = max(one[2] for one in part)
             size = sum(one[1] for one in part)
-            found.append(Stretch(folder, part[0][0], part[-1][0] + 1, size, written))
+            rate = size / BYTES_PER_WORD / len(part)
+            found.append(Stretch(folder, part[0][0], part[-1][0] + 1, size, rate, written))
             first = place
     return found
 
@@ -256,5 +157,5 @@ def _steps(seconds: Sequence[_Second], origin: int, step: int) -> Iterator[RateS
         while place + n < len(seconds) and (seconds[place + n][0] - origin) // step == number:
             size += seconds[place + n][1]
             n += 1
-        yield RateStep(first, seconds[place + n - 1][0] + 1, size / n)
+        yield RateStep(first, seconds[place + n - 1][0] + 1, size / BYTES_PER_WORD / n)
         place += n

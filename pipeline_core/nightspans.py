@@ -4,59 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.errors import InputFormatError
 from pipeline_core.nightlogs.dithers import DitherLog, read_dither_logs
 from pipeline_core.nightlogs.finding import find_logs
 from pipeline_core.nightlogs.observing import LogEntry, ObservingLog, read_observing_logs
+from pipeline_core.nightvalues import LogSpan
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["SPAN_KINDS", "LogSpan", "dither_spans", "observing_spans", "read_spans"]
+__all__ = ["dither_spans", "observing_spans", "read_spans"]
 
-SPAN_KINDS = ("target", "laser", "flat", "dark", "dither")
 _OFF = re.compile(r"(|off|no|none|out|false|closed|nan|[0\s,\[\]]+)", re.I)
 _FLAT = re.compile(r"\bflats?\b", re.I)
 _DARK = re.compile(r"\bdarks?\b", re.I)
 _LASER = re.compile(r"\blasers?\b", re.I)
-_WAVELENGTH = re.compile(r"(?<![\d.])(\d{3,4}(?:\.\d+)?)(?![\d.])")
 _MARGIN_S = 43_200.0
 """Entries of twelve hours around the data are of its night."""
-
-
-@dataclass(frozen=True)
-class LogSpan:
-    """One thing that held for some time.
-
-    Attributes
-    ----------
-    kind : str
-        One of `SPAN_KINDS`.
-    label : str
-        Target, lasers, what the observer called it, or number and place of the dither's position.
-    start, stop : float
-        Unix seconds; what the log does not end lasts until the data end.
-    detail : str
-        Filter and comment.
-    source : Path
-    line : int
-        Where it stands, from 1.
-    """
-
-    kind: str
-    label: str
-    start: float
-    stop: float
-    detail: str
-    source: Path
-    line: int
-
-    @property
-    def wavelength_nm(self) -> float | None:
-        """The wavelength that a laser's name tells [nm]; None where it tells none, or several."""
-        found = _WAVELENGTH.findall(self.label) if self.kind == "laser" else []
-        return float(found[0]) if len(found) == 1 else None
 
 
 def read_spans(

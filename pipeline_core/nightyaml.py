@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline_core.nightspans import LogSpan
+    from pipeline_core.nightvalues import LogSpan
 
 __all__ = ["night_entries"]
 

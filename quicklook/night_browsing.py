@@ -5,6 +5,7 @@ Created by the main window.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +22,13 @@ from quicklook.views.night_window import NightWindow
 from quicklook.widgets.bring_to_front import bring_to_front
 
 if TYPE_CHECKING:
-    from pipeline_core.nightlist import NightList
+    from pipeline_core.nightvalues import NightList
 
 __all__ = ["NightBrowser", "scan_in_child"]
 
 _SCAN = "night scanned"
+
+logger = logging.getLogger(__name__)
 
 
 def scan(folder: Path, *, progress: Progress = silent) -> tuple[NightList, tuple[NightRow, ...]]:
@@ -121,7 +124,10 @@ class NightBrowser(QtCore.QObject):
     def _on_success(self, success: Success) -> None:
         if success.job is self._job and self.window is not None:
             self._job = None
-            self.window.show_night(*success.result)
+            night, rows = success.result
+            for problem in night.problems:
+                logger.warning("%s: %s", success.job.title, problem)
+            self.window.show_night(night, rows)
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:

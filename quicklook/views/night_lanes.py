@@ -11,7 +11,7 @@ from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot, pg
 from quicklook.views.axes import TimeAxis, faint, new_plot
 
 if TYPE_CHECKING:
-    from pipeline_core.nightlist import NightList
+    from pipeline_core.nightvalues import NightList
 
 __all__ = ["LANES", "Bar", "NightLanes"]
 
@@ -33,6 +33,27 @@ _LEAST_TEXT = 26
 """Screen pixels below which a span has no label."""
 _MOST_LABELS = 120
 _AXIS_WIDTH = 92
+_TICK_PIXELS = 110
+_CLOCK_STEPS = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10_800,
+    21_600,
+    43_200,
+    86_400,
+)
 
 
 class Bar(NamedTuple):
@@ -43,6 +64,16 @@ class Bar(NamedTuple):
     stop: float
     text: str
     colour: int
+
+
+class _ClockAxis(TimeAxis):
+    """UTC with numbers at full hours, minutes or seconds."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:  # noqa: N802
+        """Return the finest step of a clock that leaves the numbers room, counted from midnight."""
+        least = (high - low) * _TICK_PIXELS / max(size, 1.0)
+        step = next((step for step in _CLOCK_STEPS if step >= least), _CLOCK_STEPS[-1])
+        return [(float(step), float(-((self.start_unix or 0) % 86_400)))]
 
 
 class NightLanes(QtWidgets.QWidget):
@@ -59,12 +90,13 @@ class NightLanes(QtWidgets.QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.bars: tuple[Bar, ...] = ()
+        self._named: tuple[Bar, ...] = ()
         self._origin = 0
         self._whole = (0.0, 1.0)
         self._items: list[pg.GraphicsObject] = []
         self._labels: list[pg.TextItem] = []
         self._night: NightList | None = None
-        self.axis = TimeAxis()
+        self.axis = _ClockAxis()
         self.plot = new_plot(bottom=self.axis, left=pg.AxisItem("left"))
         self.plot.setMouseEnabled(x=True, y=False)
         self.plot.setAccessibleName("Time line of the night")
@@ -96,6 +128,7 @@ class NightLanes(QtWidgets.QWidget):
         self._night = night
         whole = night.time_range if night else None
         self.bars = _bars(night) if night else ()
+        self._named = tuple(bar for bar in self.bars if bar.text)
         self._origin = int(whole[0]) if whole else 0
         self._whole = (0.0, max(whole[1] - self._origin, 1.0)) if whole else (0.0, 1.0)
         self.axis.show_utc(self._origin if whole else None)
@@ -200,12 +233,12 @@ class NightLanes(QtWidgets.QWidget):
             return []
         series = theme.current().series
         steps = [step for _, some in self._night.rates for step in some]
-        most = max((step.bytes_per_s for step in steps), default=0.0) or 1.0
+        most = max((step.photons_per_s for step in steps), default=0.0) or 1.0
         bottom = self._bottoms["raw"]
         found = []
         for number, (_, some) in enumerate(self._night.rates):
             x = np.array([(s.start, s.start, s.stop, s.stop) for s in some], float) - self._origin
-            y = np.array([(0.0, s.bytes_per_s, s.bytes_per_s, 0.0) for s in some]) / most
+            y = np.array([(0.0, s.photons_per_s, s.photons_per_s, 0.0) for s in some]) / most
             colour = series[number % len(series)]
             found.append(
                 pg.PlotCurveItem(
@@ -226,14 +259,14 @@ class NightLanes(QtWidgets.QWidget):
             bars = [bar for bar in self.bars if bar.lane == lane]
             if lane == "raw" or not bars:
                 continue
-            brushes = [faint(colours.series[bar.colour % len(colours.series)], 110) for bar in bars]
+            own = [colours.series[bar.colour % len(colours.series)] for bar in bars]
             item = pg.BarGraphItem(
                 x0=np.array([bar.start for bar in bars]) - self._origin,
                 x1=np.array([bar.stop for bar in bars]) - self._origin,
                 y0=self._bottoms[lane] + (1 - _FILL) / 2,
                 height=_FILL,
-                brushes=brushes,
-                pen=pg.mkPen(colours.paper, width=1),
+                brushes=[faint(colour, 110) for colour in own],
+                pens=[pg.mkPen(colour, width=1) for colour in own],  # or short ones were not seen
             )
             found.append(item)
         return found
@@ -245,10 +278,10 @@ class NightLanes(QtWidgets.QWidget):
         scale = self.plot.getViewBox().width() / max(high - low, 1e-9)
         metrics = QtGui.QFontMetricsF(self.font())
         used = 0
-        for bar in self.bars:
+        for bar in self._named:
             start, stop = max(bar.start - self._origin, low), min(bar.stop - self._origin, high)
             width = (stop - start) * scale
-            if width < _LEAST_TEXT or not bar.text or used == _MOST_LABELS:
+            if width < _LEAST_TEXT or used == _MOST_LABELS:
                 continue
             text = metrics.elidedText(bar.text, Qt.TextElideMode.ElideRight, width - 10)
             label = self._label(used)

@@ -9,9 +9,9 @@ from quicklook.file_listing import size_text, utc_text
 from quicklook.qt import Qt, QtCore, QtWidgets
 
 if TYPE_CHECKING:
-    from pipeline_core.nightlist import NightList
+    from pipeline_core.nightvalues import NightList
 
-__all__ = ["NightRow", "NightTable", "night_rows"]
+__all__ = ["NightRow", "NightTable", "night_rows", "rough"]
 
 _HEADS = ("Begin (UTC)", "End (UTC)", "Length [s]", "What", "Name", "Details")
 _WIDTHS = (150, 150, 90, 110, 210)
@@ -45,18 +45,29 @@ def night_rows(night: NightList) -> tuple[NightRow, ...]:
     rows = []
     for one in night.stretches:
         details = (
-            f"about {one.photons_per_s:,.0f} photons/s ({size_text(one.n_bytes)}), {one.folder}"
+            f"about {rough(one.photons_per_s)} photons/s ({size_text(one.n_bytes)}), {one.folder}"
         )
         rows.append(_row(one.start, one.stop, "raw data", f"{one.start}.bin …", details))
     for file in night.files:
         details = ", ".join(
-            text for text in (file.camera, file.state, str(file.path.parent)) if text
+            text
+            for text in (
+                f"camera {file.camera}" if file.camera else "",
+                file.state,
+                str(file.path.parent),
+            )
+            if text
         )
         rows.append(_row(file.start, file.stop, "photon file", file.path.name, details, file.path))
     for span in night.spans:
         details = f"{span.detail}{', ' if span.detail else ''}{span.source.name}, line {span.line}"
         rows.append(_row(span.start, span.stop, span.kind, span.label, details))
     return tuple(sorted(rows, key=lambda row: (row.start, row.stop, row.what)))
+
+
+def rough(number: float) -> str:
+    """Return a number of which two digits are known."""
+    return f"{float(f'{number:.2g}'):,.0f}"
 
 
 def _row(

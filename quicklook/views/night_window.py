@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from pipeline_core.nightyaml import night_entries
 from quicklook.assets import icon
+from quicklook.background_tasks import LONGEST_S
 from quicklook.qt import Qt, QtWidgets, Signal, Slot
 from quicklook.views.night_lanes import NightLanes
-from quicklook.views.night_table import NightRow, NightTable
+from quicklook.views.night_table import NightRow, NightTable, rough
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.moment_boxes import MomentBoxes
@@ -18,13 +19,11 @@ from quicklook.widgets.path_edit import PathEdit
 from quicklook.widgets.search_line import SearchLine
 
 if TYPE_CHECKING:
-    from pipeline_core.nightlist import NightList
+    from pipeline_core.nightvalues import NightList
 
 __all__ = ["NightWindow"]
 
 _SIZE = (1240, 780)
-_LONGEST_S = 4294
-"""What one observation may last: times are 32-bit microseconds."""
 _TIPS = {
     "convert": "Make a photon file of the selected raw seconds: opens the form filled in",
     "review": "Open the chosen photon file, or else the selected raw seconds, in the main window",
@@ -190,7 +189,9 @@ class NightWindow(QtWidgets.QWidget):
         most = max((s.photons_per_s for _, some in night.rates for s in some), default=0.0)
         parts = [f"{seconds:,} raw seconds in {len(night.stretches):,} stretches"]
         if most:
-            parts.append(f"height of raw data: up to about {most:,.0f} photons/s, from file sizes")
+            parts.append(
+                f"height of raw data: up to about {rough(most)} photons/s, from file sizes"
+            )
         parts += [f"{len(night.files):,} photon files", f"{len(night.spans):,} spans from logs"]
         if not night.spans:
             parts[-1] = "no observing or dither log found"
@@ -206,7 +207,7 @@ class NightWindow(QtWidgets.QWidget):
         why = why or ("" if self.folder.text() else "Choose a folder first")
         _set(self.scan, "Look into the folder, and those below it", why)
         _set(self.convert, _TIPS["convert"], self._why_no_convert())
-        _set(self.review, _TIPS["review"], self._review()[1])
+        _set(self.review, _TIPS["review"], self._why_no_review())
         _set(self.copy, _TIPS["copy"], self._why_no_selection())
         self.selection_text.setText(self._selection_words())
 
@@ -231,21 +232,26 @@ class NightWindow(QtWidgets.QWidget):
             return why
         return "" if self.night.raw_in(*self.selection) else "No raw second is in the selection"
 
-    def _review(self) -> tuple[list[Path], str]:
-        """Return what Review would open, and why it cannot."""
+    def _selected_raw(self) -> tuple[Path, tuple[int, ...]]:
+        """Return the folder and raw seconds that the selection stands for."""
+        if self.night is None or self.selection is None:
+            return Path(), ()
+        found = self.night.raw_in(*self.selection)
+        folder = found[0][0] if found else Path()
+        return folder, self.night.seconds_in(folder, *self.selection)
+
+    def _why_no_review(self) -> str:
         row = self.table.chosen
         if row is not None and row.path is not None:
-            return [row.path], ""
-        why = self._why_no_convert()
-        if why or self.night is None or self.selection is None:
-            return [], why
-        folder = self.night.raw_in(*self.selection)[0][0]
-        seconds = self.night.seconds_in(folder, *self.selection)
-        if seconds[-1] + 1 - seconds[0] > _LONGEST_S:
-            return [], f"At most {_LONGEST_S:,} s can be opened at once: select less"
+            return ""
+        seconds = self._selected_raw()[1]
+        if not seconds:
+            return self._why_no_convert()
+        if seconds[-1] + 1 - seconds[0] > LONGEST_S:
+            return f"At most {LONGEST_S:,} s can be opened at once: select less"
         if seconds[-1] + 1 - seconds[0] != len(seconds):
-            return [], "Raw seconds are missing inside the selection: select one stretch"
-        return [folder / f"{second}.bin" for second in seconds], ""
+            return "Raw seconds are missing inside the selection: select one stretch"
+        return ""
 
     # --- what a person does ----------------------------------------------------------------------
 
@@ -280,15 +286,18 @@ class NightWindow(QtWidgets.QWidget):
 
     @Slot()
     def _on_convert(self) -> None:
-        if self.night is None or self.selection is None:
-            return
-        folder = self.night.raw_in(*self.selection)[0][0]
-        seconds = self.night.seconds_in(folder, *self.selection)
-        self.convertWanted.emit(folder, seconds[0], seconds[-1] + 1 - seconds[0])
+        folder, seconds = self._selected_raw()
+        if seconds:
+            self.convertWanted.emit(folder, seconds[0], seconds[-1] + 1 - seconds[0])
 
     @Slot()
     def _on_review(self) -> None:
-        self.reviewWanted.emit(self._review()[0])
+        row = self.table.chosen
+        if row is not None and row.path is not None:
+            self.reviewWanted.emit([row.path])
+            return
+        folder, seconds = self._selected_raw()
+        self.reviewWanted.emit([folder / f"{second}.bin" for second in seconds])
 
     @Slot()
     def _on_copy(self) -> None:
