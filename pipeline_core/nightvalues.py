@@ -158,17 +158,18 @@ class NightList:
     def raw_in(self, start: float, stop: float) -> tuple[tuple[Path, int], ...]:
         """Return folders that have raw seconds in [start, stop), with how many; the one with most first."""
         counts: dict[Path, int] = {}
+        first, end = math.floor(start), math.ceil(stop)
         for one in self.stretches:
-            common = min(one.stop, math.ceil(stop)) - max(one.start, math.floor(start))
-            if common > 0:
+            if one.start < end and one.stop > first:
+                common = min(one.stop, end) - max(one.start, first)
                 counts[one.folder] = counts.get(one.folder, 0) + common
         return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def seconds_in(self, folder: Path, start: float, stop: float) -> tuple[int, ...]:
         """Return the raw seconds of one folder that touch [start, stop)."""
         found: list[int] = []
+        first, end = math.floor(start), math.ceil(stop)
         for one in self.stretches:
-            if one.folder == folder:
-                first, end = max(one.start, math.floor(start)), min(one.stop, math.ceil(stop))
-                found += range(first, end)
+            if one.start < end and one.stop > first and one.folder == folder:
+                found += range(max(one.start, first), min(one.stop, end))
         return tuple(sorted(found))

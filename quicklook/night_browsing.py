@@ -8,21 +8,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline_core.progress import Progress, silent
+from pipeline_core.progress import Progress
+from quicklook import night_listing
 from quicklook.child_process import run_in_child
 from quicklook.conversion import ConversionController
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
+from quicklook.night_listing import Listed
 from quicklook.opening import OpeningController
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
-from quicklook.views.night_table import NightRow, night_rows
 from quicklook.views.night_window import NightWindow
 from quicklook.widgets.bring_to_front import bring_to_front
-
-if TYPE_CHECKING:
-    from pipeline_core.nightvalues import NightList
 
 __all__ = ["NightBrowser", "scan_in_child"]
 
@@ -31,17 +28,9 @@ _SCAN = "night scanned"
 logger = logging.getLogger(__name__)
 
 
-def scan(folder: Path, *, progress: Progress = silent) -> tuple[NightList, tuple[NightRow, ...]]:
-    """Look into a folder (in a child process), and make the rows of the table."""
-    from pipeline_core.nightlist import scan_night
-
-    night = scan_night(folder, progress)
-    return night, night_rows(night)
-
-
-def scan_in_child(folder: Path, *, progress: Progress) -> tuple[NightList, tuple[NightRow, ...]]:
+def scan_in_child(folder: Path, *, progress: Progress) -> Listed:
     """Look into a folder in a child process, as HDF5 files are read. Runs in the chores lane."""
-    found: tuple[NightList, tuple[NightRow, ...]] = run_in_child(scan, folder, progress=progress)
+    found: Listed = run_in_child(night_listing.scan, folder, progress=progress)
     return found
 
 
@@ -124,10 +113,10 @@ class NightBrowser(QtCore.QObject):
     def _on_success(self, success: Success) -> None:
         if success.job is self._job and self.window is not None:
             self._job = None
-            night, rows = success.result
+            night, rows, bars = success.result
             for problem in night.problems:
                 logger.warning("%s: %s", success.job.title, problem)
-            self.window.show_night(night, rows)
+            self.window.show_night(night, rows, bars)
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:

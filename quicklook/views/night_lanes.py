@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from quicklook import theme
+from quicklook.night_listing import Bar
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot, pg
 from quicklook.views.axes import TimeAxis, faint, new_plot
 
 if TYPE_CHECKING:
     from pipeline_core.nightvalues import NightList
 
-__all__ = ["LANES", "Bar", "NightLanes"]
+__all__ = ["LANES", "NightLanes"]
 
 LANES = {
     "raw": "Raw data",
@@ -54,16 +55,6 @@ _CLOCK_STEPS = (
     43_200,
     86_400,
 )
-
-
-class Bar(NamedTuple):
-    """A span of time in a lane: unix seconds, what is written on it, and its place in `theme.series` (colour)."""
-
-    lane: str
-    start: float
-    stop: float
-    text: str
-    colour: int
 
 
 class _ClockAxis(TimeAxis):
@@ -123,11 +114,11 @@ class NightLanes(QtWidgets.QWidget):
 
     # --- what is shown ---------------------------------------------------------------------------
 
-    def show_night(self, night: NightList | None) -> None:
-        """Show another night, from its first to its last moment; None: nothing."""
+    def show_night(self, night: NightList, bars: tuple[Bar, ...]) -> None:
+        """Show another night, from its first to its last moment."""
         self._night = night
-        whole = night.time_range if night else None
-        self.bars = _bars(night) if night else ()
+        whole = night.time_range
+        self.bars = bars
         self._named = tuple(bar for bar in self.bars if bar.text)
         self._origin = int(whole[0]) if whole else 0
         self._whole = (0.0, max(whole[1] - self._origin, 1.0)) if whole else (0.0, 1.0)
@@ -303,20 +294,3 @@ class NightLanes(QtWidgets.QWidget):
 
 def _height(lane: str) -> float:
     return _RAW_HEIGHT if lane == "raw" else 1.0
-
-
-def _bars(night: NightList) -> tuple[Bar, ...]:
-    """Return everything that has a beginning and an end; the same target has the same colour."""
-    bars = [Bar("raw", one.start, one.stop, "", 0) for one in night.stretches]
-    bars += [
-        Bar("photons", one.start, one.stop, one.path.stem, 1 if one.attached else 0)
-        for one in night.files
-    ]
-    colours: dict[str, int] = {}
-    for span in night.spans:
-        lane = "lamp" if span.kind in ("flat", "dark") else span.kind
-        colour = colours.setdefault(f"{lane} {span.label}", len(colours))
-        if lane == "dither":
-            colour = int(span.label.partition(":")[0]) % 2
-        bars.append(Bar(lane, span.start, span.stop, span.label, colour))
-    return tuple(bars)

@@ -2,79 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from quicklook.file_listing import size_text, utc_text
+from quicklook.night_listing import NightRow
 from quicklook.qt import Qt, QtCore, QtWidgets
 
-if TYPE_CHECKING:
-    from pipeline_core.nightvalues import NightList
-
-__all__ = ["NightRow", "NightTable", "night_rows", "rough"]
+__all__ = ["NightTable"]
 
 _HEADS = ("Begin (UTC)", "End (UTC)", "Length [s]", "What", "Name", "Details")
 _WIDTHS = (150, 150, 90, 110, 210)
-
-
-class NightRow(NamedTuple):
-    """One row; `path` is the photon file, '' of anything else. `found` holds all its words in lower case."""
-
-    start: float
-    stop: float
-    what: str
-    name: str
-    details: str
-    path: Path | None
-    found: str
-
-    def text(self, column: int) -> str:
-        """Return what stands in a column."""
-        return (
-            utc_text(self.start),
-            utc_text(self.stop),
-            f"{self.stop - self.start:,.0f}",
-            self.what,
-            self.name,
-            self.details,
-        )[column]
-
-
-def night_rows(night: NightList) -> tuple[NightRow, ...]:
-    """Return the rows of a night by begin. Called in a worker."""
-    rows = []
-    for one in night.stretches:
-        details = (
-            f"about {rough(one.photons_per_s)} photons/s ({size_text(one.n_bytes)}), {one.folder}"
-        )
-        rows.append(_row(one.start, one.stop, "raw data", f"{one.start}.bin …", details))
-    for file in night.files:
-        details = ", ".join(
-            text
-            for text in (
-                f"camera {file.camera}" if file.camera else "",
-                file.state,
-                str(file.path.parent),
-            )
-            if text
-        )
-        rows.append(_row(file.start, file.stop, "photon file", file.path.name, details, file.path))
-    for span in night.spans:
-        details = f"{span.detail}{', ' if span.detail else ''}{span.source.name}, line {span.line}"
-        rows.append(_row(span.start, span.stop, span.kind, span.label, details))
-    return tuple(sorted(rows, key=lambda row: (row.start, row.stop, row.what)))
-
-
-def rough(number: float) -> str:
-    """Return a number of which two digits are known."""
-    return f"{float(f'{number:.2g}'):,.0f}"
-
-
-def _row(
-    start: float, stop: float, what: str, name: str, details: str, path: Path | None = None
-) -> NightRow:
-    found = f"{what} {name} {details} {utc_text(start)} {start:.0f}".lower()
-    return NightRow(start, stop, what, name, details, path, found)
 
 
 class _Model(QtCore.QAbstractTableModel):
@@ -125,6 +61,8 @@ class NightTable(QtWidgets.QTableView):
         self.setWordWrap(False)
         self.setAccessibleName("What there is of the night")
         self.verticalHeader().hide()
+        # one height for all, or each of thousands of rows is asked for its own
+        self.verticalHeader().setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Fixed)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -154,6 +92,7 @@ class NightTable(QtWidgets.QTableView):
         self._show()
 
     def _show(self) -> None:
-        self._model.show_rows(
-            tuple(row for row in self._all if all(word in row.found for word in self._words))
-        )
+        rows = self._all
+        for word in self._words:
+            rows = tuple(row for row in rows if word in row.found)
+        self._model.show_rows(rows)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from pipeline_core.nightyaml import night_entries
 from quicklook.assets import icon
 from quicklook.background_tasks import LONGEST_S
+from quicklook.night_listing import Bar, NightRow, rough
 from quicklook.qt import Qt, QtWidgets, Signal, Slot
 from quicklook.views.night_lanes import NightLanes
-from quicklook.views.night_table import NightRow, NightTable, rough
+from quicklook.views.night_table import NightTable
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.moment_boxes import MomentBoxes
@@ -58,6 +59,8 @@ class NightWindow(QtWidgets.QWidget):
         self.setWindowIcon(icon("files"))
         self.night: NightList | None = None
         self.selection: tuple[int, int] | None = None
+        self._raw: tuple[tuple[Path, int], ...] = ()
+        self._seconds: tuple[int, ...] = ()
         self._running = False
         self.messages = MessageBar()
         self.lanes = NightLanes()
@@ -103,6 +106,7 @@ class NightWindow(QtWidgets.QWidget):
 
     def _lower(self) -> QtWidgets.QWidget:
         self.moments = MomentBoxes()
+        self.moments.setEnabled(False)
         self.search = SearchLine("Filter", "Show only rows with these words")
         self.search.setMaximumWidth(240)
         self.convert = QtWidgets.QPushButton("Convert…")
@@ -164,14 +168,17 @@ class NightWindow(QtWidgets.QWidget):
         self.messages.show_message(kind, text)
         self._update()
 
-    def show_night(self, night: NightList, rows: tuple[NightRow, ...]) -> None:
+    def show_night(
+        self, night: NightList, rows: tuple[NightRow, ...], bars: tuple[Bar, ...]
+    ) -> None:
         """Show what is there."""
         self._running = False
         self.night = night
-        self.selection = None
-        self.lanes.show_night(night)
+        self._take(None)
+        self.lanes.show_night(night, bars)
         self.table.show_rows(rows)
         whole = night.time_range
+        self.moments.setEnabled(whole is not None)
         if whole is not None:
             self.moments.show_range(math.floor(whole[0]), math.ceil(whole[1]))
         self.subline.setText(self._facts())
@@ -202,7 +209,6 @@ class NightWindow(QtWidgets.QWidget):
         """Let buttons say why they are dead."""
         self.bar.setVisible(self._running)
         self.cancel.setVisible(self._running)
-        self.moments.setEnabled(self.night is not None and self.night.time_range is not None)
         why = "It is being looked into" if self._running else ""
         why = why or ("" if self.folder.text() else "Choose a folder first")
         _set(self.scan, "Look into the folder, and those below it", why)
@@ -215,7 +221,7 @@ class NightWindow(QtWidgets.QWidget):
         if self.night is None or self.selection is None:
             return "Shift+drag on the time line, or click a row, to select a time range."
         start, stop = self.selection
-        raw = self.night.raw_in(start, stop)
+        raw = self._raw
         words = f"{stop - start:,} s selected, {raw[0][1] if raw else 0:,} of them with raw files"
         return words + (
             f"; of {len(raw)} folders, {raw[0][0].name} is taken" if len(raw) > 1 else ""
@@ -228,23 +234,13 @@ class NightWindow(QtWidgets.QWidget):
 
     def _why_no_convert(self) -> str:
         why = self._why_no_selection()
-        if why or self.night is None or self.selection is None:
-            return why
-        return "" if self.night.raw_in(*self.selection) else "No raw second is in the selection"
-
-    def _selected_raw(self) -> tuple[Path, tuple[int, ...]]:
-        """Return the folder and raw seconds that the selection stands for."""
-        if self.night is None or self.selection is None:
-            return Path(), ()
-        found = self.night.raw_in(*self.selection)
-        folder = found[0][0] if found else Path()
-        return folder, self.night.seconds_in(folder, *self.selection)
+        return why if why or self._raw else "No raw second is in the selection"
 
     def _why_no_review(self) -> str:
         row = self.table.chosen
         if row is not None and row.path is not None:
             return ""
-        seconds = self._selected_raw()[1]
+        seconds = self._seconds
         if not seconds:
             return self._why_no_convert()
         if seconds[-1] + 1 - seconds[0] > LONGEST_S:
@@ -273,10 +269,18 @@ class NightWindow(QtWidgets.QWidget):
         """Select the whole seconds that hold a range."""
         first = max(math.floor(start), 0)
         last = math.ceil(stop)
-        self.selection = (first, last) if last > first else None
+        self._take((first, last) if last > first else None)
         self.moments.show_range(first, last)
         self.lanes.select(self.selection)
         self._update()
+
+    def _take(self, selection: tuple[int, int] | None) -> None:
+        """Remember a selection, and the raw seconds it stands for."""
+        self.selection, self._raw, self._seconds = selection, (), ()
+        if selection is not None and self.night is not None:
+            self._raw = self.night.raw_in(*selection)
+            if self._raw:
+                self._seconds = self.night.seconds_in(self._raw[0][0], *selection)
 
     @Slot()
     def _on_row(self) -> None:
@@ -286,9 +290,9 @@ class NightWindow(QtWidgets.QWidget):
 
     @Slot()
     def _on_convert(self) -> None:
-        folder, seconds = self._selected_raw()
-        if seconds:
-            self.convertWanted.emit(folder, seconds[0], seconds[-1] + 1 - seconds[0])
+        if self._seconds:
+            first, last = self._seconds[0], self._seconds[-1]
+            self.convertWanted.emit(self._raw[0][0], first, last + 1 - first)
 
     @Slot()
     def _on_review(self) -> None:
@@ -296,8 +300,7 @@ class NightWindow(QtWidgets.QWidget):
         if row is not None and row.path is not None:
             self.reviewWanted.emit([row.path])
             return
-        folder, seconds = self._selected_raw()
-        self.reviewWanted.emit([folder / f"{second}.bin" for second in seconds])
+        self.reviewWanted.emit([self._raw[0][0] / f"{second}.bin" for second in self._seconds])
 
     @Slot()
     def _on_copy(self) -> None:

@@ -11,9 +11,8 @@ from observations import make_observation
 from window_rig import real_window
 
 from pipeline_core.nightvalues import LogSpan, NightList, RateStep, Stretch
-from quicklook.night_browsing import scan
+from quicklook.night_listing import night_bars, night_rows, scan
 from quicklook.qt import Qt, QtCore, QtWidgets
-from quicklook.views.night_table import night_rows
 from quicklook.views.night_window import NightWindow
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
@@ -65,7 +64,7 @@ def window(qtbot, tmp_path):
         window.show()
     night = made(tmp_path)
     window.folder.set_text(str(tmp_path))
-    window.show_night(night, night_rows(night))
+    window.show_night(night, night_rows(night), night_bars(night))
     qtbot.wait(80)
     return window
 
@@ -194,8 +193,7 @@ def test_a_filter_leaves_the_rows_that_fit(window):
 
 
 def test_nothing_there(tmp_path, window):
-    night, rows = scan(tmp_path)
-    window.show_night(night, rows)
+    window.show_night(*scan(tmp_path))
     assert window.table.rows == ()
     assert window.selection is None
     assert not window.moments.isEnabled()
