@@ -496,6 +496,13 @@ _ROWS = (
         "night",
         "Reduce a whole night from one file: conversion, calibrations, images, cubes, a report",
     ),
+    (
+        "browse_night",
+        "Night &browser…",
+        "",
+        "files",
+        "A folder of a night on a time line, with what its logs say: select a time range, convert or open it",
+    ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),
     (
@@ -698,7 +705,7 @@ MENUS: tuple[tuple[str, tuple[object, ...]], ...] = (
             "undo_time_mask",
         ),
     ),
-    ("&Pipeline", ("run_night",)),
+    ("&Pipeline", ("run_night", "browse_night")),
     (
         "&Regions",
         (

@@ -5,13 +5,14 @@ Created by the main window, which shows what the signals say.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_core.progress import Progress
 from quicklook import background_tasks
-from quicklook.background_tasks import ConvertForm, OlderForm
+from quicklook.background_tasks import LONGEST_S, ConvertForm, OlderForm
 from quicklook.child_process import remove_parts, run_in_child
 from quicklook.dialogs.convert_dialog import ConvertDialog
 from quicklook.jobs import Failure, Job, JobRunner, Success
@@ -97,6 +98,22 @@ class ConversionController(QtCore.QObject):
             self.dialog.checkRequested.connect(self._check)
             self.dialog.finished.connect(self._on_dialog_finished)
         bring_to_front(self.dialog)
+
+    @Slot(object, int, int)
+    def open_filled(self, folder: Path, start: int, seconds: int) -> None:
+        """Show the form with folder and times filled in; what is longer than one file may be is split."""
+        self.open_dialog()
+        if self.dialog is None:
+            return
+        filled = replace(
+            self.dialog.form(),
+            bin_dir=str(folder),
+            start=start,
+            duration=seconds,
+            out=str(folder / f"{start}.h5"),
+            split=seconds > LONGEST_S,
+        )
+        self.dialog.set_form(filled)
 
     @Slot(object)
     def start(self, form: ConvertForm) -> Job:

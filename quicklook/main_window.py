@@ -22,6 +22,7 @@ from quicklook.jobs import Failure, Job, JobRunner
 from quicklook.log_control import LogControl
 from quicklook.masking import MaskController
 from quicklook.movie_making import MovieController
+from quicklook.night_browsing import NightBrowser
 from quicklook.night_running import NightController
 from quicklook.opening import OpeningController
 from quicklook.panels import Panels
@@ -255,6 +256,14 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+        self.browser = NightBrowser(
+            self.chores,
+            self.conversion,
+            self.opening,
+            self.settings,
+            self.actions_by_name,
+            self,
+        )
         self.speckling = SpeckleController(
             self.session,
             self.speckles,
@@ -357,6 +366,7 @@ class MainWindow(QtWidgets.QMainWindow):
             controller.bugFound.connect(self.report_bug)
             controller.said.connect(self.messages.show_message)
         self.masking.bugFound.connect(self.report_bug)
+        self.browser.bugFound.connect(self.report_bug)
         for controller in (self.wavecal, self.flatcal, self.masking, *products):
             controller.submitted.connect(self.job_control.show_job)
         self.exporting.said.connect(self.messages.show_message)
@@ -581,7 +591,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._closing = True
         self.plot_windows.close_all()
         results = (self.wavecal, self.viewer, self.flatcal, self.masking)
-        for controller in (*results, self.night, self.speckling):
+        for controller in (*results, self.night, self.browser, self.speckling):
             controller.close()
         self.panels.close_all()
         lanes = (self.jobs, self.nights, self.chores, self.reads)
