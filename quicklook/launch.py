@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from quicklook import app, theme
+from quicklook.collector import SpareLibraries
 from quicklook.demo import Demo
 from quicklook.main_window import MainWindow
 from quicklook.qt import QtCore, QtWidgets
@@ -37,6 +38,7 @@ def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int
         signal.signal(signal.SIGINT, lambda *_: window.close())
         heartbeat = _let_python_see_signals()
         window.show()
+        SpareLibraries((window.reads, window.chores, window.jobs), window)
         walk = None
         if demo:
             walk = Demo(window, Path.cwd() / "quicklook-demo", pictures=pictures)
