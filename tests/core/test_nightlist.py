@@ -170,14 +170,16 @@ def test_a_range_becomes_entries_of_a_night():
         span("flat", "flat", 250.0, 300.0),
         span("target", "HR 8799", 300.0, 400.0),
         span("target", "HR-8799?", 400.0, 500.0),
-        span("target", "51 Eri", 500.0, 900.0),
+        span("target", "51 Eri", 500.0, 520.0),
+        span("target", "HR 8799", 520.0, 900.0),
     )
     text = night_entries(spans, 150.5, 600.0)
     assert yaml.safe_load(text) == {
         "inputs": {
             "HR_8799": [300, 400],
             "HR-8799": [400, 500],
-            "target_51_Eri": [500, 600],
+            "target_51_Eri": [500, 520],
+            "HR_8799_2": [520, 600],
         },
         "wavecal": [[151, 200, 808]],
         "dark": [231, 240],

@@ -204,11 +204,6 @@ def test_the_axis_names_the_day_at_midnight(window):
     ((spacing, offset),) = axis.tickSpacing(0.0, 260.0, 900.0)
     first = offset + spacing * np.ceil((0.0 - offset) / spacing)
     values = list(np.arange(first, 260.0, spacing))
-    assert (START + values[0]) % 30 == 0
-    assert axis.tickStrings(values, 1.0, spacing)[:5] == [
-        "23:58:30",
-        "23:59:00",
-        "23:59:30",
-        "10-08",
-        "00:00:30",
-    ]
+    assert spacing == 60.0
+    texts = axis.tickStrings(values, 1.0, spacing)
+    assert texts == ["23:59:00", "10-08", "00:01:00", "00:02:00"]
