@@ -498,10 +498,10 @@ _ROWS = (
     ),
     (
         "browse_night",
-        "Night &browser…",
+        "&Browse night…",
         "",
         "files",
-        "A folder of a night on a time line, with what its logs say: select a time range, convert or open it",
+        "Night browser: a folder on a time line, with what its logs say; select a time range, convert or open it",
     ),
     # Regions
     ("pointer", "&Pointer", "Esc", "pointer", "Click: active pixel; drag: move", "", True),

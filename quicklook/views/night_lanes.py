@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from quicklook import theme
+from quicklook.file_listing import utc_text
 from quicklook.night_listing import Bar
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot, pg
 from quicklook.views.axes import TimeAxis, faint, new_plot
@@ -65,6 +66,12 @@ class _ClockAxis(TimeAxis):
         least = (high - low) * _TICK_PIXELS / max(size, 1.0)
         step = next((step for step in _CLOCK_STEPS if step >= least), _CLOCK_STEPS[-1])
         return [(float(step), float(-((self.start_unix or 0) % 86_400)))]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Return hh:mm:ss, and month and day at midnight."""
+        texts = super().tickStrings(values, scale, spacing)
+        days = [utc_text((self.start_unix or 0) + value)[5:10] for value in values]
+        return [day if text == "00:00:00" else text for text, day in zip(texts, days, strict=True)]
 
 
 class NightLanes(QtWidgets.QWidget):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import yaml
 from observations import make_observation
+from older_files import make_night, write_v3
 
+from pipeline_core import ObsFile
 from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.nightlist import scan_night, stretches_of
 from pipeline_core.nightlogs.observing import LogEntry, ObservingLog
@@ -170,14 +172,16 @@ def test_a_range_becomes_entries_of_a_night():
         span("flat", "flat", 250.0, 300.0),
         span("target", "HR 8799", 300.0, 400.0),
         span("target", "HR-8799?", 400.0, 500.0),
-        span("target", "51 Eri", 500.0, 900.0),
+        span("target", "51 Eri", 500.0, 520.0),
+        span("target", "HR 8799", 520.0, 900.0),
     )
     text = night_entries(spans, 150.5, 600.0)
     assert yaml.safe_load(text) == {
         "inputs": {
             "HR_8799": [300, 400],
             "HR-8799": [400, 500],
-            "target_51_Eri": [500, 600],
+            "target_51_Eri": [500, 520],
+            "HR_8799_2": [520, 600],
         },
         "wavecal": [[151, 200, 808]],
         "dark": [231, 240],
@@ -197,3 +201,22 @@ def test_dithers_are_inputs_and_unknown_ranges_too():
     }
     assert yaml.safe_load(night_entries((), 5.5, 9.5)) == {"inputs": {"range1": [6, 9]}}
     assert night_entries((), 5.2, 5.8) == ""
+
+
+def test_what_is_attached_is_told(tmp_path):
+    path = make_observation(tmp_path, np.full((3, 2), 20.0))[0]
+    with ObsFile(path, mode="write") as obs:
+        start = obs.start_unix
+        obs.mask_time(0.5, 1.0, "cloud")
+    (file,) = scan_night(tmp_path).files
+    assert file.state == "masked times"
+    assert (file.start, file.stop) == (start, start + 2)
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_files_of_older_programs_are_told(tmp_path, calibrated):
+    night = make_night(calibrated=calibrated)
+    write_v3(tmp_path / "older.h5", night, np.zeros(night.res_id.shape, int))
+    (file,) = scan_night(tmp_path).files
+    assert file.is_older
+    assert ("wavelengths" in file.attached) == calibrated

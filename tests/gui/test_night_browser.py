@@ -197,3 +197,13 @@ def test_nothing_there(tmp_path, window):
     assert window.table.rows == ()
     assert window.selection is None
     assert not window.moments.isEnabled()
+
+
+def test_the_axis_names_the_day_at_midnight(window):
+    axis = window.lanes.axis
+    ((spacing, offset),) = axis.tickSpacing(0.0, 260.0, 900.0)
+    first = offset + spacing * np.ceil((0.0 - offset) / spacing)
+    values = list(np.arange(first, 260.0, spacing))
+    assert spacing == 60.0
+    texts = axis.tickStrings(values, 1.0, spacing)
+    assert texts == ["23:59:00", "10-08", "00:01:00", "00:02:00"]
