@@ -360,6 +360,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.attaching.bugFound.connect(self.report_bug)
         self.calibrating.triedChanged.connect(self.update_actions)
         self.speckling.mapWanted.connect(self.image_control.show_map)
+        self.speckling.studied.connect(self.card.histogram.show_study)
         self.speckles.changed.connect(self.update_actions)
         products = (self.cubing, self.movies, self.stacking, self.night, self.speckling)
         for controller in (self.wavecal, self.viewer, self.flatcal, *products):

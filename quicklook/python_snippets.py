@@ -25,6 +25,7 @@ from quicklook.requests import (
 )
 
 if TYPE_CHECKING:
+    from quicklook.speckle_tasks import StudyRequest
     from quicklook.tasks import FileFacts
 
 __all__ = [
@@ -33,9 +34,11 @@ __all__ = [
     "plot_snippet",
     "regions_snippet",
     "speckle_snippet",
+    "study_snippet",
 ]
 
 _WIDTH = 88
+_SPECKLE_IMPORT = "from pipeline_core.speckle.settings import Prior, SpeckleSettings"
 
 
 def image_snippet(facts: FileFacts, request: CountsRequest, beammap: Path | None = None) -> str:
@@ -90,15 +93,6 @@ def speckle_snippet(
 
     `name` and `step` are those of the map. Other parameters as for `image_snippet`.
     """
-    usual = SpeckleSettings()
-    changed = {
-        item.name: getattr(settings, item.name)
-        for item in dataclasses.fields(settings)
-        if getattr(settings, item.name) != getattr(usual, item.name)
-    }
-    names = (
-        "Prior, SpeckleSettings" if any("prior" in one for one in changed) else "SpeckleSettings"
-    )
     return _script(
         facts,
         f"Speckle maps in bins of {1e3 * settings.bin_s:g} ms",
@@ -110,12 +104,42 @@ def speckle_snippet(
             "print(maps.status_counts())",
         ],
         beammap,
-        [f"settings = SpeckleSettings({', '.join(f'{k}={v!r}' for k, v in changed.items())})"],
-        [
-            "from pipeline_core.speckle.compute import compute_maps",
-            f"from pipeline_core.speckle.settings import {names}",
-        ],
+        [_speckle_settings(settings)],
+        ["from pipeline_core.speckle.compute import compute_maps", _SPECKLE_IMPORT],
     )
+
+
+def study_snippet(
+    facts: FileFacts, request: StudyRequest, pixel: tuple[int, int], beammap: Path | None = None
+) -> str:
+    """Return a script that leaves the study of one pixel among speckles in ``study``.
+
+    `request` is what the study on the screen was asked with. Other parameters as for `image_snippet`.
+    """
+    more = "" if request.tau_s is None else f", tau_s={float(request.tau_s)!r}"
+    more += f", step={request.step}" if request.step else ""
+    return _script(
+        facts,
+        f"Speckles of pixel {pixel}",
+        "",
+        [f"study = study_pixel(obs, pixel, settings{more})"],
+        [
+            "# study.occurrences, .expected, .moments, .samples, .contours, .decorrelation",
+            "if study.fit is not None:",
+            "    print(study.fit.values, study.fit.block_errors)  # Ic, Is, Ip, counts/s",
+        ],
+        beammap,
+        [*_pixel_lines([pixel]), _speckle_settings(request.settings)],
+        ["from pipeline_core.speckle.study import study_pixel", _SPECKLE_IMPORT],
+    )
+
+
+def _speckle_settings(settings: SpeckleSettings) -> str:
+    """Return the assignment of settings: what differs from the usual ones."""
+    usual = SpeckleSettings()
+    values = {item.name: getattr(settings, item.name) for item in dataclasses.fields(settings)}
+    changed = [f"{name}={v!r}" for name, v in values.items() if v != getattr(usual, name)]
+    return f"settings = SpeckleSettings({', '.join(changed)})"
 
 
 def plot_snippet(

@@ -27,6 +27,7 @@ __all__ = [
     "make_maps",
     "read_pixel",
     "save_maps",
+    "save_study",
     "study",
 ]
 
@@ -143,6 +144,22 @@ def study(read: SpecklePixel, *, progress: Progress = silent) -> PixelPage:
     )
     progress(1, 2)
     return pixel_page(found)
+
+
+def save_study(
+    files: OpenFiles,
+    token: int,
+    page: PixelPage,
+    path: Path,
+    overwrite: bool,
+    *,
+    progress: Progress = silent,
+) -> Path:
+    """Write the study of a pixel to a file: FITS, CSV or NPZ (in the reads lane)."""
+    from pipeline_core.speckle.studyexport import export_study
+
+    export_study(path, files.handle(token), page.study, overwrite=overwrite, progress=progress)
+    return path
 
 
 def save_maps(

@@ -17,6 +17,7 @@ from quicklook import speckle_tasks
 from quicklook.child_process import run_in_child
 from quicklook.dialogs.speckle_dialog import SpeckleDialog
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
+from quicklook.python_snippets import study_snippet
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.speckle_store import SpeckleStore
@@ -33,7 +34,9 @@ _ADVICE_READ, _ADVICE = "speckle advice read", "speckle advice"
 _GRACE_S = 60.0
 """A cancelled computation finishes the pixels that it is at, and hands over what is done: with a bootstrap of
 thousands of resamples that may take a while."""
+_BETWEEN_MS = 50
 _FILES = "FITS (*.fits);;NumPy (*.npz)"
+_PIXEL_FILES = "Text, comma-separated (*.csv);;FITS (*.fits);;NumPy (*.npz)"
 
 
 class _Messenger(QtCore.QObject):
@@ -71,12 +74,15 @@ class SpeckleController(QtCore.QObject):
         A `Failure` that no message explains.
     mapWanted
         Name of a map that is to be drawn in the main window's image.
+    studied
+        A `PixelPage`.
     """
 
     submitted = Signal(object)
     said = Signal(str, str)
     bugFound = Signal(object)  # noqa: N815
     mapWanted = Signal(str)  # noqa: N815
+    studied = Signal(object)
 
     def __init__(
         self,
@@ -178,10 +184,19 @@ class SpeckleController(QtCore.QObject):
         )
         self.submitted.emit(self._job)
         self.store.start(form, facts.shape, 1)
+        # window and image one after the other: all in one go would hold up everybody
+        QtCore.QTimer.singleShot(0, self._show_run)
+        return self._job
+
+    @Slot()
+    def _show_run(self) -> None:
+        """Show the window in which the maps fill, and then Is in the main window."""
+        facts = self._session.file
+        if facts is None or self._job is None:
+            return
         self._the_window().show_running(facts.path.name)
         self.open_window()
-        self.mapWanted.emit("is")
-        return self._job
+        QtCore.QTimer.singleShot(_BETWEEN_MS, partial(self.mapWanted.emit, "is"))
 
     @Slot()
     def cancel(self) -> None:
@@ -212,6 +227,8 @@ class SpeckleController(QtCore.QObject):
             window.pageWanted.connect(self._session.set_pixel)
             window.againWanted.connect(self.open_dialog)
             window.saveWanted.connect(self.save)
+            window.exportWanted.connect(self.export_pixel)
+            window.copyWanted.connect(self.copy_pixel)
             window.stepWanted.connect(self._on_step)
         return self.window
 
@@ -274,18 +291,49 @@ class SpeckleController(QtCore.QObject):
         if maps is None or form is None:
             return
         proposed = form.path.with_name(f"{form.path.stem}_speckle.fits")
-        chosen, chosen_filter = QtWidgets.QFileDialog.getSaveFileName(
-            self.window or self._parent, "Save speckle maps", str(proposed), _FILES
-        )
-        if not chosen:
+        path, overwrite = self._ask_for_path("Save speckle maps", proposed, _FILES)
+        if path is None:
             return
-        path = Path(chosen)
-        overwrite = True  # the dialog has asked for this name
-        if path.suffix.lower() not in (".fits", ".npz"):
-            ending = ".npz" if "npz" in chosen_filter else ".fits"
-            path, overwrite = path.with_name(path.name + ending), False
         where = (maps, path, overwrite, form.paths)
         self._chores.submit(f"write {path.name}", speckle_tasks.save_maps, *where, key=_SAVE)
+
+    @Slot()
+    def export_pixel(self) -> None:
+        """Ask where to, and write the study on the screen."""
+        page, asked = None if self.window is None else self.window.page, self._asked
+        facts = self._session.file
+        if page is None or asked is None or facts is None:
+            return
+        x, y = page.study.pixel
+        proposed = facts.path.with_name(f"{facts.path.stem}_speckles_x{x}-y{y}.csv")
+        path, overwrite = self._ask_for_path("Export pixel", proposed, _PIXEL_FILES)
+        if path is not None:
+            where = (self._files, asked.token, page, path, overwrite)
+            self._reads.submit(f"write {path.name}", speckle_tasks.save_study, *where, key=_SAVE)
+
+    @Slot()
+    def copy_pixel(self) -> None:
+        """Put a script on the clipboard that studies the pixel on the screen."""
+        page, facts = None if self.window is None else self.window.page, self._session.file
+        if page is None or self._asked is None or facts is None:
+            return
+        script = study_snippet(facts, self._asked, page.study.pixel, facts.beammap)
+        QtWidgets.QApplication.clipboard().setText(script)
+        self._tell("success", "Copied: a Python script that studies this pixel.")
+
+    def _ask_for_path(self, title: str, proposed: Path, filters: str) -> tuple[Path | None, bool]:
+        """Return a path with an ending of the filters, and whether the person agreed to replace what is there."""
+        chosen, chosen_filter = QtWidgets.QFileDialog.getSaveFileName(
+            self.window or self._parent, title, str(proposed), filters
+        )
+        if not chosen:
+            return None, False
+        endings = {one: one.rpartition("*")[2].rstrip(")") for one in filters.split(";;")}
+        path = Path(chosen)
+        if path.suffix.lower() in endings.values():
+            return path, True
+        ending = endings.get(chosen_filter, proposed.suffix)
+        return path.with_name(path.name + ending), False
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -303,6 +351,7 @@ class SpeckleController(QtCore.QObject):
         elif job.key == _STUDY:
             if job.args[0].request == self._asked and self.window is not None:
                 self.window.show_page(result)
+            self.studied.emit(result)
         elif job.key == _ADVICE:
             if self.dialog is not None:
                 self.dialog.show_advice(result.study)

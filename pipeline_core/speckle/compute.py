@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -30,6 +32,7 @@ _BATCH = 32
 _BATCH_BYTES = 8_000_000
 """Pixels that are fitted together, and what their counts take at most: long light curves go one by one."""
 _WAITING = 6
+_REPORT_EVERY_S = 0.1
 _PIXELS_FOR_TAU = 200
 
 Report = Callable[[MapPart], None]
@@ -133,18 +136,21 @@ class _Computation:
     def _fit_all(self, works: list[PixelWork]) -> None:
         report = part_of(self._progress, 0.0, 1.0, "fitting pixels")
         waiting: deque[Future[list[MapPart]]] = deque()
-        done = 0
+        done, stop = 0, Event()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="speckles") as pool:
             try:
                 for batch in self._batches():
                     report(done, len(self._pixels))
-                    waiting.append(pool.submit(_fit_batch, batch, works))
+                    waiting.append(pool.submit(_fit_batch, batch, works, stop))
                     while len(waiting) > _WAITING or (waiting and waiting[0].done()):
+                        _wait_for(waiting[0], partial(report, done, len(self._pixels)))
                         done += self._take(waiting.popleft().result())
                 while waiting:
+                    _wait_for(waiting[0], partial(report, done, len(self._pixels)))
                     done += self._take(waiting.popleft().result())
                     report(done, len(self._pixels))
             except BaseException:
+                stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
@@ -178,13 +184,25 @@ class _Computation:
         return facts_of(self._obs, first, last, band, settings.as_dict())
 
 
-def _fit_batch(batch: list[list[BinnedPixel]], works: list[PixelWork]) -> list[MapPart]:
-    """Fit some pixels in every step (in a thread; the kernels release the GIL)."""
+def _wait_for(batch: Future[list[MapPart]], report: Callable[[], None]) -> None:
+    """Wait for a batch; `report` may cancel meanwhile."""
+    while not wait([batch], timeout=_REPORT_EVERY_S).done:
+        report()
+
+
+def _fit_batch(
+    batch: list[list[BinnedPixel]], works: list[PixelWork], stop: Event
+) -> list[MapPart]:
+    """Fit some pixels in every step (in a thread; the kernels release the GIL), unless `stop` is set."""
     parts = []
     x = np.array([one[0].pixel[0] for one in batch])
     y = np.array([one[0].pixel[1] for one in batch])
     for step, work in enumerate(works):
-        rows = [fit_pixel(one[step], work) for one in batch]
+        rows = []
+        for one in batch:
+            if stop.is_set():
+                raise OperationCancelled
+            rows.append(fit_pixel(one[step], work))
         values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
         parts.append(MapPart(step, x, y, values))
     return parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,7 +14,12 @@ from quicklook.views.axes import Steps, WholeNumberAxis
 from quicklook.views.lightcurve_pane import number
 from quicklook.views.plot_pane import Columns, Home, PlotPane
 
+if TYPE_CHECKING:
+    from pipeline_core.speckle.browse import PixelPage
+
 __all__ = ["HistogramPane"]
+
+_RICIAN = "Modified Rician, fitted"
 
 _SHORTEST_AXIS = 6
 """A pixel without light shows some empty bins, not one bar across the plot."""
@@ -37,6 +42,7 @@ class HistogramPane(PlotPane):
     uses_bin = True
 
     def __init__(self, session: Session, name: str = "", home: Home | None = None) -> None:
+        self._page: PixelPage | None = None
         super().__init__(session, name, home, bottom=WholeNumberAxis("bottom"))
 
     def add_items(self) -> None:
@@ -44,8 +50,11 @@ class HistogramPane(PlotPane):
         self.plot.setLabel("left", "Frequency")
         self.bars = Steps()
         self.poisson = pg.PlotDataItem(symbol="o", symbolSize=4)
+        self.rician = pg.PlotDataItem()
+        self.rician.hide()
         self.plot.addItem(self.bars)
         self.plot.addItem(self.poisson)
+        self.plot.addItem(self.rician)
         self._legend = self.plot.addLegend(offset=(-8, 4))
         self._legend.addItem(self.poisson, "Poisson, same mean")
 
@@ -57,6 +66,7 @@ class HistogramPane(PlotPane):
         self.poisson.setPen(pg.mkPen(colours.poisson, width=1.5))
         self.poisson.setSymbolBrush(colours.poisson)
         self.poisson.setSymbolPen(None)
+        self.rician.setPen(pg.mkPen(colours.ink, width=1.5))
         self._legend.setBrush(None)  # it would hide bars
         for _, label in self._legend.items:
             label.setText(label.text, color=colours.ink)
@@ -88,6 +98,33 @@ class HistogramPane(PlotPane):
             f"mean {number(data.mean)} counts   variance {number(data.variance)}   "
             f"Fano {number(data.fano, 3)} (Poisson: 1)"
         )
+        self._draw_rician()
+
+    @Slot(object)
+    def show_study(self, page: PixelPage) -> None:
+        """Draw the modified Rician of a study, if it is of the very histogram on the screen."""
+        self._page = page
+        self._draw_rician()
+
+    def _draw_rician(self) -> None:
+        shown = self.shown
+        self._hide_rician()
+        if self._page is None or shown is None or "ml" not in self._page.study.expected:
+            return
+        study = self._page.study
+        if not np.array_equal(study.occurrences, shown.data.occurrences):
+            return
+        model = study.expected["ml"] / max(shown.data.n_bins, 1)
+        floor = 0.5 * _OUT_OF_SIGHT / max(shown.data.n_bins, 1)
+        self.rician.setData(np.arange(model.size), self.plot.on_scale(model, floor))
+        self.rician.show()
+        self._legend.addItem(self.rician, _RICIAN)
+        self.restyle()
+
+    def _hide_rician(self) -> None:
+        if self.rician.isVisible():
+            self._legend.removeItem(self.rician)
+            self.rician.hide()
 
     def export_columns(self) -> tuple[str, Columns]:
         """Return how often each number of counts was seen."""

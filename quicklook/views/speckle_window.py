@@ -24,7 +24,7 @@ class SpeckleWindow(ResultWindow):
 
     Signals
     -------
-    againWanted, saveWanted
+    againWanted, saveWanted, exportWanted, copyWanted
         What the buttons say.
     stepWanted
         Number of the step of time that is to be looked at.
@@ -32,6 +32,8 @@ class SpeckleWindow(ResultWindow):
 
     againWanted = Signal()  # noqa: N815
     saveWanted = Signal()  # noqa: N815
+    exportWanted = Signal()  # noqa: N815
+    copyWanted = Signal()  # noqa: N815
     stepWanted = Signal(int)  # noqa: N815
 
     kind = "speckle maps"
@@ -89,11 +91,21 @@ class SpeckleWindow(ResultWindow):
     def right(self) -> QtWidgets.QWidget:
         """Return what shows a pixel."""
         self.pixel_title = QtWidgets.QLabel(objectName="paneTitle")
+        self.export = QtWidgets.QPushButton("Export pixel…")
+        self.export.setToolTip("Write histogram, models and fit of this pixel: CSV, FITS, NPZ")
+        self.export.clicked.connect(self.exportWanted)
+        self.copy = QtWidgets.QPushButton("Copy as Python")
+        self.copy.setToolTip("Copy a script that studies this pixel in the same way")
+        self.copy.clicked.connect(self.copyWanted)
+        head = QtWidgets.QHBoxLayout()
+        head.addWidget(self.pixel_title, 1)
+        head.addWidget(self.copy)
+        head.addWidget(self.export)
         content = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(content)
         column.setContentsMargins(8, 8, 8, 4)
         column.setSpacing(6)
-        column.addWidget(self.pixel_title)
+        column.addLayout(head)
         column.addWidget(self.table)
         column.addWidget(self.plots, 1)
         return self.pixel_pages(content)
@@ -191,6 +203,8 @@ class SpeckleWindow(ResultWindow):
         if self._pixel.currentIndex() == 1:
             self.pixel_title.setText(f"Pixel ({pixel[0]}, {pixel[1]}): studying…")
             self.table.setEnabled(False)
+            self.export.setEnabled(False)
+            self.copy.setEnabled(False)
 
     def show_no_pixel(self) -> None:
         """Say that no pixel is chosen."""
@@ -210,6 +224,8 @@ class SpeckleWindow(ResultWindow):
         x, y = page.study.pixel
         self.pixel_title.setText(f"Pixel ({x}, {y})")
         self.table.setEnabled(True)
+        self.export.setEnabled(True)
+        self.copy.setEnabled(True)
         self.table.show_study(page.study)
         self.plots.show_page(page)
         self._pixel.setCurrentIndex(1)

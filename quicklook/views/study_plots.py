@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from quicklook import theme
-from quicklook.qt import Qt, QtWidgets, Slot, pg
+from quicklook.qt import Qt, QtCore, QtWidgets, Slot, pg
 from quicklook.views.axes import CalmPlot, Steps, WholeNumberAxis, calm_axis
 
 if TYPE_CHECKING:
     from pipeline_core.speckle.browse import PixelPage
-    from pipeline_core.speckle.study import PixelStudy
 
 __all__ = ["StudyPlots"]
 
@@ -21,6 +21,7 @@ _ROOM_IN_LIKELIHOOD = 1.6
 _SYMBOLS_UP_TO = 60
 _FAR_FROM_ZERO = 0.4
 _WIDEST_RESIDUAL = 3.5
+_BETWEEN_MS = 10
 _MODELS = (
     ("ml", "MR, maximum likelihood"),
     ("moments", "MR, moments"),
@@ -47,6 +48,9 @@ class StudyPlots(QtWidgets.QWidget):
             self._grid.setRowStretch(row, stretch)
         for column in (0, 1):
             self._grid.setColumnStretch(column, 1)
+        self._to_draw: list[Callable[[PixelPage], None]] = []
+        self._drawer = QtCore.QTimer(self, interval=_BETWEEN_MS)
+        self._drawer.timeout.connect(self._draw_next)
         theme.notifier.changed.connect(self.restyle)
 
     def build_next(self) -> bool:
@@ -133,16 +137,23 @@ class StudyPlots(QtWidgets.QWidget):
             self.show_page(self.page)
 
     def show_page(self, page: PixelPage) -> None:
-        """Draw a pixel."""
+        """Draw a pixel: the histogram at once, the others one by one, or all would hold up everybody."""
         while self.build_next():
             pass
         self.page = page
-        self._draw_histogram(page.study)
-        self._draw_residuals(page.study)
-        self._draw_likelihood(page)
-        self._draw_covariance(page.study)
+        self._draw_histogram(page)
+        self._to_draw = [self._draw_covariance, self._draw_likelihood, self._draw_residuals]
+        self._drawer.start()
 
-    def _draw_histogram(self, study: PixelStudy) -> None:
+    @Slot()
+    def _draw_next(self) -> None:
+        if self.page is not None and self._to_draw:
+            self._to_draw.pop()(self.page)
+        if not self._to_draw:
+            self._drawer.stop()
+
+    def _draw_histogram(self, page: PixelPage) -> None:
+        study = page.study
         look = theme.current()
         self.bars.restyle()
         counts = np.arange(study.occurrences.size)
@@ -172,8 +183,8 @@ class StudyPlots(QtWidgets.QWidget):
         self.histogram.setXRange(first - 0.5, max(counts.size, 6) - 0.5, padding=0)
         self.histogram.show_heights(0.5, highest, _ROOM_FOR_LEGEND)
 
-    def _draw_residuals(self, study: PixelStudy) -> None:
-        look = theme.current()
+    def _draw_residuals(self, page: PixelPage) -> None:
+        look, study = theme.current(), page.study
         self.residuals.setLabel("bottom", f"Counts per {1e3 * study.settings.bin_s:g} ms")
         self.zero.setPen(pg.mkPen(look.axis))
         found = study.residuals
@@ -210,7 +221,8 @@ class StudyPlots(QtWidgets.QWidget):
                 set_range = getattr(self.likelihood, f"set{axis.upper()}Range")
                 set_range(low, low + room * (high - low), padding=0)
 
-    def _draw_covariance(self, study: PixelStudy) -> None:
+    def _draw_covariance(self, page: PixelPage) -> None:
+        study = page.study
         look, own = theme.current(), study.decorrelation
         self.level.setPen(pg.mkPen(look.axis))
         self.decay.setPen(pg.mkPen(look.accent, width=2))

@@ -137,9 +137,10 @@ def test_radio_buttons_are_dead_before_and_say_how_to_make_maps(qtbot, real, pat
 
 def test_maps_fill_and_a_cancelled_computation_keeps_what_is_done(qtbot, real, path):
     open_path(qtbot, real, path)
-    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=1000))
-    store, window = real.speckles, real.speckling.window
+    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=300))
+    store = real.speckles
     qtbot.waitUntil(lambda: store.n_done() > 0, timeout=200_000)
+    window = real.speckling.window
     assert store.maps is None
     assert not window.save.isEnabled()
     window.cancel.click()
@@ -257,6 +258,51 @@ def test_copy_as_python_makes_the_maps_again(qtbot, real, path):
     found: dict[str, object] = {}
     exec(script, found)  # what a person would do with it
     np.testing.assert_array_equal(found["image"], maps.image("is"))
+
+
+def test_a_pixel_is_exported_and_its_script_studies_it_again(
+    qtbot, real, path, tmp_path, monkeypatch
+):
+    make(qtbot, real, path)
+    real.session.set_pixel((3, 5))
+    rest(qtbot, real)
+    window = real.speckling.window
+    study = window.page.study
+    window.copy.click()
+    found: dict[str, object] = {}
+    exec(QtWidgets.QApplication.clipboard().text(), found)  # what a person would do with it
+    np.testing.assert_array_equal(found["study"].occurrences, study.occurrences)
+    np.testing.assert_allclose(found["study"].fit.values, study.fit.values)
+    target = tmp_path / "pixel.fits"
+    monkeypatch.setattr(
+        QtWidgets.QFileDialog, "getSaveFileName", staticmethod(lambda *_: (str(target), ""))
+    )
+    window.export.click()
+    rest(qtbot, real)
+    with fits.open(target) as hdus:
+        table = hdus["SPECKLES"]
+        np.testing.assert_array_equal(table.data["occurrences"], study.occurrences)
+        np.testing.assert_allclose(table.data["ml"], study.expected["ml"])
+        header = {**hdus[0].header, **table.header}
+    assert header["IC"] == pytest.approx(study.fit.values[0])
+    assert header["ISERR"] == pytest.approx(study.fit.block_errors[1])
+
+
+def test_the_histogram_beside_the_image_has_the_fit_of_its_own_bins_only(qtbot, real, path):
+    make(qtbot, real, path)
+    pane = real.card.histogram
+    real.session.set_pixel((3, 5))
+    rest(qtbot, real)
+    study = real.speckling.window.page.study
+    assert pane.rician.isVisible()
+    _, drawn = pane.rician.getData()
+    np.testing.assert_allclose(drawn, study.expected["ml"] / study.occurrences.sum())
+    real.session.set_bin_s(0.02)
+    rest(qtbot, real)
+    assert not pane.rician.isVisible()
+    real.session.set_bin_s(0.01)
+    rest(qtbot, real)
+    assert pane.rician.isVisible()
 
 
 def test_the_map_on_the_screen_is_exported_with_unit_and_settings(
