@@ -52,7 +52,7 @@ def real(qtbot, settings):
 
 
 def rest(qtbot, window):
-    qtbot.wait(50)
+    qtbot.wait(150)
     lanes = (window.reads, window.chores, window.jobs)
     qtbot.waitUntil(lambda: not any(lane.jobs for lane in lanes), timeout=200_000)
     qtbot.wait(20)
