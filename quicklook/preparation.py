@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 PREPARE = "prepare"
 """Key of the job."""
 
-_TITLE = "Compiling the numerical kernels, once, about 15 s"
+_TITLE = "Compiling the numerical kernels, once, about 40 s"
 
 
 def versions() -> str:

@@ -35,6 +35,7 @@ _GRACE_S = 60.0
 """A cancelled computation finishes the pixels that it is at, and hands over what is done: with a bootstrap of
 thousands of resamples that may take a while."""
 _BETWEEN_MS = 50
+_SETTLE_MS = 50
 _FILES = "FITS (*.fits);;NumPy (*.npz)"
 _PIXEL_FILES = "Text, comma-separated (*.csv);;FITS (*.fits);;NumPy (*.npz)"
 
@@ -105,6 +106,8 @@ class SpeckleController(QtCore.QObject):
         self._asked: StudyRequest | None = None
         self._messenger = _Messenger(self)
         self._messenger.news.connect(self._on_news)
+        self._settled = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settled.timeout.connect(self._read_asked)
         self.dialog: SpeckleDialog | None = None
         self.window: SpeckleWindow | None = None
         actions["speckle_maps"].triggered.connect(self.open_dialog)
@@ -270,17 +273,24 @@ class SpeckleController(QtCore.QObject):
         """Ask for the study of the active pixel, if anybody looks."""
         facts, pixel = self._session.file, self._session.pixel
         window = self.window
+        self._asked = None
+        self._settled.stop()
         if window is None or not window.isVisible() or facts is None or not facts.has_photons:
             return
         window.map.set_pixel(pixel)
         if pixel is None:
-            self._asked = None
             window.show_no_pixel()
             return
         store = self.store
         self._asked = StudyRequest(facts.token, pixel, self.settings, store.tau_s, store.step)
         window.show_reading(pixel)
-        self._read(_READ, self._asked)
+        self._settled.start()
+
+    @Slot()
+    def _read_asked(self) -> None:
+        """Read the pixel, once the plots of the main window have had their turn and nobody walks on."""
+        if self._asked is not None and self._session.file is not None:
+            self._read(_READ, self._asked)
 
     # --- files -----------------------------------------------------------------------------------
 

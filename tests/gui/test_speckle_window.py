@@ -14,11 +14,14 @@ from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.simulate import SimulationSettings, simulate
 from pipeline_core.simulate.settings import LightSettings
+from pipeline_core.speckle.browse import PixelPage
 from pipeline_core.speckle.compute import compute_maps
 from pipeline_core.speckle.settings import Prior, SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 from pipeline_core.speckle.study import study_pixel
+from quicklook.jobs import Job, Success
 from quicklook.qt import QtWidgets
+from quicklook.speckle_tasks import SpecklePixel, StudyRequest, study
 from quicklook.views.image_pane import FLAGS, SPECKLES
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
@@ -49,7 +52,7 @@ def real(qtbot, settings):
 
 
 def rest(qtbot, window):
-    qtbot.wait(50)
+    qtbot.wait(150)
     lanes = (window.reads, window.chores, window.jobs)
     qtbot.waitUntil(lambda: not any(lane.jobs for lane in lanes), timeout=200_000)
     qtbot.wait(20)
@@ -135,11 +138,16 @@ def test_radio_buttons_are_dead_before_and_say_how_to_make_maps(qtbot, real, pat
     assert real.image.kind == FLAGS
 
 
-def test_maps_fill_and_a_cancelled_computation_keeps_what_is_done(qtbot, real, path):
+def test_maps_fill_and_a_cancelled_computation_keeps_what_is_done(qtbot, real, path, monkeypatch):
     open_path(qtbot, real, path)
-    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=300))
+    drawn = []
+    draw = real.image.show_map
+    monkeypatch.setattr(
+        real.image, "show_map", lambda found: (drawn.append(found.array.copy()), draw(found))
+    )
+    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=500))
     store = real.speckles
-    qtbot.waitUntil(lambda: store.n_done() > 0, timeout=200_000)
+    qtbot.waitUntil(lambda: bool(drawn) and np.isfinite(drawn[-1]).any(), timeout=200_000)
     window = real.speckling.window
     assert store.maps is None
     assert not window.save.isEnabled()
@@ -246,6 +254,24 @@ def test_only_the_newest_pixel_is_drawn(qtbot, real, path):
         real.session.set_pixel((x, 3))
     rest(qtbot, real)
     assert shown == [(4, 3)]
+
+
+def test_an_answer_that_comes_too_late_is_dropped(qtbot, real, path):
+    make(qtbot, real, path)
+    real.session.set_pixel((4, 3))
+    rest(qtbot, real)
+    controller, page = real.speckling, real.speckling.window.page
+    late = StudyRequest(real.session.file.token, (1, 1), SETTINGS)
+    read = SpecklePixel(late, None, None, None, 0.0)
+    other = PixelPage(study_pixel(path, (1, 1), SETTINGS), ())
+    for lane, key, args, answer in (
+        (real.reads, "speckle pixel", (None, late), read),
+        (real.chores, "speckle study", (read,), other),
+    ):
+        job = Job("late", key, study, args)
+        lane.succeeded.emit(Success(job, answer))
+    assert not real.chores.jobs
+    assert controller.window.page is page
 
 
 def test_copy_as_python_makes_the_maps_again(qtbot, real, path):
