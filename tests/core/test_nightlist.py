@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def line(utc, **values):
 
 
 def entry(unix, **values):
-    return LogEntry(unix, values, "log", 1)
+    return LogEntry(unix, json.dumps(values), Path("log"), 1)
 
 
 def span(kind, label, start, stop):

@@ -43,6 +43,8 @@ def state(monkeypatch):
     """Nothing is remembered, and no helper stays."""
     state = trial_opening._State()
     monkeypatch.setattr(trial_opening, "_state", state)
+    # whatever threads earlier tests have left behind: "alone" means this one
+    monkeypatch.setattr(trial_opening.threading, "active_count", lambda: 1)
     yield state
     state.helper.stop()
 

@@ -190,11 +190,13 @@ def test_defect_09_the_title_names_what_is_shown(qtbot, opened):
 def test_defect_10_nothing_is_shown_that_was_not_measured(qtbot, window, observations):
     """Random noise was offered as an image, and shown at the start."""
     choices = window.controls.findChildren(QtWidgets.QRadioButton)
-    assert {button.text() for button in choices} == {"Beam Flag Image", "Raw Counts"}
+    maps = {"Ic", "Is", "Ip", "Ic/Is"}  # nothing of the kind was computed
+    assert {button.text() for button in choices} == {"Beam Flag Image", "Raw Counts"} | maps
     assert window.image.view.picture.image is None
     assert not window.image.view.isVisible()
     observations[NIGHT].broken["count_image"] = InputFormatError("night.h5 is damaged. Copy it.")
     open_path(qtbot, window, NIGHT)
+    assert not any(button.isEnabled() for button in choices if button.text() in maps)
     window.controls.counts.setChecked(True)
     qtbot.mouseClick(window.controls.plot, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "damaged" in window.image.message)
