@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline_core.errors import InputFormatError
-from pipeline_core.nightlogs.dithers import DitherLog, read_dither_logs
-from pipeline_core.nightlogs.finding import find_logs
-from pipeline_core.nightlogs.observing import LogEntry, ObservingLog, read_observing_logs
+from pipeline_core.nightlogs.dithers import DitherLog
+from pipeline_core.nightlogs.observing import LogEntry, ObservingLog
+from pipeline_core.nightlogs.reading import logs_beside
 from pipeline_core.nightvalues import LogSpan
 from pipeline_core.progress import Progress, silent
 
@@ -36,17 +35,11 @@ def read_spans(
     progress : Progress
         Told of files and lines; may cancel.
     """
-    found = find_logs(folder, progress)
-    if data is not None:
-        found = found.of_days(*data)
-    log = read_observing_logs(found.observing, progress)
-    problems = [*log.problems, *(str(bad) for bad in log.bad_lines)]
-    spans = list(observing_spans(log, data[1] if data else None))
-    for path in found.dithers:
-        try:
-            spans += [span for dither in read_dither_logs(path) for span in dither_spans(dither)]
-        except InputFormatError as error:
-            problems.append(str(error))
+    start, stop = data or (None, None)
+    logs = logs_beside(folder, start, stop, progress)
+    problems = [*logs.problems, *(str(bad) for bad in logs.observing.bad_lines)]
+    spans = list(observing_spans(logs.observing, data[1] if data else None))
+    spans += [span for dither in logs.dithers for span in dither_spans(dither)]
     if data is not None:
         low, high = data[0] - _MARGIN_S, data[1] + _MARGIN_S
         spans = [span for span in spans if span.start < high and span.stop > low]

@@ -45,7 +45,10 @@ class NightLogs:
 
 
 def logs_beside(
-    place: Path | str, start: float, stop: float, progress: Progress = silent
+    place: Path | str,
+    start: float | None = None,
+    stop: float | None = None,
+    progress: Progress = silent,
 ) -> NightLogs:
     """Find and read the logs that belong to a file or folder; none at all is no error.
 
@@ -53,12 +56,14 @@ def logs_beside(
     ----------
     place : path
         See `find_logs`.
-    start, stop : float
-        Unix seconds of the data: logs of other weeks are not read.
+    start, stop : float or None
+        Unix seconds of the data: logs of other weeks are not read. None: all are.
     progress : Progress
         Told of files and lines; may cancel.
     """
-    found = find_logs(place, progress).of_days(start, stop)
+    found = find_logs(place, progress)
+    if start is not None and stop is not None:
+        found = found.of_days(start, stop)
     return _read(found.observing, found.dithers, found.looked, progress)
 
 
