@@ -132,6 +132,14 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _build_controllers(self) -> None:
         """Make what connects the panes with lanes, actions and one another."""
+        self._control_files()
+        self._control_images()
+        self._control_calibrations()
+        self._control_nights_and_speckles()
+        self.panels = Panels(self)
+
+    def _control_files(self) -> None:
+        """Opening, conversion, products of a file, and the jobs that make them."""
         self.opening = OpeningController(self.reads, self.files, self.settings, self)
         self.conversion = ConversionController(self.jobs, self.chores, self.settings, self)
         self.cubing = CubeController(self.session, self.jobs, self)
@@ -148,6 +156,9 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name["bottom_panel"],
             self,
         )
+
+    def _control_images(self) -> None:
+        """The image, its frames and regions, the log beside it, and what is written of them."""
         self.image_control = ImageControl(
             self.session,
             self.image,
@@ -187,6 +198,9 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+
+    def _control_calibrations(self) -> None:
+        """Wavelengths, flat fields and masks: made, looked at, attached and undone."""
         self.attaching = AttachControl(
             self.session,
             self.opening,
@@ -243,6 +257,9 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
+
+    def _control_nights_and_speckles(self) -> None:
+        """Whole nights, and speckle maps."""
         self.night = NightController(
             self.nights,
             self.chores,
@@ -274,7 +291,6 @@ class MainWindow(QtWidgets.QMainWindow):
             self.actions_by_name,
             self,
         )
-        self.panels = Panels(self)
 
     def _build_layout(self) -> None:
         build_menus(self.menuBar(), self.actions_by_name, self.panels.menus)
