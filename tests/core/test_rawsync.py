@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rawdata import FAKE, header, photon, write_words
 
@@ -98,6 +98,7 @@ def damage(draw):
 
 
 @given(damage(), st.integers(0, 2**32), st.booleans(), st.sampled_from([5, 40, 1000, 1 << 15]))
+@example([(0, 0, 1), (17, 9, 1822), (24, 0, 1), (36, 0, 1)], 5, False, 5)
 def test_whatever_is_cut_out(tmp_path_factory, cuts, seed, quiet, slab_words):
     """Every packet that is whole is found, no false word is taken for a photon, no byte is forgotten."""
     folder = tmp_path_factory.mktemp("raw")
@@ -127,9 +128,17 @@ def test_whatever_is_cut_out(tmp_path_factory, cuts, seed, quiet, slab_words):
     found, orphans, sums = find(folder, slab_words)
     # the first bytes of a header may be lost, and others pass for them: time and photons are right nevertheless
     known = {(packet[0] % 2**36, *packet[1:]) for packet in packets}
-    for packet in found:
+    headers = {packet[0] for packet in packets}
+    for packet, after in zip(found, [*found[1:], []], strict=True):
         # a header whose last bytes were lost may pass for one, but nothing is believed behind it
-        assert len(packet) == 1 or (packet[0] % 2**36, *packet[1:]) in known
+        if len(packet) == 1 or (packet[0] % 2**36, *packet[1:]) in known:
+            continue
+        # one case cannot be told: the word that the cut made of two photons, right behind a true header, where what
+        # comes next happens to look like a header
+        assert len(packet) == 2
+        assert packet[0] in headers
+        assert len(after) == 1
+        assert after[0] not in headers
     whole = [p for k, p in enumerate(packets) if k not in touched and k < len(packets) - 1]
     assert [p for p in whole if p not in found] == []
     assert size_of(found, orphans, sums) == len(data)

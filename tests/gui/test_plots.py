@@ -395,7 +395,10 @@ def test_a_frame_of_counts_has_no_plots(rig):
     rig.open()
     rig.session.set_pixel((7, 2))
     for pane in rig.card.panes:
-        assert pane.message == "night1.h5 is a frame of counts: it has no photons to plot."
+        assert (
+            pane.message
+            == "night1.h5 has no photons to plot. A .img frame holds one picture of counts: no times, no phases."
+        )
 
 
 def test_only_plots_that_use_the_exposure_time_are_read_again(plotted):
