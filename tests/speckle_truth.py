@@ -1,7 +1,8 @@
 """Fit simulated speckles with known truth: the tables in SPECKLE_TRUTH.md.
 
 Run as ``python tests/speckle_truth.py [--write] [--full]``; without ``--write`` the tables are only printed. `SEED` and
-the grids are in this file, and were there before any figure of them was looked at (the method was changed once after a table of another seed): the seed belongs to no other test.
+the grids are in this file, and were there before any figure of them was looked at (the method was changed once, after
+a table of another seed): the seed belongs to no other test.
 ``--full`` runs the whole grid of (Ic, Is, Ip, tau, bin width, exposure, dead time), which takes an hour of one core.
 """
 
@@ -391,9 +392,10 @@ def main() -> None:
 _PREFACE = (
     "Written by `tests/speckle_truth.py --write`. Light curves are simulated as `I = |sqrt(Ic) + z|^2 + Ip`, z a "
     "complex Ornstein-Uhlenbeck process with exact steps, Poisson photons, non-paralysable dead time; seed {seed} and "
-    "all cases stand in the script and were there before these figures; after a first table (seed 20261128) blocks became "
-    "longer and the p-value was mended, and the seed was changed for that reason. Intensities are counts/s; errors behind ± are "
-    "those of the mean over the runs. 68 % intervals are the central part of 100 resamples of blocks of 5 to 20 tau."
+    "all cases stand in the script and were there before these figures; after a first table (seed 20261128) blocks "
+    "became longer and the p-value was mended, and the seed was changed for that reason. Intensities are counts/s; "
+    "errors behind ± are those of the mean over the runs. 68 % intervals are the central part of 100 resamples of "
+    "blocks of 5 to 20 tau."
 )
 
 
