@@ -328,11 +328,15 @@ class PhotonReader:
 
         with ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="photon-scan") as pool:
             step = range(at.chunk, min(at.chunk + _CHUNKS_A_STEP, n_chunks))
-            self.chunks.fetch_ahead(step, last_column)
+            self.chunks.fetch_ahead(
+                range(at.chunk, min(step.stop + _CHUNKS_A_STEP, n_chunks)), last_column
+            )
             while step:
                 progress(at.chunk, n_chunks, stage)
                 after = range(step.stop, min(step.stop + _CHUNKS_A_STEP, n_chunks))
-                self.chunks.fetch_ahead(after, last_column)
+                self.chunks.fetch_ahead(
+                    range(after.stop, min(after.stop + _CHUNKS_A_STEP, n_chunks)), last_column
+                )
                 halves = [step[k::SCAN_THREADS] for k in range(SCAN_THREADS)]
                 list(pool.map(scan, range(SCAN_THREADS), halves))
                 at.chunk, step = step.stop, after

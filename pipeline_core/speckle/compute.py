@@ -145,6 +145,7 @@ class _Computation:
                     while len(waiting) > _WAITING or (waiting and waiting[0].done()):
                         _wait_for(waiting[0], partial(report, done, len(self._pixels)))
                         done += self._take(waiting.popleft().result())
+                        report(done, len(self._pixels))
                 while waiting:
                     _wait_for(waiting[0], partial(report, done, len(self._pixels)))
                     done += self._take(waiting.popleft().result())
