@@ -10,6 +10,7 @@ from quicklook import theme
 from quicklook.background_tasks import CubeForm
 from quicklook.qt import QtWidgets, Slot
 from quicklook.tasks import FileFacts
+from quicklook.widgets.go_buttons import go_buttons
 from quicklook.widgets.number_box import NumberBox
 from quicklook.widgets.path_edit import PathEdit
 from quicklook.widgets.side_by_side import side_by_side
@@ -73,13 +74,7 @@ class CubeDialog(QtWidgets.QDialog):
         form.addRow("", self.contents)
         form.addRow("File", self.out)
         form.addRow("", self.overwrite)
-        kind = QtWidgets.QDialogButtonBox.StandardButton
-        buttons = QtWidgets.QDialogButtonBox(kind.Ok | kind.Cancel)
-        self.write = buttons.button(kind.Ok)
-        self.write.setText("Write")
-        self.write.setObjectName("primary")
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.write = go_buttons(self, "Write")
         layout = QtWidgets.QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.reason)

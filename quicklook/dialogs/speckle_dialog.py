@@ -12,6 +12,7 @@ from quicklook import theme
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.tasks import FileFacts
 from quicklook.time_text import milliseconds
+from quicklook.widgets.go_buttons import go_buttons
 from quicklook.widgets.number_box import NumberBox
 
 if TYPE_CHECKING:
@@ -180,13 +181,7 @@ class SpeckleDialog(QtWidgets.QDialog):
         form.addRow("Pixels", self.flags)
         self.reason = QtWidgets.QLabel(objectName="hint", wordWrap=True)
         self.reason.setMinimumHeight(2 * self.reason.fontMetrics().lineSpacing())
-        kind = QtWidgets.QDialogButtonBox.StandardButton
-        buttons = QtWidgets.QDialogButtonBox(kind.Ok | kind.Cancel)
-        self.make = buttons.button(kind.Ok)
-        self.make.setText("Make maps")
-        self.make.setObjectName("primary")
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.make = go_buttons(self, "Make maps")
         layout = QtWidgets.QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.advanced)

@@ -14,6 +14,7 @@ from quicklook.product_tasks import StackForm
 from quicklook.qt import QtWidgets, Slot
 from quicklook.session import Band
 from quicklook.tasks import FileFacts
+from quicklook.widgets.go_buttons import go_buttons
 from quicklook.widgets.number_box import NumberBox
 from quicklook.widgets.path_edit import PathEdit
 from quicklook.widgets.position_table import PositionTable
@@ -114,13 +115,7 @@ class StackDialog(QtWidgets.QDialog):
         form.addRow("", self.contents)
         form.addRow("File", self.out)
         form.addRow("", self.overwrite)
-        kind = QtWidgets.QDialogButtonBox.StandardButton
-        buttons = QtWidgets.QDialogButtonBox(kind.Ok | kind.Cancel)
-        self.write = buttons.button(kind.Ok)
-        self.write.setText("Write")
-        self.write.setObjectName("primary")
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.write = go_buttons(self, "Write")
         layout = QtWidgets.QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.reason)
