@@ -9,6 +9,7 @@ from quicklook.night_form import PAGE_CHOICES, NightCheck, NightForm
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.widgets.path_edit import PathEdit
 from quicklook.widgets.rows_table import RowsTable
+from quicklook.widgets.side_by_side import side_by_side
 
 __all__ = ["NightDialog"]
 
@@ -225,11 +226,11 @@ class NightDialog(QtWidgets.QDialog):
         group = QtWidgets.QGroupBox("What is made")
         form = QtWidgets.QFormLayout(group)
         form.setHorizontalSpacing(12)
-        form.addRow("Masks", _row(self.badpixels, self.cosmics))
-        form.addRow("Products", _row(self.image, self.cube))
-        form.addRow("Cube: wavelengths", _row(self.bins, self.bin_width))
+        form.addRow("Masks", side_by_side(self.badpixels, self.cosmics))
+        form.addRow("Products", side_by_side(self.image, self.cube))
+        form.addRow("Cube: wavelengths", side_by_side(self.bins, self.bin_width))
         form.addRow("Cube: time bin [s]", self.step)
-        form.addRow("Cube: counts", _row(self.weighted, self.rates))
+        form.addRow("Cube: counts", side_by_side(self.weighted, self.rates))
         form.addRow("", self.kept)
         form.addRow("Tasks at once", self.ncpu)
         return group
@@ -272,15 +273,4 @@ def _grid(boxes: dict[str, QtWidgets.QCheckBox]) -> QtWidgets.QWidget:
     grid.setVerticalSpacing(2)
     for k, box in enumerate(boxes.values()):
         grid.addWidget(box, k // 3, k % 3)
-    return page
-
-
-def _row(*widgets: QtWidgets.QWidget) -> QtWidgets.QWidget:
-    page = QtWidgets.QWidget()
-    row = QtWidgets.QHBoxLayout(page)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(12)
-    for widget in widgets:
-        row.addWidget(widget)
-    row.addStretch(1)
     return page

@@ -14,6 +14,7 @@ from quicklook.tasks import FileFacts
 from quicklook.time_text import milliseconds
 from quicklook.widgets.go_buttons import go_buttons
 from quicklook.widgets.number_box import NumberBox
+from quicklook.widgets.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from pipeline_core.speckle.study import PixelStudy
@@ -133,7 +134,8 @@ class SpeckleDialog(QtWidgets.QDialog):
             sigma.setToolTip("Sigma of the prior")
             self.priors[name] = (tick, mean, sigma)
             form.addRow(
-                "Priors" if name == "ic" else "", _row(tick, mean, QtWidgets.QLabel("±"), sigma)
+                "Priors" if name == "ic" else "",
+                side_by_side(tick, mean, QtWidgets.QLabel("±"), sigma),
             )
         usual = SpeckleSettings()
         self.least = QtWidgets.QSpinBox(minimum=1, maximum=10**9, value=before.least_photons)
@@ -147,9 +149,9 @@ class SpeckleDialog(QtWidgets.QDialog):
         self.block.setSpecialValueText("5 to 20 tau")
         self.block.setValue(before.block_s or 0.0)
         self.block.setToolTip("Length of the blocks of time that errors are from")
-        form.addRow("At least", _row(self.least, QtWidgets.QLabel("photons")))
-        form.addRow("Bootstrap", _row(self.bootstrap, QtWidgets.QLabel("resamples")))
-        form.addRow("Blocks", _row(self.block))
+        form.addRow("At least", side_by_side(self.least, QtWidgets.QLabel("photons")))
+        form.addRow("Bootstrap", side_by_side(self.bootstrap, QtWidgets.QLabel("resamples")))
+        form.addRow("Blocks", side_by_side(self.block))
         same = all(
             getattr(before, name) == getattr(usual, name)
             for name in (
@@ -169,15 +171,15 @@ class SpeckleDialog(QtWidgets.QDialog):
     def _build(self) -> None:
         form = QtWidgets.QFormLayout()
         form.setVerticalSpacing(8)
-        form.addRow("Bins of time", _row(self.bin_ms, self.use_advice))
+        form.addRow("Bins of time", side_by_side(self.bin_ms, self.use_advice))
         form.addRow("", self.advice)
-        form.addRow("Decorrelation time tau", _row(self.tau_known, self.tau_ms))
+        form.addRow("Decorrelation time tau", side_by_side(self.tau_known, self.tau_ms))
         form.addRow("Model", self.with_ip)
         form.addRow("Corrections", self.correct_bins)
-        form.addRow("", _row(self.correct_dead, self.dead_us))
-        form.addRow("Time", _row(self.start, QtWidgets.QLabel("to"), self.stop))
-        form.addRow("", _row(self.stepped, self.step))
-        form.addRow("Wavelength", _row(self.low, QtWidgets.QLabel("to"), self.high))
+        form.addRow("", side_by_side(self.correct_dead, self.dead_us))
+        form.addRow("Time", side_by_side(self.start, QtWidgets.QLabel("to"), self.stop))
+        form.addRow("", side_by_side(self.stepped, self.step))
+        form.addRow("Wavelength", side_by_side(self.low, QtWidgets.QLabel("to"), self.high))
         form.addRow("Pixels", self.flags)
         self.reason = QtWidgets.QLabel(objectName="hint", wordWrap=True)
         self.reason.setMinimumHeight(2 * self.reason.fontMetrics().lineSpacing())
@@ -325,14 +327,3 @@ class SpeckleDialog(QtWidgets.QDialog):
     @Slot()
     def _on_use(self) -> None:
         self.bin_ms.setValue(1e3 * self._advised_s)
-
-
-def _row(*widgets: QtWidgets.QWidget) -> QtWidgets.QWidget:
-    page = QtWidgets.QWidget()
-    row = QtWidgets.QHBoxLayout(page)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(8)
-    for widget in widgets:
-        row.addWidget(widget)
-    row.addStretch(1)
-    return page
