@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wavecal_bounds import centre_bound, energy_bound
+from wavecal_darks import with_dark
 from wavecal_figures import PROBES_NM, Median, Outcome, accuracy, counting, true_phases
 from wavecal_independent import independent_figures
 from wavecal_nights import laser_histograms, night_beammap
@@ -35,6 +36,11 @@ STRESS = {
     "floor: 2 % of a line's photons anywhere": {"floor": 0.02},
     "drift: every exposure shifted by 0.3 degrees (1 sigma)": {"drift_deg": 0.3},
 }
+THERMAL = 0.5
+"""Thermal photons a photon of the line, where there are darks."""
+DARKS = (0.2, 1.0, 5.0, None)
+"""Lengths of darks over those of the exposures; None: no dark is given."""
+DARK_PHOTONS = (300, 1000, 4000)
 _REPORT = Path(__file__).parent / "WAVECAL_TRUTH.md"
 
 
@@ -96,6 +102,40 @@ def run_cell(recipe: Recipe) -> Cell:
     night = observe(recipe)
     result = calibrate(night)
     return Cell(recipe, counting(night, result), accuracy(night, result))
+
+
+@dataclass(frozen=True)
+class DarkCell:
+    """One row of the table of darks; shares in percent of the lines of calibratable pixels."""
+
+    cell: Cell
+    length: float | None
+    two: float
+    bad_fit: float
+    low_p: float
+
+
+def run_dark_cell(night: Night, length: float | None) -> DarkCell:
+    """Add thermal light, calibrate with a dark or without, compare."""
+    from pipeline_core.wavecal.compute import solve
+    from pipeline_core.wavecal.linefit import STATUS
+    from pipeline_core.wavecal.settings import Laser, WavecalSettings
+
+    settings = WavecalSettings(tuple(Laser(nm, Path(f"{nm:g}.h5")) for nm in LINES_NM.tolist()))
+    histograms, _ = with_dark(night, THERMAL, length or 1.0, night.recipe.seed + 1)
+    if length is None:
+        histograms = replace(histograms, background=None)
+    solution = solve(histograms, night_beammap(night), settings)
+    result = outcome(night, solution)
+    cell = Cell(night.recipe, counting(night, result), accuracy(night, result))
+    lines, kept = solution.lines, night.calibratable()
+    return DarkCell(
+        cell,
+        length,
+        two=100 * float((lines.model[kept] > 1).mean()),
+        bad_fit=100 * float((lines.status[kept] == STATUS.index("bad_fit")).mean()),
+        low_p=100 * float((lines.p_value[lines.ok & kept[:, None]] < 0.05).mean()),
+    )
 
 
 # ---- the tables --------------------------------------------------------------------------------------
@@ -170,6 +210,24 @@ def outside_table(cells: list[Cell]) -> list[str]:
         rows.append(
             f"| {cell.recipe.family} | {cell.recipe.photons} | " + " | ".join(values) + " |"
         )
+    return rows
+
+
+def dark_table(cells: list[DarkCell]) -> list[str]:
+    """What darks of different lengths do for lines on thermal light."""
+    head = (
+        "| photons | dark | good % | noise passes % | doubled passes % | two Gaussians % | bad fit % | p < 5 % | "
+        "bias at lines % | scatter % | sigma % | pull centers | pull at lines |"
+    )
+    rows = [head, "|---|" + "--:|" * 12]
+    for one in cells:
+        c, f = one.cell.counts, one.cell.figures
+        values = [percent(c[k]) for k in ("calibratable", "noise", "doubled")]
+        values += [f"{one.two:.2f}", f"{one.bad_fit:.2f}", f"{one.low_p:.1f}"]
+        values += [median(f["bias lines"]), f"{100 * f['scatter lines']:.3f}"]
+        values += [median(f["bias sigma"], 2), f"{f['pull centres']:.2f}", f"{f['pull lines']:.2f}"]
+        length = "none" if one.length is None else f"{one.length:g}"
+        rows.append(f"| {one.cell.recipe.photons} | {length} | " + " | ".join(values) + " |")
     return rows
 
 
@@ -303,7 +361,20 @@ phase = -A (1 - exp(-E / E0)), which nobody fits.
 """
 
 
-def report(cells: list[Cell], stress: list[tuple[str, Cell]], independent: list[str]) -> str:
+_DARKS = """
+## With thermal light and a dark (arctan)
+Half a thermal photon for every photon of the line, exponential towards tall pulses with a scale of 15 to 40 degrees
+(`tests/wavecal_darks.py`). **dark**: its length over that of the lasers' exposures. Two Gaussians, bad fit, p < 5 %:
+of the lines of calibratable pixels.
+"""
+
+
+def report(
+    cells: list[Cell],
+    stress: list[tuple[str, Cell]],
+    darks: list[DarkCell],
+    independent: list[str],
+) -> str:
     """Return the whole text."""
     parts = [_INTRODUCTION, "## Goals", *goal_table(cells)]
     parts += ["", "## Who passes as good (percent of the class)", *counting_table(cells)]
@@ -312,6 +383,7 @@ def report(cells: list[Cell], stress: list[tuple[str, Cell]], independent: list[
     parts += ["", "## Beyond the promise: what no model describes (arctan)"]
     for name, cell in stress:
         parts += ["", f"### {name}", *counting_table([cell]), "", *accuracy_table([cell])]
+    parts += [_DARKS, *dark_table(darks)]
     parts += ["", "## An independent simulator", *independent]
     return "\n".join(parts) + "\n"
 
@@ -329,6 +401,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="*", default=list(FAMILIES))
     parser.add_argument("--shrink", type=int, default=1, help="divide the number of pixels")
     parser.add_argument("--no-stress", action="store_true")
+    parser.add_argument("--no-darks", action="store_true")
     args = parser.parse_args()
     cells = []
     for k, family in enumerate(FAMILIES):
@@ -340,7 +413,13 @@ def main() -> None:
     for name, changes in {} if args.no_stress else STRESS.items():
         recipe = Recipe("arctan", 4000, 2000 // args.shrink, SEED + 100, **changes)
         stress.append((name, run_cell(recipe)))
-    text = report(cells, stress, independent_figures())
+    darks = []
+    for n in [] if args.no_darks else DARK_PHOTONS:
+        night = observe(Recipe("arctan", n, 3000 // args.shrink, SEED + 200))
+        for length in DARKS:
+            darks.append(run_dark_cell(night, length))
+            say(*dark_table(darks)[-1:])
+    text = report(cells, stress, darks, independent_figures())
     say(text)
     if args.write:
         _REPORT.write_text(text)

@@ -5,7 +5,7 @@ has the same formulas in plain NumPy. Bins may be of unequal width: empty ones f
 
 Internal parameters: 0 log photons, 1 centre, 2 log sigma of the line; 3, 4, 5 the same of the second Gaussian; 6 tail
 at the reference and 8 floor, both in photons per degree and >= 0; 7 log slope of the tail; 9 trigger edge, 10 log of
-its softness.
+its softness; 11 log of the background's amplitude over that of the dark, 12 its tilt.
 
 `limits` (4, N_THETA) holds lowest and highest values, and mean and weight (1 / variance) of a prior.
 """
@@ -28,15 +28,17 @@ __all__ = [
     "fit",
     "gaussian",
     "penalty",
+    "tilted",
 ]
 
-N_THETA = 11
+N_THETA = 13
 SECOND_WIDTH_PRIOR = 0.3
 """Scatter of the log of the second Gaussian's width over the line's, where there is a tail as well: a peak, no hump."""
 
 _SQRT_HALF = math.sqrt(0.5)
 _PDF = 1.0 / math.sqrt(2.0 * math.pi)
 _TINY = 1e-9  # photons per bin: the logarithm of an expected count stays finite
+_FAR_LESS = 0.25
 _FAR = 8.5  # sigma: beyond, less than 1e-17 of a Gaussian
 
 FloatArray = npt.NDArray[np.float64]
@@ -137,7 +139,8 @@ def expected(
 ) -> None:
     """Set the expected counts `lam` of each bin, their gradient `jac` (bins, N_THETA), and the share that is `seen`.
 
-    For 0, 1 or 2 Gaussians; `background` has passed the trigger already. Within a bin the mean share is applied.
+    For 0, 1 or 2 Gaussians; `background` (2, bins): counts before the trigger, and what the tilt multiplies. Within a
+    bin the mean share is applied.
     """
     _trigger_gradient(x, theta, seen, jac)
     lam[:] = 0.0
@@ -151,9 +154,20 @@ def expected(
         jac[:, 3:6] = 0.0
     add_tail(x, theta, reference, seen, lam, jac)
     for i in range(lam.size):
+        dark = tilted(background, theta, i)
+        lam[i] += dark
+        jac[i, 11] = dark * seen[i]
+        jac[i, 12] = background[1, i] * jac[i, 11]
         jac[i, 9] *= lam[i]
         jac[i, 10] *= lam[i]
-        lam[i] = lam[i] * seen[i] + background[i] + _TINY
+        lam[i] = lam[i] * seen[i] + _TINY
+
+
+@inline
+def tilted(background: FloatArray, theta: FloatArray, i: int) -> float:
+    """Return the counts of the background in a bin before the trigger."""
+    dark = background[0, i]
+    return dark * math.exp(theta[11] + theta[12] * background[1, i]) if dark > 0.0 else 0.0
 
 
 @kernel
@@ -333,7 +347,9 @@ def fit(
             lam[:] = trial_lam
             jac[:] = trial_jac
             value, cost = trial, trial_cost
-            damping = max(0.1 * damping, 1e-9)
+            # far less than promised: the step went across a curved valley, and the next would come back
+            overshot = gain < _FAR_LESS * promise
+            damping = max(10.0 * damping, 1e-6) if overshot else max(0.1 * damping, 1e-9)
             fresh = True
             if gain < enough and promise < 4.0 * enough:
                 return value, True

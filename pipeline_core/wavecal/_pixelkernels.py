@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
+from pipeline_core.wavecal._darkkernels import dark_spectrum
 from pipeline_core.wavecal._doublekernels import compare_peaks, shape_hint
 from pipeline_core.wavecal._edgekernels import find_edge, first_guess, trigger
-from pipeline_core.wavecal._linekernels import N_THETA, expected
+from pipeline_core.wavecal._linekernels import N_THETA, expected, tilted
 from pipeline_core.wavecal._searchkernels import (
     GAUSS_GAUSS,
     GAUSS_GAUSS_TAIL,
@@ -52,6 +53,7 @@ _FORCED_SHARE, _FORCED_OFFSET = 0.1, 2.0  # start of a second peak that is asked
 _HINT_Z, _HINT_SHAPE = 2.2, 4.0
 """Where the small second peak of all lines, or their common skewness and kurtosis, call for a closer look."""
 _GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
+_LEAST_ADDED = 2  # parameters of a second peak: height and place
 _EDGE_PRICE = 6.0  # of deviance: what an edge must gain over none
 _FAINT_TAIL = 0.03  # of the photons
 PRIORS = np.array([[math.log(0.13), 0.7], [0.0, 1.0], [0.0, 0.5], [0.0, math.inf]])
@@ -72,32 +74,35 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @kernel
-def _bins(edges, counts, background, edge, softness):  # type: ignore[no-untyped-def]
-    """Return edges, counts, background and seen share of the bins that are fitted: empty ones far below are one."""
+def _bins(edges, counts, dark, edge, softness):  # type: ignore[no-untyped-def]
+    """Return edges, counts, background (see `expected`) and seen share of the bins that are fitted.
+
+    Empty bins far below are one.
+    """
     first, stop = cut(edges, counts, edge, softness)
     m = stop - first + 1
-    x, n, other, seen = np.empty(m + 1), np.empty(m), np.empty(m), np.empty(m)
+    x, n, other, seen = np.empty(m + 1), np.empty(m), np.empty((2, m)), np.empty(m)
     x[0] = edges[0]
     x[1:] = edges[first : stop + 1]
     n[0] = counts[:first].sum()
-    other[0] = background[:first].sum()
+    other[0, 0], other[1, 0] = dark[0, :first].sum(), dark[1, first - 1]
     for i in range(1, m):
         n[i] = counts[first + i - 1]
-        other[i] = background[first + i - 1]
+        other[:, i] = dark[:, first + i - 1]
     trigger(x, edge, softness, seen)
     return x, n, other, seen
 
 
 @kernel
 def _fit_line(  # type: ignore[no-untyped-def]
-    edges, counts, edge, softness, background, guess, models, known, hint,
+    edges, counts, edge, softness, dark, dark_error, guess, models, known, hint,
     single, theta, variance, facts, score, information,
 ):  # fmt: skip
-    x, n, other, seen = _bins(edges, counts, background, edge, softness)
+    x, n, other, seen = _bins(edges, counts, dark, edge, softness)
     lam, jac = np.empty(n.size), np.empty((n.size, N_THETA))
     cov = np.empty((N_THETA, N_THETA))
     limits = np.empty((4, N_THETA))
-    bounds(edges, edge, known, limits)
+    bounds(edges, edge, known, dark_error, limits)
     facts[5], value, good = fit_single(x, n, edge, seen, other, limits, guess, theta, lam, jac)
     expected(x, theta, edge, other, 1, seen, lam, jac)
     moving = finish(GAUSS_TAIL, n, edge, seen, limits, theta, lam, jac, cov, facts)
@@ -137,6 +142,8 @@ def _compare(  # type: ignore[no-untyped-def]
     one, trial, one_value = theta.copy(), np.empty(N_THETA), value
     weight = math.log(max(n.sum(), 8.0))
     criterion = value + weight * moving if good else math.inf
+    # where a dark stands for the tail, two Gaussians must not be paid with the tail that they can do without
+    fewest = moving + _LEAST_ADDED if limits[3, 11] > 0.0 else 0
     trial_facts, trial_cov = facts.copy(), cov.copy()
     misfit = excess(facts[2], int(facts[3])) > _MISFIT
     for model in (GAUSS_GAUSS_TAIL, GAUSS_GAUSS):
@@ -154,7 +161,7 @@ def _compare(  # type: ignore[no-untyped-def]
             facts[9] = one_value - value
             facts[10] = 1.0 / (1.0 + math.exp(trial[0] - trial[3]))
             facts[11] = (trial[4] - trial[1]) * math.exp(-trial[2])
-        price = weight * moving + _GAUSSIAN_PRICE
+        price = weight * max(moving, fewest) + _GAUSSIAN_PRICE
         if converged and value + price < criterion:
             criterion, good = value + price, True
             theta[:] = trial
@@ -177,7 +184,8 @@ def _strongest_hint(score, information):  # type: ignore[no-untyped-def]
 
 @kernel
 def _fit_all(  # type: ignore[no-untyped-def]
-    edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
+    edges, counts, dark, dark_error, guess, use, models, hint, edge,
+    single, theta, variance, facts, score, information,
 ):  # fmt: skip
     """Fit every line, those that the edge cuts once more with what the others know of tail, edge and width."""
     vague = PRIORS.copy()
@@ -188,7 +196,7 @@ def _fit_all(  # type: ignore[no-untyped-def]
         for k in range(use.size):
             if use[k] and (attempt == 0 or cut_lines[k]):
                 _fit_line(
-                    edges, counts[k], edge[0], edge[1], background[k], guess[k], models,
+                    edges, counts[k], edge[0], edge[1], dark[k], dark_error[k], guess[k], models,
                     known if cut_lines[k] else vague, hint,
                     single[k], theta[k], variance[k], facts[k], score[k], information[k],
                 )  # fmt: skip
@@ -233,13 +241,34 @@ def _find_cut_lines(theta, variance, facts, use, edge, known, cut_lines):  # typ
 
 
 @kernel
-def _tail_share(theta, use, photons):  # type: ignore[no-untyped-def]
-    """Return the share of all photons that are in the fitted tails."""
+def _tail_share(theta, use, dark, edges, edge, photons):  # type: ignore[no-untyped-def]
+    """Return the share of all photons that are in the fitted tails, or known from a dark."""
     tails = 0.0
     for k in range(use.size):
         if use[k]:
             tails += theta[k, 6] * math.exp(-theta[k, 7])
+            for i in range(edges.size - 1):
+                if edges[i + 1] < edge:
+                    tails += tilted(dark[k], theta[k], i)
     return tails / max(photons, 1.0)
+
+
+@kernel
+def _find_darks(edges, background, scale, edge, dark, error):  # type: ignore[no-untyped-def]
+    """Set what is expected of each line's dark (lines, 2, bins), and its `error`: see `dark_spectrum`."""
+    for k in range(scale.size):
+        same = k > 0 and scale[k] > 0.0 and scale[k - 1] > 0.0
+        for i in range(edges.size - 1):
+            if not same:
+                break
+            same = background[k, i] == background[k - 1, i]
+        if same:
+            # most often there is one dark for all lines
+            dark[k, 0] = dark[k - 1, 0] * (scale[k] / scale[k - 1])
+            dark[k, 1] = dark[k - 1, 1]
+            error[k] = error[k - 1]
+        else:
+            error[k] = dark_spectrum(edges, background[k], edge[0], edge[1], scale[k], dark[k])
 
 
 @kernel
@@ -264,14 +293,17 @@ def _find_pixel_edge(edges, counts, use, edge):  # type: ignore[no-untyped-def]
 
 @kernel
 def _try_without_edge(  # type: ignore[no-untyped-def]
-    edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
+    edges, counts, background, scale, dark, dark_error, guess, use, models, hint, edge,
+    single, theta, variance, facts, score, information,
 ):  # fmt: skip
     """Fit all lines once more as if everything were seen; keep that unless an edge is clearly better."""
     kept = (edge.copy(), single.copy(), theta.copy(), variance.copy(), facts.copy())
-    kept_scan = (score.copy(), information.copy())
+    kept_scan, kept_dark = (score.copy(), information.copy()), (dark.copy(), dark_error.copy())
     edge[0], edge[1] = _NO_EDGE_DEG, 1.0
+    _find_darks(edges, background, scale, edge, dark, dark_error)
     _fit_all(
-        edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
+        edges, counts, dark, dark_error, guess, use, models, hint, edge,
+        single, theta, variance, facts, score, information,
     )  # fmt: skip
     change = 0.0
     for k in range(use.size):
@@ -280,10 +312,11 @@ def _try_without_edge(  # type: ignore[no-untyped-def]
     if change > _EDGE_PRICE:
         edge[:], single[:], theta[:], variance[:], facts[:] = kept
         score[:], information[:] = kept_scan
+        dark[:], dark_error[:] = kept_dark
 
 
 @kernel
-def _look_for_second(edges, counts, background, use, edge, single, facts, z, joint):  # type: ignore[no-untyped-def]
+def _look_for_second(edges, counts, dark, use, edge, single, facts, z, joint):  # type: ignore[no-untyped-def]
     """Set `joint` (see `fit_pixel`) if anything hints at a second peak in the lines that the edge is far from."""
     joint[:] = 0.0
     lines, number = np.zeros(use.size, np.int64), 0
@@ -300,11 +333,13 @@ def _look_for_second(edges, counts, background, use, edge, single, facts, z, joi
     size, local, slopes = np.zeros(number, np.int64), np.empty((number, 5)), np.empty(number)
     for i in range(number):
         k = lines[i]
-        x_k, n_k, other_k, seen_k = _bins(edges, counts[k], background[k], edge[0], edge[1])
+        x_k, n_k, other_k, seen_k = _bins(edges, counts[k], dark[k], edge[0], edge[1])
         trigger(x_k, single[k, 9], math.exp(single[k, 10]), seen_k)
         m = n_k.size
         size[i] = m
-        x[i, : m + 1], n[i, :m], other[i, :m], seen[i, :m] = x_k, n_k, other_k, seen_k
+        x[i, : m + 1], n[i, :m], seen[i, :m] = x_k, n_k, seen_k
+        for b in range(m):
+            other[i, b] = tilted(other_k, single[k], b) * seen_k[b]
         for a, j in enumerate((0, 1, 2, 6, 8)):
             local[i, a] = single[k, j]
         slopes[i] = single[k, 7]
@@ -318,7 +353,8 @@ def _look_for_second(edges, counts, background, use, edge, single, facts, z, joi
 def fit_pixel(
     edges: FloatArray,
     counts: npt.NDArray[np.uint32],
-    background: FloatArray,
+    background: npt.NDArray[np.uint32],
+    scale: FloatArray,
     guess: FloatArray,
     skip: BoolArray,
     models: BoolArray,
@@ -333,7 +369,8 @@ def fit_pixel(
 ) -> None:
     """Fit all lines of one pixel.
 
-    `counts` and `background` (expected counts) have shape (lines, bins). Sets `edge` (edge, softness); `theta` and its
+    `counts` and `background` (those of darks) have shape (lines, bins), `scale` (lines): what each of a dark's counts
+    stands for, 0 for no dark. Sets `edge` (edge, softness); `theta` and its
     `variance` (lines, N_THETA); score and information of a second peak (lines, OFFSETS); and `facts` (lines, N_FACTS):
     model, converged, merged deviance, its degrees of freedom, worst pull, gain of deviance over the tail alone,
     significance of a second peak and its offset in sigma, photons; then of the model with a second Gaussian and a tail,
@@ -349,20 +386,23 @@ def fit_pixel(
     photons = _find_pixel_edge(edges, counts, use, edge)
     edge[0] = min(edge[0], _LAST_EDGE_DEG)
     single, hint = np.full_like(theta, np.nan), np.zeros(2)
+    dark, dark_error = np.zeros((use.size, 2, edges.size - 1)), np.zeros(use.size)
+    _find_darks(edges, background, scale, edge, dark, dark_error)
     _fit_all(
-        edges, counts, background, guess, use, models, hint, edge, single, theta, variance, facts, score, information
+        edges, counts, dark, dark_error, guess, use, models, hint, edge,
+        single, theta, variance, facts, score, information,
     )  # fmt: skip
-    if use.any() and _tail_share(theta, use, photons) <= _FAINT_TAIL:
+    if use.any() and _tail_share(theta, use, dark, edges, edge[0], photons) <= _FAINT_TAIL:
         # without noise triggers there is no edge to see, unless it cuts a line: the end of a line may look like one
         _try_without_edge(
-            edges, counts, background, guess, use, models, hint, edge,
+            edges, counts, background, scale, dark, dark_error, guess, use, models, hint, edge,
             single, theta, variance, facts, score, information,
         )  # fmt: skip
     z = _strongest_hint(score, information)
-    _look_for_second(edges, counts, background, use, edge, single, facts, z, joint)
+    _look_for_second(edges, counts, dark, use, edge, single, facts, z, joint)
     if joint[0] >= JOINT_GAIN:
         hint[:] = joint[1:3]
         _fit_all(
-            edges, counts, background, guess, use, models, hint, edge,
+            edges, counts, dark, dark_error, guess, use, models, hint, edge,
             single, theta, variance, facts, score, information,
         )  # fmt: skip

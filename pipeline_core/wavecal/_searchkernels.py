@@ -52,6 +52,7 @@ _ENOUGH = 2e-5  # of deviance: a hundredth of a parameter's error is 1e-4
 _AT_EDGE = np.array(
     [-2.0, -0.8, 0.3]
 )  # sigma from the edge: where a line is begun that hides there
+_MOST_CHANGE = 3.0  # of the log of the background
 _ROUGHLY = 0.05  # for a start that is only to be compared with others
 
 FloatArray = npt.NDArray[np.float64]
@@ -59,10 +60,10 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @inline
-def _is_free(model: int, edge: float, free: BoolArray) -> None:
+def _is_free(model: int, edge: float, dark: bool, free: BoolArray) -> None:
     """Set which parameters a model has."""
     for j in range(N_THETA):
-        free[j] = j < 9 or edge < 0.0
+        free[j] = j < 9 or (edge < 0.0 if j < 11 else dark)
     if model == _TAIL:
         free[0:3] = False
     if model < GAUSS_GAUSS:
@@ -72,11 +73,11 @@ def _is_free(model: int, edge: float, free: BoolArray) -> None:
 
 
 @kernel
-def bounds(edges, edge, known, limits):  # type: ignore[no-untyped-def]
+def bounds(edges, edge, known, dark_error, limits):  # type: ignore[no-untyped-def]
     """Set the limits of all parameters.
 
     `known` (4, 2): mean and width of the priors of the log of the tail's slope, the edge, the log of its softness, and
-    the log of the line's width.
+    the log of the line's width; `dark_error`: that of the background's amplitude and tilt, 0 without a dark.
     """
     limits[0], limits[1], limits[2:] = -30.0, 30.0, 0.0
     for first in (0, 3):
@@ -93,6 +94,9 @@ def bounds(edges, edge, known, limits):  # type: ignore[no-untyped-def]
     for k, j in enumerate((7, 9, 10, 2)):
         limits[2, j] = known[k, 0]
         limits[3, j] = 1.0 / known[k, 1] ** 2
+    limits[0, 11:], limits[1, 11:] = -_MOST_CHANGE, _MOST_CHANGE
+    if dark_error > 0.0:
+        limits[3, 11:] = 1.0 / dark_error**2
 
 
 @kernel
@@ -268,7 +272,7 @@ def scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: i
 @kernel
 def _fit_model(model, x, n, edge, seen, background, limits, theta, lam, jac, iterations, enough):  # type: ignore[no-untyped-def]
     free = np.empty(N_THETA, np.bool_)
-    _is_free(model, edge, free)
+    _is_free(model, edge, limits[3, 11] > 0.0, free)
     gaussians = 0 if model == _TAIL else 1 if model == GAUSS_TAIL else 2
     if model == GAUSS_GAUSS:
         theta[6] = 0.0
@@ -281,10 +285,12 @@ def _fit_model(model, x, n, edge, seen, background, limits, theta, lam, jac, ite
 def finish(model, n, edge, seen, limits, theta, lam, jac, cov, facts):  # type: ignore[no-untyped-def]
     """Set the covariance, and the facts of the goodness of fit."""
     free = np.empty(N_THETA, np.bool_)
-    _is_free(model, edge, free)
+    dark = limits[3, 11] > 0.0
+    _is_free(model, edge, dark, free)
     moving = covariance(n, lam, jac, free, theta, limits, cov)
-    # bins that the trigger cuts are not judged
-    value, dof, worst = _merged(n, lam, seen, moving - 2 if edge < 0.0 else moving)
+    # bins that the trigger cuts are not judged; amplitude and tilt of a background are the dark's to tell
+    fitted = moving - (2 if edge < 0.0 else 0) - (2 if dark else 0)
+    value, dof, worst = _merged(n, lam, seen, fitted)
     facts[0], facts[2], facts[3], facts[4] = model, value, dof, worst
     return moving
 
@@ -324,8 +330,8 @@ def fit_single(x, n, edge, seen, background, limits, guess, theta, lam, jac):  #
         elif start == 3:
             if good and theta[1] < edge and math.exp(theta[2]) < 20.0:
                 continue
-            centre, _ = _strongest(x, n, background, half, x[1], edge - 8.0)
-            trial[2], trial[0] = _width(x, n, background, centre)
+            centre, _ = _strongest(x, n, background[0], half, x[1], edge - 8.0)
+            trial[2], trial[0] = _width(x, n, background[0], centre)
         else:
             trial[2] = math.exp(limits[2, 2])
             centre = edge + _AT_EDGE[start - 4] * trial[2]

@@ -18,12 +18,13 @@ from scipy.special import chdtrc, ndtr
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
+from pipeline_core.wavecal._darkkernels import dark_spectrum
 from pipeline_core.wavecal._linekernels import N_THETA
 from pipeline_core.wavecal._pixelkernels import JOINT_GAIN, LEAST_GAIN, N_FACTS, fit_pixel
 from pipeline_core.wavecal._searchkernels import OFFSETS
-from pipeline_core.wavecal.models import LINE_MODELS
+from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS
 
-__all__ = ["STATUS", "LineFits", "Watch", "fit_lines"]
+__all__ = ["STATUS", "LineFits", "Watch", "dark_spectra", "fit_lines"]
 
 STATUS = (
     "ok",
@@ -123,6 +124,9 @@ class LineFits:
     def __post_init__(self) -> None:
         for field in fields(self):
             array = np.array(getattr(self, field.name))
+            if field.name == "parameters" and (missing := len(PARAMETERS) - array.shape[-1]) > 0:
+                # solutions made before a dark's amplitude and tilt were fitted: it was believed as it was
+                array = np.pad(array, ((0, 0), (0, 0), (0, missing)))
             array.setflags(write=False)
             object.__setattr__(self, field.name, array)
 
@@ -166,7 +170,7 @@ def fit_lines(
     edges_deg : array_like, shape (n_bin + 1,)
         Equally spaced, ascending, at most 0.
     background : ndarray of uint32, same shape as `counts`, optional
-        Histograms without laser; smoothed before they are used.
+        Histograms without laser.
     background_scale : array_like, shape (n_pixel, n_line), optional
         Live time of `counts` over that of `background`; 1 if not given.
     guess_deg : array_like, shape (n_pixel, n_line), optional
@@ -197,20 +201,16 @@ def fit_lines(
         np.nan if guess_deg is None else np.asarray(guess_deg, float), shape[:2]
     )
     skip = np.broadcast_to(False if hot is None else np.asarray(hot, bool), shape[:2])
-    scale = np.broadcast_to(
-        1.0 if background_scale is None else np.asarray(background_scale, float), shape[:2]
-    )
+    given = 1.0 if background_scale is None else np.asarray(background_scale, float)
+    scale = np.broadcast_to(0.0 if background is None else given, shape[:2])
+    no_dark = np.zeros(shape[1:], np.uint32)
     raw = _Raw(n_pixel, n_line)
 
     def work(first: int) -> None:
         for p in range(first, min(first + _BLOCK, n_pixel)):
-            expected = (
-                np.zeros(shape[1:])
-                if background is None
-                else _smooth(background[p]) * scale[p][:, None]
-            )
+            dark = no_dark if background is None else background[p]
             fit_pixel(
-                x, counts[p], expected, np.array(guess[p]), np.array(skip[p]), chosen, FEWEST_PHOTONS,
+                x, counts[p], dark, np.array(scale[p]), np.array(guess[p]), np.array(skip[p]), chosen, FEWEST_PHOTONS,
                 raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p], raw.information[p],
                 raw.joint[p],
             )  # fmt: skip
@@ -230,6 +230,37 @@ def fit_lines(
     return _results(raw, skip)
 
 
+def dark_spectra(
+    background: npt.NDArray[np.uint32],
+    scale: npt.ArrayLike,
+    edges_deg: npt.ArrayLike,
+    edge_deg: float,
+    softness_deg: float,
+) -> FloatArray:
+    """Return what is expected of a pixel's darks, for `models.evaluate`.
+
+    Parameters
+    ----------
+    background : ndarray of uint32, shape (n_line, n_bin)
+    scale : array_like, shape (n_line,)
+        As `background_scale` of `fit_lines`.
+    edges_deg : array_like, shape (n_bin + 1,)
+    edge_deg, softness_deg : float
+        Trigger of the pixel.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_line, 2, n_bin)
+        Expected counts before the trigger, and what the tilt is multiplied with.
+    """
+    spectra = np.zeros((len(background), 2, background.shape[1]))
+    for counts, factor, spectrum in zip(background, np.asarray(scale, float), spectra, strict=True):
+        dark_spectrum(
+            np.asarray(edges_deg, float), counts, edge_deg, softness_deg, factor, spectrum
+        )
+    return spectra
+
+
 def _check(shape: tuple[int, ...], x: FloatArray, models: Sequence[str]) -> None:
     unknown = [name for name in models if name not in LINE_MODELS]
     if unknown:
@@ -240,21 +271,6 @@ def _check(shape: tuple[int, ...], x: FloatArray, models: Sequence[str]) -> None
         raise ConfigError(
             f"Histograms of shape {shape} need shape (pixels, lines, bins) and bins + 1 edges, not {x.size}."
         )
-
-
-def _smooth(background: npt.NDArray[np.uint32]) -> FloatArray:
-    """Return counts spread over 7 bins, none beyond the least negative photon."""
-    counts = background.astype(float)
-    kernel = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])
-    spread = np.zeros_like(counts)
-    for k, line in enumerate(counts):
-        if not line.any():
-            continue
-        open_bins = np.zeros(line.size)
-        open_bins[: np.flatnonzero(line)[-1] + 1] = 1.0
-        share = np.convolve(open_bins, kernel, "same")
-        spread[k] = np.convolve(line / np.maximum(share, 1e-9), kernel, "same") * open_bins
-    return spread
 
 
 def _results(raw: _Raw, skip: npt.NDArray[np.bool_]) -> LineFits:

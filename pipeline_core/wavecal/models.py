@@ -1,8 +1,9 @@
 """What the histogram of a laser line is made of: names of models and parameters, and expected counts in plain NumPy.
 
 A line is a Gaussian; a second Gaussian may stand for a second peak, for photons absorbed beside the inductor, or for a
-hump of noise; noise triggers make an exponential tail towards phase 0; a floor holds stray photons. All of it is seen
-through the trigger: a cumulative Gaussian. `linefit` fits, with compiled twins of these formulas; plots draw them.
+hump of noise; noise triggers make an exponential tail towards phase 0; a floor holds stray photons; the background of
+which a dark tells comes on top. All of it is seen through the trigger: a cumulative Gaussian. `linefit` fits, with
+compiled twins of these formulas; plots draw them.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ PARAMETERS = (
     "floor_per_deg",
     "edge_deg",
     "softness_deg",
+    "background_log",
+    "background_tilt",
 )
-"""Columns of `LineFits.parameters`: photons of whole Gaussians, the tail's height at the edge before the trigger."""
+"""Columns of `LineFits.parameters`: photons of whole Gaussians, the tail's height at the edge before the trigger, by
+how much the logarithm of the background exceeds that of the dark, at its centre and per width of it."""
 
-COMPONENTS = ("signal", "second", "tail", "floor")
+COMPONENTS = ("signal", "second", "tail", "floor", "background")
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -60,7 +64,10 @@ def _gaussian(
 
 
 def evaluate(
-    model: npt.ArrayLike, parameters: npt.ArrayLike, edges_deg: npt.ArrayLike
+    model: npt.ArrayLike,
+    parameters: npt.ArrayLike,
+    edges_deg: npt.ArrayLike,
+    dark: npt.ArrayLike | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return expected counts per bin, and those of each component.
 
@@ -70,7 +77,9 @@ def evaluate(
         0 for none: counts of tail and floor alone.
     parameters : array_like, shape (..., len(PARAMETERS))
     edges_deg : array_like, shape (n_bin + 1,)
-        Ascending. A background that was given to the fit is not included.
+        Ascending.
+    dark : array_like, shape (..., 2, n_bin), optional
+        Of the lines' dark, as from `linefit.dark_spectra`; without it there is no background.
 
     Returns
     -------
@@ -91,5 +100,10 @@ def evaluate(
     floor = p["floor_per_deg"][..., None] * np.diff(x)
     signal = np.where((kind > 0)[..., None], signal, 0.0)
     second = np.where((kind > LINE_MODELS["gauss_tail"])[..., None], second, 0.0)
-    components = np.stack([signal, second, tail, floor], axis=-2) * seen[..., None, :]
+    background = np.zeros_like(floor)
+    if dark is not None:
+        before, tilt = np.moveaxis(np.asarray(dark, float), -2, 0)
+        change = p["background_log"][..., None] + p["background_tilt"][..., None] * tilt
+        background = before * np.exp(change)
+    components = np.stack([signal, second, tail, floor, background], axis=-2) * seen[..., None, :]
     return components.sum(-2), components

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipeline_core.errors import ConfigError
 from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.curves import CURVE_KINDS, energy_ev
-from pipeline_core.wavecal.linefit import STATUS
+from pipeline_core.wavecal.linefit import STATUS, dark_spectra
 from pipeline_core.wavecal.models import COMPONENTS, MODEL_NAMES, PARAMETERS, evaluate
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ __all__ = [
     "summary_blocks",
 ]
 
-COMPONENT_NAMES = dict(zip(COMPONENTS, ("line", "second peak", "noise tail", "floor"), strict=True))
+COMPONENT_NAMES = dict(
+    zip(COMPONENTS, ("line", "second peak", "noise tail", "floor", "background"), strict=True)
+)
 _STATUS_WORDS = {
     "no_photons": "no photons",
     "few_photons": "too few photons",
@@ -264,7 +266,7 @@ def line_facts(facts: Facts, p: int, j: int) -> LineFacts:
     expected, components = None, np.zeros((len(COMPONENTS), counts.size))
     words = [f"{int(counts.sum())} photons"]
     if counts.any():
-        found, parts = evaluate(model, fits.parameters[p, j], edges)
+        found, parts = evaluate(model, fits.parameters[p, j], edges, _dark(solution, p, j))
         if np.isfinite(found).all():
             expected, components = found, parts
     if model:
@@ -276,6 +278,24 @@ def line_facts(facts: Facts, p: int, j: int) -> LineFacts:
         words.append(_STATUS_WORDS[STATUS[int(fits.status[p, j])]])
     words.insert(0, MODEL_NAMES[model].replace("_", " + ") if model else "tail only")
     return LineFacts(edges, counts, expected, components, good, "\n".join(words))
+
+
+def _dark(solution: Solution, p: int, j: int) -> FloatArray | None:
+    """Return what was expected of the dark of a line, (2, n_bin)."""
+    histograms, fits = solution.histograms, solution.lines
+    softness = fits.parameters[p, j, PARAMETERS.index("softness_deg")]
+    if histograms.background is None or not np.isfinite(fits.edge_deg[p] + softness):
+        return None
+    one = slice(j, j + 1)
+    edge = float(fits.edge_deg[p])
+    found = dark_spectra(
+        histograms.background[p, one],
+        histograms.background_scale[p, one],
+        solution.edges_deg,
+        edge,
+        float(softness),
+    )
+    return np.asarray(found[0])
 
 
 @dataclass(frozen=True, eq=False)

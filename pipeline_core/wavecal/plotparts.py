@@ -50,7 +50,7 @@ ACCEPTED, REJECTED = (
     "#1b7837",
     "#c51b7d",
 )  # green and magenta differ for every kind of colour vision
-COMPONENT_COLOURS = ("#e08214", "#7b3294", "#c9a800", "#404040")
+COMPONENT_COLOURS = ("#e08214", "#7b3294", "#c9a800", "#404040", "#1b7837")
 _MANY_LINES = 10
 BINS = 30
 _TICKS_NM = (500, 600, 700, 800, 900, 1000, 1100, 1200, 1400, 1600, 2000, 3000)

@@ -88,7 +88,7 @@ class LinePanels(QtWidgets.QScrollArea):
             ("fit", look.poisson),
             ("line", look.accent),
             ("second peak", look.second),
-            ("noise tail", look.muted),
+            ("noise tail (dotted: background)", look.muted),
         )
         self._key.setText(
             "&nbsp;&nbsp;&nbsp;".join(
@@ -111,7 +111,7 @@ class _Panel(QtWidgets.QWidget):
         self.plot.getPlotItem().getAxis("left").setWidth(40)
         self.bars = Steps()
         self.fit = pg.PlotCurveItem()
-        self.parts = [pg.PlotCurveItem() for _ in range(4)]
+        self.parts = [pg.PlotCurveItem() for _ in range(5)]
         for item in (self.bars, *self.parts, self.fit):
             self.plot.addItem(item)
         header = QtWidgets.QHBoxLayout()
@@ -139,12 +139,19 @@ class _Panel(QtWidgets.QWidget):
         style = Qt.PenStyle.SolidLine if line.good else Qt.PenStyle.DashLine
         top = float(line.counts.max(initial=1))
         self.fit.setVisible(line.expected is not None)
-        colours = (look.accent, look.second, look.muted, look.axis)
-        for item, part, colour in zip(self.parts, line.components, colours, strict=True):
+        dashed, dotted = Qt.PenStyle.DashLine, Qt.PenStyle.DotLine
+        pens = (
+            (look.accent, dashed),
+            (look.second, dashed),
+            (look.muted, dashed),
+            (look.axis, dashed),
+            (look.muted, dotted),
+        )
+        for item, part, (colour, dash) in zip(self.parts, line.components, pens, strict=True):
             drawn = line.expected is not None and part.max() > _SMALL_SHARE * line.expected.max()
             item.setVisible(bool(drawn))
             if drawn:
-                item.setPen(pg.mkPen(colour, width=1.2, style=Qt.PenStyle.DashLine))
+                item.setPen(pg.mkPen(colour, width=1.2, style=dash))
                 item.setData(middle, part)
         if line.expected is not None:
             self.fit.setPen(pg.mkPen(look.poisson, width=1.8, style=style))

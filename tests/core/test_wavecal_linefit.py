@@ -14,8 +14,9 @@ from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS, evaluate, trig
 
 _THETA = np.array(
     [np.log(900.0), -71.3, np.log(4.2), np.log(150.0), -52.0, np.log(3.0), 31.0, np.log(0.15), 0.4,
-     -31.6, np.log(1.3)]
+     -31.6, np.log(1.3), 0.2, -0.15]
 )  # fmt: skip
+_DARK = np.stack([3 * np.exp(0.04 * EDGES[1:]), np.linspace(-3, 1, EDGES.size - 1)])
 _EDGE, _SOFTNESS = -31.6, 1.3
 
 
@@ -36,7 +37,7 @@ def good_pixels(fits):
 def kernel_counts(theta, gaussians):
     n_bin = EDGES.size - 1
     seen, lam, jac = np.empty(n_bin), np.empty(n_bin), np.empty((n_bin, lk.N_THETA))
-    lk.expected(EDGES, theta, _EDGE, np.zeros(n_bin), gaussians, seen, lam, jac)
+    lk.expected(EDGES, theta, _EDGE, _DARK, gaussians, seen, lam, jac)
     return lam, jac, seen
 
 
@@ -50,7 +51,7 @@ def natural(theta):
 def test_the_kernel_expects_what_plain_numpy_expects(gaussians, model):
     lam, _, _ = kernel_counts(_THETA, gaussians)
     np.testing.assert_allclose(
-        lam, evaluate(model, natural(_THETA), EDGES)[0], rtol=1e-9, atol=2e-9
+        lam, evaluate(model, natural(_THETA), EDGES, _DARK)[0], rtol=1e-9, atol=2e-9
     )
 
 
@@ -84,7 +85,7 @@ def test_the_fit_finds_the_minimum_that_scipy_finds(clean, clean_fits):
     lines = [(p, 2) for p in range(8) if clean_fits.model[p, 2] == 1]
     assert len(lines) > 4
     for p, k in lines:
-        n, edge, softness = clean.counts[p, k], *clean_fits.parameters[p, k, -2:]
+        n, edge, softness = clean.counts[p, k], *clean_fits.parameters[p, k, 9:11]
 
         def cost(v, n=n, edge=edge, softness=softness):
             values = np.zeros(len(PARAMETERS))
