@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ PAGE_CHOICES = {
 
 _BINS = ("energy_bin_ev", "wavelength_bin_nm")
 _CUBE = (*_BINS, "time_bin_s", "weighted", "rates")
+
+_OF_A_LINE = re.compile(r" \(line \d+\)")
 
 Row = tuple[str, ...]
 
@@ -158,6 +161,7 @@ def check_form(form: NightForm, path: str, *, progress: Progress = silent) -> Ni
         read_night(text_of(form), Path(path).expanduser().absolute())
     except (ConfigError, InputFormatError) as error:
         lines = [line.partition(": ")[2] or line for line in str(error).splitlines()]
+        lines = [_OF_A_LINE.sub("", line) for line in lines]  # a form has none
         problems += [line for line in lines if not (problems and "is missing" in line)]
     if target is None:
         problems.append("Choose where to save the file of the night.")

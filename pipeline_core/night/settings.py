@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
 from pipeline_core.beammap_search import BEAMMAP_ENDING, find_beammap_path
-from pipeline_core.convert import MAX_DURATION_S
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
 from pipeline_core.flags import flag_bits
+from pipeline_core.night.ranges import Placed, Window, overlaps, range_problem
 from pipeline_core.night.stack_settings import STACK_KEYS, stack_of
+from pipeline_core.night.syntax import compose
 from pipeline_core.night.tuples import with_lists
+from pipeline_core.night.values import UNREADABLE, Values, is_empty, line_of
 from pipeline_core.speckle.settings import SpeckleSettings
+from pipeline_core.stacking.offsets import Offsets
 from pipeline_core.stacking.settings import StackSettings
 
 __all__ = ["PAGES", "PRODUCTS", "Laser", "NightSettings", "Window", "load_night", "read_night"]
@@ -30,22 +35,25 @@ PAGES = (
 
 PRODUCTS = ("image", "cube", "stack", "speckle")
 
+_Made = TypeVar("_Made")
 _TIMES = {"inputs", "wavecal", "dark", "flatcal"}
 
-_Value = TypeVar("_Value")
+_KINDS = {
+    **dict.fromkeys(("weighted", "rates", "extrapolated", "with_ip"), "truth"),
+    **dict.fromkeys(("correct_bin_width", "correct_dead_time"), "truth"),
+    **dict.fromkeys(("time_bin_s", "energy_bin_ev", "wavelength_bin_nm"), "number"),
+    **dict.fromkeys(("start", "stop", "dead_time_us"), "number"),
+    **dict.fromkeys(("min_wavelength", "max_wavelength"), "wavelength"),
+    "edges_nm": "wavelengths",
+}
+"""What the values of products are; the rest is looked at by the products' own settings."""
 
-
-@dataclass(frozen=True, order=True)
-class Window:
-    """Raw seconds ``start <= second < stop`` (unix)."""
-
-    start: int
-    stop: int
-
-    @property
-    def seconds(self) -> int:
-        """How many."""
-        return self.stop - self.start
+_CUBE_KEYS = (
+    *("time_bin_s", "edges_nm", "energy_bin_ev", "wavelength_bin_nm", "min_wavelength"),
+    *("max_wavelength", "weighted", "rates", "extrapolated"),
+)
+_ALONE = ("method", "register", "upsample", "pixfrac", "weights", "padding", "fewest")
+"""What of a stack can be looked at by itself."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +136,18 @@ def load_night(path: Path) -> NightSettings:
         If anything in it is impossible: every mistake, a line each, with its number.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputFormatError(f"{path} cannot be read: {error}. Check the path.") from error
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputFormatError(
+            f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
+        ) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputFormatError(
+            f"{path}, line {line}: a letter is not of UTF-8. Save the file as UTF-8 text."
+        ) from error
     return read_night(text, path)
 
 
@@ -142,71 +159,87 @@ def read_night(text: str, path: Path) -> NightSettings:
     InputFormatError, ConfigError
         As `load_night` does.
     """
+    root, text, problems, whole = compose(text)
+    reader = _Reader(path, text)
+    reader.problems += problems
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise InputFormatError(f"{path} is not plain YAML: {error}") from error
-    return _Reader(path, text).night(root)
+        settings = reader.night(root) if whole else None
+    except RecursionError:
+        reader.problem(None, "a value holds itself. Write it out")
+        settings = None
+    if settings is None or reader.problems:
+        lines = [f"{path}, line {line}: {text}." for line, text in sorted(set(reader.problems))]
+        raise (InputFormatError if problems else ConfigError)("\n".join(lines))
+    return settings
 
 
-class _Reader:
-    """Turns nodes into settings, and collects what is wrong."""
+class _Reader(Values):
+    """Turns the nodes of a file into settings, and collects what is wrong."""
 
     def __init__(self, path: Path, text: str) -> None:
+        super().__init__(path.absolute().parent)
         self._path = path
         self._text = text
-        self._folder = path.absolute().parent
-        self._problems: list[tuple[int, str]] = []
+        self._ranges: list[Placed] = []
 
-    def night(self, root: yaml.Node | None) -> NightSettings:
+    def night(self, root: yaml.Node | None) -> NightSettings | None:
+        """Return the settings; they count only if there are no `problems`. None if there is nothing to be read."""
         known = {
             *("inputs", "paths", "beammap", "ncpu", "outputs", "wavecal", "dark", "flatcal"),
             *("badpixels", "cosmics", "products"),
         }
-        top = self._mapping(root, known, "the file")
-        paths = self._mapping(top.get("paths"), {"data", "database", "out", "work"}, "paths")
+        if root is None:
+            self.problem(None, "the file is empty. Name at least inputs and paths")
+            return None
+        top = self.mapping(root, known, "the file")
+        if not isinstance(root, yaml.MappingNode):
+            return None
+        for name in [name for name in top if name not in _TIMES and is_empty(top[name])]:
+            self.problem(
+                top.pop(name), f"nothing stands behind '{name}'. Fill it in, or take it out"
+            )
         for name in _TIMES & set(top):
             top[name] = with_lists(top[name], self._text)
+        places = ("data", "database", "out")
+        paths = self.mapping(top.get("paths"), {*places, "work"}, "paths")
         for name in ("inputs", "paths"):
-            if name not in top:
-                self._problem(root, f"'{name}' is missing")
-        for name in ("data", "database", "out"):
+            if name not in _names(root):
+                self.problem(root, f"'{name}' is missing. Add it")
+        for name in places:
             if "paths" in top and name not in paths:
-                self._problem(top["paths"], f"'{name}' is missing in paths")
-        data = self._existing(paths.get("data"), "data", Path.is_dir, "folder")
-        beammap = self._beammap(top.get("beammap"), data if "data" in paths else None)
+                self.problem(top["paths"], f"'{name}' is missing in paths. Add it")
+        data = self.existing(paths.get("data"), "data", Path.is_dir, "folder")
         dithered, targets = self._targets(top.get("inputs"))
-        outputs = self._mapping(top.get("outputs"), {"wavecalplots"}, "outputs")
-        products = self._mapping(top.get("products"), set(PRODUCTS), "products")
-        database = self._place(paths.get("database"))
+        outputs = self.mapping(top.get("outputs"), {"wavecalplots"}, "outputs")
+        products = self.mapping(top.get("products"), set(PRODUCTS), "products")
+        database = self.place(paths.get("database"))
         values: dict[str, Any] = {
             "source": self._path,
             "targets": targets,
             "dithered": dithered,
             "data": data,
             "database": database,
-            "out": self._place(paths.get("out")),
-            "work": self._place(paths.get("work")) if "work" in paths else database,
-            "beammap": beammap,
+            "out": self.place(paths.get("out")),
+            "work": self.place(paths.get("work")) if "work" in paths else database,
+            "beammap": self._beammap(top.get("beammap"), data if "data" in paths else None),
             "wavecal": self._lasers(top.get("wavecal")),
-            "dark": self._window(top["dark"], "dark") if "dark" in top else None,
+            "dark": self._window(top["dark"], "dark", "dark") if "dark" in top else None,
             "flatcal": self._windows(top.get("flatcal")),
-            "badpixels": self._truth(top.get("badpixels"), "badpixels", usual=True),
-            "cosmics": self._truth(top.get("cosmics"), "cosmics", usual=False),
+            "badpixels": self.truth(top.get("badpixels"), "badpixels", usual=True),
+            "cosmics": self.truth(top.get("cosmics"), "cosmics", usual=False),
             "wavecalplots": self._pages(outputs.get("wavecalplots")),
-            "image": self._truth(products.get("image"), "image", usual=True),
+            "image": self.truth(products.get("image"), "image", usual=True),
             "cube": self._cube(products["cube"]) if "cube" in products else None,
             "stack": self._stack(products.get("stack"), dithered, len(targets), "flatcal" in top),
             "speckle": self._speckle(products["speckle"]) if "speckle" in products else None,
-            "ncpu": self._number(top.get("ncpu"), "ncpu", 1, 1024, _processors()),
+            "ncpu": self.number(top.get("ncpu"), "ncpu", 1, 1024, _processors()),
         }
-        if values["flatcal"] and not values["wavecal"]:
-            self._problem(
-                top["flatcal"], "a flat field needs a 'wavecal': weights depend on wavelength"
+        if values["flatcal"] and "wavecal" not in top:
+            self.problem(
+                top["flatcal"],
+                "a flat field needs a 'wavecal': weights depend on wavelength. Add it",
             )
-        if self._problems:
-            lines = [f"{self._path}, line {line}: {text}." for line, text in sorted(self._problems)]
-            raise ConfigError("\n".join(lines))
+        self.problems += overlaps(self._ranges, dithered=dithered)
         return NightSettings(**values)
 
     # --- parts -----------------------------------------------------------------------------------
@@ -214,10 +247,10 @@ class _Reader:
     def _beammap(self, node: yaml.Node | None, data: Path | None) -> Path:
         """Return the beam map that is named, or the only one that belongs to the raw files."""
         if node is not None:
-            return self._existing(node, "beammap", Path.is_file, "file")
+            return self.existing(node, "beammap", Path.is_file, "file")
         if data is None:
-            self._problem(None, "'beammap' is missing")
-            return self._folder
+            self.problem(None, "'beammap' is missing. Name the file")
+            return self.folder
         try:
             return find_beammap_path(data / "any.bin")
         except BeammapNeededError as error:
@@ -225,217 +258,181 @@ class _Reader:
             if len(found) == 1:
                 return found[0]
             why = str(error).removeprefix(f"{data / 'any.bin'} ").rstrip(".")
-            self._problem(None, f"'beammap' is missing; without it, {data} {why}")
+            if data.is_dir():  # else that is what is wrong
+                self.problem(None, f"'beammap' is missing; without it, {data} {why}")
             return data
 
     def _targets(self, node: yaml.Node | None) -> tuple[bool, dict[str, Window]]:
         if node is None:
             return False, {}
-        values = self._mapping(node, None, "inputs")
-        dithered = self._truth(values.pop("dithered", None), "dithered", usual=False)
+        values = self.mapping(node, None, "inputs")
+        dithered = self._is_dithered(values.pop("dithered", None))
         targets = {}
         for name, one in values.items():
             if not name.replace("-", "").replace("_", "").isalnum():
-                self._problem(
+                self.problem(
                     one,
-                    f"'{name}': names are of letters, digits, - and _, as files are named by them",
+                    f"'{name}' is no name of an observation, as files are named by it. Use letters, digits, - and _",
                 )
-            window = self._window(one, name)
+            window = self._window(one, name, "sky")
             if window is not None:
                 targets[name] = window
-        if not values:
-            self._problem(
-                node, "inputs names no observation, such as 'pos1: [1602050420, 1602050450]'"
+        if not values and (isinstance(node, yaml.MappingNode) or is_empty(node)):
+            self.problem(
+                node,
+                "inputs names no observation. Add one, such as 'pos1: [1602050420, 1602050450]'",
             )
         return dithered, targets
 
+    def _is_dithered(self, node: yaml.Node | None) -> bool:
+        # what is neither is to be corrected, and must not make the stack wrong as well
+        return self.truth(node, "dithered", usual=node is not None)
+
     def _lasers(self, node: yaml.Node | None) -> tuple[Laser, ...]:
-        found = []
-        for one in self._list(node, "wavecal"):
-            parts = self._plain(one)
+        found, rows = [], self.listed(node, "wavecal")
+        for one in rows:
+            parts = self.plain(one)
+            if parts is UNREADABLE:
+                continue
             if not (isinstance(parts, list) and len(parts) == 3):
-                self._problem(one, "a laser is [start, stop, wavelength in nm]")
+                self.problem(one, f"a laser is {parts!r}. Write [start, stop, wavelength in nm]")
                 continue
             assert isinstance(one, yaml.SequenceNode)
-            window = self._between(one, parts[0], parts[1], "wavecal")
-            nm = self._number(one.value[2], "wavelength", 100, 30_000, 0.0)
+            nm = self.wavelength(one.value[2], "wavelength")
+            name = "laser" if nm is None else f"laser {nm:g} nm"
+            window = self._between(one, parts[0], parts[1], name, "laser")
             if window is not None and nm:
                 found.append(Laser(window, float(nm)))
-        if node is not None and len({laser.wavelength_nm for laser in found}) < 2:
-            self._problem(node, "a wavelength calibration needs at least two lasers")
+        # where rows are wrong, these are what must be corrected
+        few = len({laser.wavelength_nm for laser in found}) < 2 and len(found) == len(rows)
+        if isinstance(node, yaml.SequenceNode) and few:
+            self.problem(
+                node,
+                "a wavelength calibration needs two lasers at least. Add some, or take 'wavecal' out",
+            )
         return tuple(found)
 
     def _windows(self, node: yaml.Node | None) -> tuple[Window, ...]:
         if node is None:
             return ()
-        parts = self._plain(node)
-        if isinstance(parts, list) and parts and not any(isinstance(part, list) for part in parts):
-            window = self._window(node, "flatcal")
-            return () if window is None else (window,)
-        windows = [self._window(one, "flatcal") for one in self._list(node, "flatcal")]
+        parts = self.plain(node)
+        several = isinstance(parts, list) and any(isinstance(part, list) for part in parts)
+        nodes = self.listed(node, "flatcal") if several else [node]
+        windows = [self._window(one, "flatcal", "flat") for one in nodes]
         return tuple(window for window in windows if window is not None)
 
-    def _window(self, node: yaml.Node, what: str) -> Window | None:
-        parts = self._plain(node)
+    def _window(self, node: yaml.Node, what: str, kind: str) -> Window | None:
+        parts = self.plain(node)
+        if parts is UNREADABLE:
+            return None
         if not (isinstance(parts, list) and len(parts) == 2):
-            self._problem(node, f"{what} is [start, stop] in unix seconds, not {parts!r}")
+            said = "empty" if parts is None else repr(parts)
+            out = ", or take the line out" if kind in ("dark", "flat") else ""
+            self.problem(node, f"{what} is {said}. Write [start, stop] in unix seconds{out}")
             return None
-        return self._between(node, parts[0], parts[1], what)
+        return self._between(node, parts[0], parts[1], what, kind)
 
-    def _between(self, node: yaml.Node, start: Any, stop: Any, what: str) -> Window | None:
-        whole = all(
-            isinstance(value, int) and not isinstance(value, bool) for value in (start, stop)
-        )
-        if not whole or not 0 <= start < stop < 2**31:
-            self._problem(node, f"{what}: {start!r} to {stop!r} is no range of unix seconds")
+    def _between(
+        self, node: yaml.Node, start: Any, stop: Any, what: str, kind: str
+    ) -> Window | None:
+        problem = range_problem(start, stop)
+        if problem:
+            self.problem(node, f"{what}: {problem}")
             return None
-        if stop - start > MAX_DURATION_S:
-            self._problem(
-                node,
-                f"{what} lasts {stop - start} s, more than {MAX_DURATION_S} s: cut it in parts",
-            )
-            return None
-        return Window(start, stop)
+        window = Window(start, stop)
+        self._ranges.append(Placed(kind, what, window, line_of(node)))
+        return window
 
     def _pages(self, node: yaml.Node | None) -> tuple[str, ...]:
         if node is None:
             return ()
-        found = self._plain(node)
+        found = self.plain(node)
+        if found is UNREADABLE:
+            return ()
         names = found.replace(",", " ").split() if isinstance(found, str) else found
         if not isinstance(names, list):
-            self._problem(node, f"wavecalplots is a list of {', '.join(PAGES)}")
+            self.problem(node, f"wavecalplots is {found!r}. Write a list of {', '.join(PAGES)}")
             return ()
         unknown = [str(name) for name in names if name not in PAGES]
         if unknown:
-            self._problem(
-                node, f"there is no page {', '.join(unknown)}; choose of {', '.join(PAGES)}"
+            self.problem(
+                node, f"there is no page {', '.join(unknown)}. Choose of {', '.join(PAGES)}"
             )
         return tuple(name for name in names if name in PAGES)
 
-    def _cube(self, node: yaml.Node) -> CubeSettings | None:
-        allowed = {
-            *("time_bin_s", "edges_nm", "energy_bin_ev", "wavelength_bin_nm", "min_wavelength"),
-            *("max_wavelength", "weighted", "rates", "extrapolated"),
+    def _values(self, node: yaml.Node | None, known: Iterable[str], what: str) -> Any:
+        """Return the plain values of a product; None if one of them is wrong by itself."""
+        before = len(self.problems)
+        given = self.mapping(node, known, what)
+        values = {
+            name: self.of_kind(_KINDS.get(name, "any"), one, f"{name} of {what}")
+            for name, one in given.items()
         }
-        given = self._mapping(node, allowed, "cube")
-        values = {name: self._plain(one) for name, one in given.items()}
+        if what == "stack":
+            for name in (name for name in _ALONE if name in values):
+                self._try(given[name], what, partial(_stack_with, name, values[name]))
+        return None if len(self.problems) > before else values
+
+    def _try(self, node: yaml.Node | None, what: str, make: Callable[[], _Made]) -> _Made | None:
+        """Return what is made, or note why it cannot be."""
+        try:
+            return make()
+        except (InputFormatError, ConfigError, TypeError, ValueError) as error:
+            text = str(error).removeprefix("Speckles: ").rstrip(".")
+            self.problem(node, f"{what}: {text}")
+            return None
+
+    def _cube(self, node: yaml.Node) -> CubeSettings | None:
+        values = self._values(node, _CUBE_KEYS, "cube")
+        if values is None:
+            return None
         if isinstance(values.get("edges_nm"), list):
             values["edges_nm"] = tuple(values["edges_nm"])
-        try:
+
+        def make() -> CubeSettings:
             settings = CubeSettings(**values)
             settings.wavelength_edges()
-        except (ConfigError, TypeError, ValueError) as error:
-            self._problem(node, f"cube: {str(error).rstrip('.')}")
-            return None
-        return settings
+            return settings
+
+        return self._try(node, "cube", make)
 
     def _stack(
         self, node: yaml.Node | None, dithered: bool, n: int, flat: bool
     ) -> StackSettings | None:
         if not dithered:
             if node is not None:
-                self._problem(node, "a stack is of inputs that are 'dithered: true'")
+                self.problem(
+                    node,
+                    "a stack is of positions of a dither. Write 'dithered: true' in inputs, or take it out",
+                )
             return None
-        given = self._mapping(node, STACK_KEYS, "stack")
-        try:
-            plain = {name: self._plain(one) for name, one in given.items()}
-            return stack_of(plain, n, flat, self._folder)
-        except (InputFormatError, ConfigError, TypeError, ValueError) as error:
-            self._problem(node, f"stack: {str(error).rstrip('.')}")
+        values = self._values(node, STACK_KEYS, "stack")
+        if values is None:
             return None
+        return self._try(node, "stack", lambda: stack_of(values, n, flat, self.folder))
 
     def _speckle(self, node: yaml.Node) -> SpeckleSettings | None:
-        given = self._mapping(node, None, "speckle")
-        plain = {name: self._plain(one) for name, one in given.items()}
-        names = plain.get("exclude")
-        try:
+        known = {one.name for one in dataclasses.fields(SpeckleSettings)} - {"pointing"}
+        values = self._values(node, known, "speckle")
+        if values is None:
+            return None
+
+        def make() -> SpeckleSettings:
+            names = values.get("exclude")
             if names is not None:
                 words = [names] if isinstance(names, str) else list(names)
-                plain["exclude"] = flag_bits(map(str, words))
-            return SpeckleSettings.from_mapping(plain)
-        except (ConfigError, TypeError, ValueError) as error:
-            self._problem(node, str(error).rstrip("."))
-            return None
+                values["exclude"] = flag_bits(map(str, words))
+            return SpeckleSettings.from_mapping(values)
 
-    # --- values ----------------------------------------------------------------------------------
+        return self._try(node, "speckle", make)
 
-    def _problem(self, node: yaml.Node | None, text: str) -> None:
-        self._problems.append((1 if node is None else node.start_mark.line + 1, text))
 
-    def _plain(self, node: yaml.Node) -> Any:
-        loader = yaml.SafeLoader("")
-        try:
-            return loader.construct_object(node, deep=True)
-        except yaml.YAMLError as error:
-            self._problem(node, f"this is no plain value: {getattr(error, 'problem', error)}")
-            return None
+def _stack_with(name: str, value: Any) -> StackSettings:
+    """Return a stack of which one thing is said; offsets are those of nothing where they are needed."""
+    offsets = Offsets(((0.0, 0.0),)) if name == "register" and value != "none" else None
+    return StackSettings(**{name: value}, offsets=offsets)
 
-    def _mapping(
-        self, node: yaml.Node | None, known: set[str] | None, what: str
-    ) -> dict[str, yaml.Node]:
-        if node is None:
-            return {}
-        if not isinstance(node, yaml.MappingNode):
-            self._problem(node, f"{what} must hold lines of the form 'name: value'")
-            return {}
-        found: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
-            if known is not None and name not in known:
-                self._problem(
-                    key, f"'{name}' is not known in {what}; there are {', '.join(sorted(known))}"
-                )
-            elif name in found:
-                self._problem(key, f"'{name}' stands twice")
-            else:
-                found[name] = value
-        return found
 
-    def _list(self, node: yaml.Node | None, what: str) -> list[yaml.Node]:
-        if node is None:
-            return []
-        if not isinstance(node, yaml.SequenceNode):
-            self._problem(node, f"{what} must be a list")
-            return []
-        return list(node.value)
-
-    def _truth(self, node: yaml.Node | None, what: str, *, usual: bool) -> bool:
-        if node is None:
-            return usual
-        value = self._plain(node)
-        if not isinstance(value, bool):
-            self._problem(node, f"{what} is true or false, not {value!r}")
-            return usual
-        return value
-
-    def _number(
-        self, node: yaml.Node | None, what: str, low: float, high: float, usual: _Value
-    ) -> float | _Value:
-        if node is None:
-            return usual
-        value = self._plain(node)
-        whole = isinstance(usual, int)
-        kind = int if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-            number = "whole number" if whole else "number"
-            self._problem(node, f"{what} is a {number} from {low:g} to {high:g}, not {value!r}")
-            return usual
-        return value
-
-    def _place(self, node: yaml.Node | None) -> Path:
-        """Return a path: relative ones are meant from the folder of the file."""
-        if node is None:
-            return self._folder
-        value = self._plain(node)
-        if not isinstance(value, str) or not value:
-            self._problem(node, f"a path is text, not {value!r}")
-            return self._folder
-        return self._folder / Path(value).expanduser()
-
-    def _existing(
-        self, node: yaml.Node | None, what: str, there: Callable[[Path], bool], kind: str
-    ) -> Path:
-        path = self._place(node)
-        if node is not None and not there(path):
-            self._problem(node, f"{what}: there is no {kind} {path}")
-        return path
+def _names(root: yaml.MappingNode) -> set[str]:
+    """Return the names that stand in a file, whatever stands behind them."""
+    return {str(key.value) for key, _ in root.value if isinstance(key, yaml.ScalarNode)}

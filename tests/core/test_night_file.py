@@ -100,7 +100,12 @@ def test_mistakes_in_parentheses_have_their_lines(folder):
     with pytest.raises(ConfigError) as caught:
         night(folder, wrong)
     lines = str(caught.value).splitlines()
-    expected = {4: "pos2: 1602050431 to 5", 5: "pos3", 16: "a laser is", 17: "a laser is"}
+    expected = {
+        4: "pos2: the second number is when it stops",
+        5: "pos3",
+        16: "Write [start, stop, wavelength",
+        17: "Write [start",
+    }
     for number, words in expected.items():
         assert any(f"line {number}: " in line and words in line for line in lines), lines
 

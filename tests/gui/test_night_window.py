@@ -225,7 +225,7 @@ def test_what_keeps_a_night_from_running_is_said_and_the_window_lives_on(
     path = write_night(tmp_path, raw, ncpu="many", typo=1)
     night = opened(qtbot, real, path)
     assert "line" in night.messages.text
-    assert "ncpu is a whole number" in night.messages.text
+    assert "ncpu is 'many'. Write a whole number" in night.messages.text
     assert "'typo' is not known" in night.messages.text
     assert not night.start.isEnabled()
     path = write_night(tmp_path, raw, **_SMALL)
@@ -338,9 +338,18 @@ def test_the_form_says_everything_that_is_missing(tmp_path, form):
         form, inputs=(("pos 1", "5", "x"),), lasers=(("1", "2", "808"),), ncpu="0"
     )
     problems = night_form.check_form(wrong, str(tmp_path / "night.txt")).problems
-    for words in ("names are of letters", "no range of", "at least two lasers", "ncpu", ".yml"):
+    for words in (
+        "no name of an observation",
+        "no unix second",
+        "needs two lasers",
+        "ncpu",
+        ".yml",
+    ):
         assert any(words in text for text in problems), (words, problems)
     assert not any("line" in text for text in problems)
+    twice = dataclasses.replace(form, inputs=(("a", "10", "20"), ("b", "15", "20")), dithered=True)
+    (problem,) = night_form.check_form(twice, str(tmp_path / "night.yml")).problems
+    assert problem.startswith("b shares the seconds 15 to 20 with a. Correct")
     assert night_form.check_form(form, str(tmp_path / "night.yml")).problems == ()
 
 
