@@ -106,6 +106,8 @@ class ConvertCheck:
         Seconds of the form's range that have no file.
     writable : bool
         Whether a photon file could be written into the folder.
+    beammap : str
+        The beam map that belongs to the folder, where none is given; '' where none is found, or several.
     """
 
     form: ConvertForm
@@ -117,6 +119,7 @@ class ConvertCheck:
     run: int = 0
     missing: int = 0
     writable: bool = True
+    beammap: str = ""
 
 
 def check_conversion(form: ConvertForm, *, progress: Progress = silent) -> ConvertCheck:
@@ -146,7 +149,19 @@ def check_conversion(form: ConvertForm, *, progress: Progress = silent) -> Conve
         run=run,
         missing=form.duration - there,
         writable=os.access(folder, os.W_OK),
+        beammap="" if form.beammap else _beammap_of(folder),
     )
+
+
+def _beammap_of(folder: Path) -> str:
+    """Return the beam map of a folder's raw files, as opening one of them finds it."""
+    from pipeline_core.beammap_search import find_beammap_path
+    from pipeline_core.errors import BeammapNeededError
+
+    try:
+        return str(find_beammap_path(folder / "any.bin"))
+    except BeammapNeededError:
+        return ""
 
 
 def missing_files(paths: list[Path], *, progress: Progress = silent) -> set[Path]:

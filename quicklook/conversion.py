@@ -5,14 +5,13 @@ Created by the main window, which shows what the signals say.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_core.progress import Progress
 from quicklook import background_tasks
-from quicklook.background_tasks import LONGEST_S, ConvertForm, OlderForm
+from quicklook.background_tasks import ConvertForm, OlderForm
 from quicklook.child_process import remove_parts, run_in_child
 from quicklook.dialogs.convert_dialog import ConvertDialog
 from quicklook.jobs import Failure, Job, JobRunner, Success
@@ -105,15 +104,7 @@ class ConversionController(QtCore.QObject):
         self.open_dialog()
         if self.dialog is None:
             return
-        filled = replace(
-            self.dialog.form(),
-            bin_dir=str(folder),
-            start=start,
-            duration=seconds,
-            out=str(folder / f"{start}.h5"),
-            split=seconds > LONGEST_S,
-        )
-        self.dialog.set_form(filled)
+        self.dialog.fill(str(folder), start, seconds)
 
     @Slot(object)
     def start(self, form: ConvertForm) -> Job:

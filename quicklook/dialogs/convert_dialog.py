@@ -50,6 +50,8 @@ class ConvertDialog(QtWidgets.QDialog):
         self.setMinimumWidth(round(640 * theme.text_scale()))
         self._settings = settings
         self._scanned_folder = ""
+        self._mapped_folder = ""
+        self._given_times = False
         self._proposed_out = ""
         self._out_folder = ""
         self._build_fields()
@@ -80,7 +82,8 @@ class ConvertDialog(QtWidgets.QDialog):
 
     def set_form(self, form: ConvertForm) -> None:
         """Fill everything in."""
-        self._scanned_folder = form.bin_dir  # do not propose other times
+        # do not propose other times, nor a beam map
+        self._scanned_folder = self._mapped_folder = form.bin_dir
         self.bin_dir.set_text(form.bin_dir)
         self.start.setValue(form.start)
         self.duration.setValue(form.duration)
@@ -93,6 +96,16 @@ class ConvertDialog(QtWidgets.QDialog):
         self.overwrite.setChecked(form.overwrite)
         self.open_result.setChecked(form.open_result)
         self.split.setChecked(form.split)
+
+    def fill(self, bin_dir: str, start: int, duration: int) -> None:
+        """Fill in a folder and times; the photon file is proposed once the folder has been looked at."""
+        self._scanned_folder = self._mapped_folder = ""
+        self._given_times = True
+        self.bin_dir.set_text(bin_dir)
+        self.start.setValue(start)
+        self.duration.setValue(duration)
+        self.split.setChecked(duration > LONGEST_S)
+        self.out.set_text("")
 
     # --- checks ----------------------------------------------------------------------------------
 
@@ -118,7 +131,11 @@ class ConvertDialog(QtWidgets.QDialog):
             missing = f"{check.missing} of {seconds} seconds have no file" if check.missing else ""
             self.missing.setText(missing)
             if check.form.bin_dir != self._scanned_folder:
-                self._propose_times(check)
+                self._take_folder(check)
+                return
+            if check.beammap and check.form.bin_dir != self._mapped_folder:
+                self._mapped_folder = check.form.bin_dir  # who takes it out again wants another
+                self.beammap.set_text(check.beammap)
                 return
         else:
             self.folder_facts.clear()
@@ -131,11 +148,13 @@ class ConvertDialog(QtWidgets.QDialog):
         """Show why the check itself failed."""
         self.reason.setText(message)
 
-    def _propose_times(self, check: ConvertCheck) -> None:
-        """Take the first seconds without a gap of a newly chosen folder; emits another check."""
+    def _take_folder(self, check: ConvertCheck) -> None:
+        """Propose times, unless they were given, and a photon file for a newly chosen folder; emits another check."""
         self._scanned_folder = check.form.bin_dir
-        self.start.setValue(check.first)
-        self.duration.setValue(check.run)
+        if not self._given_times:  # the first seconds without a gap
+            self.start.setValue(check.first)
+            self.duration.setValue(check.run)
+        self._given_times = False
         self._out_folder = check.form.bin_dir
         if not check.writable:
             self._out_folder = self._settings.photon_folder or str(Path.home())

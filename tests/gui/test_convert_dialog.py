@@ -187,3 +187,21 @@ def test_the_limit_of_a_file_is_that_of_the_core():
     from quicklook.background_tasks import LONGEST_S
 
     assert LONGEST_S == MAX_DURATION_S
+
+
+def test_the_beam_map_of_the_folder_is_proposed_once(dialog, raw, qtbot, monkeypatch):
+    monkeypatch.delenv("MKID_BEAMMAP_PATH", raising=False)
+    dialog.bin_dir.set_text(str(raw))
+    qtbot.waitUntil(lambda: dialog.convert.isEnabled(), timeout=5000)
+    assert dialog.beammap.text() == str(raw.parent / "map.bmap")
+    dialog.beammap.set_text("")
+    qtbot.waitUntil(lambda: "Choose a beam map" in dialog.reason.text(), timeout=5000)
+    assert dialog.beammap.text() == ""
+
+
+def test_of_several_beam_maps_and_beside_a_chosen_one_none_is_proposed(raw, monkeypatch):
+    monkeypatch.delenv("MKID_BEAMMAP_PATH", raising=False)
+    assert check_conversion(complete(raw)).beammap == ""
+    assert check_conversion(complete(raw, beammap="")).beammap == str(raw.parent / "map.bmap")
+    Beammap.design((10, 7)).write(raw.parent / "second.bmap")
+    assert check_conversion(complete(raw, beammap="")).beammap == ""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 
+import child_work
 import numpy as np
 import pytest
 import yaml
@@ -11,6 +14,7 @@ from observations import make_observation
 from window_rig import real_window
 
 from pipeline_core.nightvalues import LogSpan, NightList, RateStep, Stretch
+from quicklook import night_listing
 from quicklook.night_listing import night_bars, night_rows, scan
 from quicklook.qt import Qt, QtCore, QtWidgets
 from quicklook.views.night_browser_window import NightBrowserWindow
@@ -110,12 +114,45 @@ def test_a_folder_is_shown_and_a_row_converted(qtbot, real, folder):
     copied = yaml.safe_load(QtWidgets.QApplication.clipboard().text())
     assert copied == {"wavecal": [[START + 30, START + 60, 980]]}
     window.convert.click()
-    form = real.conversion.dialog.form()
+    form = filled(qtbot, real)
     assert (form.bin_dir, form.start, form.duration) == (str(folder), START + 30, 30)
     assert form.out == str(folder / f"{START + 30}.h5")
-    qtbot.wait(400)  # the form is looked at in the background
-    form = real.conversion.dialog.form()
+    assert form.beammap == ""
+    real.conversion.dialog.reject()
+
+
+def filled(qtbot, real):
+    """The form of a conversion once the folder has been looked at in the background, and nothing is looked at."""
+    dialog = real.conversion.dialog
+    qtbot.waitUntil(lambda: bool(dialog.out.text()), timeout=10_000)
+    qtbot.waitUntil(lambda: dialog.reason.text() != "Looking…", timeout=10_000)
+    qtbot.wait(400)
+    return dialog.form()
+
+
+def test_what_is_read_only_is_converted_elsewhere_with_the_beam_map_beside_it(
+    qtbot, real, folder, tmp_path, monkeypatch
+):
+    writable = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, *how, **more: path != folder and writable(path, *how, **more)
+    )
+    photons = tmp_path / "photons"
+    photons.mkdir()
+    real.settings.photon_folder = str(photons)
+    (folder.parent / "night.bmap").write_text("0 0 0 0\n")
+    window = browse(qtbot, real, folder)
+    click_row(qtbot, window, row_of(window, "laser"))
+    window.convert.click()
+    form = filled(qtbot, real)
     assert (form.start, form.duration) == (START + 30, 30)
+    assert form.out == str(photons / f"{START + 30}.h5")
+    assert form.beammap == str(folder.parent / "night.bmap")
+    assert real.conversion.dialog.convert.isEnabled()
+    real.conversion.dialog.out.set_text("of_another_range.h5")
+    click_row(qtbot, window, row_of(window, "target"))
+    window.convert.click()
+    assert filled(qtbot, real).out == str(photons / f"{START}.h5")
     real.conversion.dialog.reject()
 
 
@@ -142,13 +179,20 @@ def test_a_folder_that_is_not_there_is_told(qtbot, real, tmp_path):
     assert not window.cancel.isVisible()
 
 
-def test_a_scan_is_cancelled(qtbot, real, folder):
+def test_a_scan_is_cancelled_while_it_runs(qtbot, real, folder, monkeypatch):
+    monkeypatch.setattr(night_listing, "scan", child_work.work_politely)  # for ten seconds
     real.settings.bin_folder = str(folder)
     real.actions_by_name["browse_night"].trigger()
     window = real.browser.window
+    qtbot.waitUntil(lambda: window.subline.text().startswith("Working… "), timeout=10_000)
+    assert list(folder.glob("*.part"))
     window.cancel.click()
-    qtbot.waitUntil(lambda: "cancelled" in window.messages.text, timeout=60_000)
+    qtbot.waitUntil(lambda: "cancelled" in window.messages.text, timeout=3000)
+    assert not list(folder.glob("*.part"))
+    assert not multiprocessing.active_children()
     assert window.night is None
+    assert window.scan.isEnabled()
+    assert not window.cancel.isVisible()
 
 
 def test_a_double_click_selects_what_is_there(qtbot, window):
