@@ -5,15 +5,19 @@ Results appear whole or not at all. A result that stands there already, from a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.progress import Progress, silent
+from pipeline_core.progress import Progress, part_of, silent
 
 __all__ = ["STEPS", "do"]
 
 Arguments = Mapping[str, Any]
+
+_COUNTING = 0.9
+"""Part of the work of an image that counting is."""
 
 
 def do(
@@ -70,7 +74,10 @@ def _pages(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> s
     from pipeline_core.wavecal.plots import write_plots
     from pipeline_core.wavecal.solution import load_solution
 
-    write_plots(load_solution(Path(given["solution"])), outputs[0].parent, given["pages"])
+    progress(0, 1, "reading the solution")
+    solution = load_solution(Path(given["solution"]))
+    with _nothing_left(outputs):
+        write_plots(solution, outputs[0].parent, given["pages"], progress=progress)
     return f"{len(outputs)} pages"
 
 
@@ -117,7 +124,7 @@ def _attach(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> 
 
     path = Path(given["photons"])
     _forget_sidecar(path)
-    with ObsFile(path, mode="write") as obs:
+    with _nothing_left(outputs), ObsFile(path, mode="write") as obs:
         obs.annotate("reduced by a night's pipeline")
         attach: dict[str, Callable[[Path], Any]] = {
             "wavecal": obs.apply_wavecal,
@@ -125,7 +132,9 @@ def _attach(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> 
             "badpixels": obs.apply_badpixels,
             "cosmics": obs.apply_timemask,
         }
-        for kind, solution in given["solutions"]:
+        solutions = given["solutions"]
+        for number, (kind, solution) in enumerate(solutions):
+            progress(number, len(solutions), f"attaching {kind}")
             attach[kind](Path(solution))
     return f"{len(given['solutions'])} solutions and masks attached"
 
@@ -134,12 +143,16 @@ def _image(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> s
     from pipeline_core import ObsFile
     from pipeline_core.export import export_image
 
+    counting = part_of(progress, 0.0, _COUNTING, "counting photons")
+    writing = part_of(progress, _COUNTING, 1.0, "writing to disk")
+    counting(0, 1)
     with ObsFile(Path(given["photons"])) as obs:
         if given["weighted"]:
-            image, variance = obs.weighted_image()
-            export_image(outputs[0], obs, image, variance=variance, overwrite=True)
+            image, variance = obs.weighted_image(progress=counting)
         else:
-            export_image(outputs[0], obs, obs.count_image(), overwrite=True)
+            image, variance = obs.count_image(progress=counting), None
+        writing(0, 1)
+        export_image(outputs[0], obs, image, variance=variance, overwrite=True, progress=writing)
         return f"{obs.n_photons:,} photons"
 
 
@@ -191,6 +204,17 @@ def _speckle(given: Arguments, outputs: tuple[Path, ...], progress: Progress) ->
     save_maps(outputs[0], maps, overwrite=True)
     counted = ", ".join(f"{name} {n:,}" for name, n in maps.status_counts().items())
     return f"pixels {counted}; tau {maps.tau_s:.3g} s"
+
+
+@contextmanager
+def _nothing_left(outputs: tuple[Path, ...]) -> Iterator[None]:
+    """Remove what a step has made when it does not come to its end, where it makes more than one file or step."""
+    try:
+        yield
+    except BaseException:
+        for path in outputs:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _forget_sidecar(path: Path) -> None:

@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 
 from pipeline_core.atomic import write_aside
 from pipeline_core.errors import ConfigError
+from pipeline_core.progress import Progress, silent
 from pipeline_core.wavecal.plotfacts import (
     COMPONENT_NAMES,
     Facts,
@@ -343,6 +344,7 @@ def write_plots(
     names: Sequence[str] | None = None,
     fmt: str = "pdf",
     pixel: Pixel | None = None,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Write pages as ``<name>.<fmt>`` into a folder, which is made if missing; return their paths.
 
@@ -356,6 +358,8 @@ def write_plots(
         As PDF, the summary has the maps of R as a second page.
     pixel : (x, y), optional
         For the pages of one pixel; None for the calibrated pixel whose R is the array's median.
+    progress : Progress
+        Called before each page; may cancel, and the pages before stay.
 
     Raises
     ------
@@ -372,7 +376,8 @@ def write_plots(
         raise ConfigError(f"Plots: format {fmt!r} is not known; choose pdf, png or svg.")
     where = Facts.of(solution).typical_pixel() if pixel is None else pixel
     paths = []
-    for name in chosen:
+    for number, name in enumerate(chosen):
+        progress(number, len(chosen), f"drawing {name}")
         pages = [PAGES[name](solution, where) if name in _OF_ONE_PIXEL else PAGES[name](solution)]
         if name == "summary" and fmt == "pdf":
             pages.append(resolutionimage(solution))

@@ -1,0 +1,119 @@
+"""Steps of a night one by one: what they tell while they run, and what one that is cancelled leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from flat_files import night, settings
+from wavecal_nights import true_solution
+from wavecal_solutions import essentials, save_essentials
+
+from pipeline_core import ObsFile
+from pipeline_core.badpixels.compute import find_bad_pixels
+from pipeline_core.badpixels.settings import BadPixelSettings
+from pipeline_core.errors import InputFormatError, OperationCancelled
+from pipeline_core.flatcal.compute import run
+from pipeline_core.night.steps import do
+
+pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
+
+
+class Told:
+    """Remembers what a step tells; cancels at its call number `cancel_at`."""
+
+    def __init__(self, cancel_at=None):
+        self.parts, self.stages, self._cancel_at = [], [], cancel_at
+
+    def __call__(self, done, total, stage=""):
+        if self._cancel_at == len(self.parts):
+            raise OperationCancelled
+        self.parts.append(done / total if total else 0.0)
+        if stage not in self.stages:
+            self.stages.append(stage)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A photon file, and what can be attached to it."""
+    folder = tmp_path_factory.mktemp("made")
+    flat = run(settings(night(folder))).combined
+    flat.save(folder / "flat.h5")
+    photons = night(folder, "sky", seed=8, wavecal=False)
+    with ObsFile(photons) as obs:
+        wavecal = save_essentials(folder / "wavecal.h5", essentials(obs.beammap, obs.camera))
+    find_bad_pixels(photons, BadPixelSettings()).save(folder / "bad.h5")
+    solutions = [
+        ["wavecal", wavecal],
+        ["flatcal", folder / "flat.h5"],
+        ["badpixels", folder / "bad.h5"],
+    ]
+    return photons, [[kind, str(path)] for kind, path in solutions]
+
+
+@pytest.fixture
+def attached(made):
+    photons, solutions = made
+    sidecar = photons.with_suffix(".cal.h5")
+    do("attach", {"photons": str(photons), "solutions": solutions}, (sidecar,))
+    yield photons
+    sidecar.unlink()
+
+
+def test_attaching_tells_each_part(made):
+    photons, solutions = made
+    sidecar, told = photons.with_suffix(".cal.h5"), Told()
+    do("attach", {"photons": str(photons), "solutions": solutions}, (sidecar,), told)
+    assert told.stages == ["attaching wavecal", "attaching flatcal", "attaching badpixels"]
+    assert told.parts == pytest.approx([0, 1 / 3, 2 / 3])
+    with ObsFile(photons) as obs:
+        assert obs.is_flat_calibrated
+    sidecar.unlink()
+
+
+def test_attaching_that_is_cancelled_or_fails_leaves_nothing(made, tmp_path):
+    photons, solutions = made
+    sidecar = photons.with_suffix(".cal.h5")
+    given = {"photons": str(photons), "solutions": solutions}
+    with pytest.raises(OperationCancelled):
+        do("attach", given, (sidecar,), Told(cancel_at=2))
+    assert not sidecar.exists()
+    given["solutions"] = [*solutions[:1], ["badpixels", str(tmp_path / "none.h5")]]
+    with pytest.raises(InputFormatError):
+        do("attach", given, (sidecar,))
+    assert not sidecar.exists()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_image_tells_how_far_it_is(attached, tmp_path, weighted):
+    given, out = {"photons": str(attached), "weighted": weighted}, tmp_path / "image.fits"
+    told = Told()
+    do("image", given, (out,), told)
+    assert told.stages[0] == "counting photons"
+    assert told.stages[-1] == "writing to disk"
+    assert told.parts == sorted(told.parts)
+    assert told.parts[0] == 0
+    assert any(0 < part <= 0.9 for part in told.parts)  # while it counts
+    assert told.parts[-1] >= 0.9
+    with ObsFile(attached) as obs, fits.open(out) as hdus:
+        expected = obs.weighted_image().image if weighted else obs.count_image()
+        np.testing.assert_array_equal(hdus[0].data.T, expected)
+    for call in range(len(told.parts)):
+        with pytest.raises(OperationCancelled):
+            do("image", given, (tmp_path / "other.fits",), Told(cancel_at=call))
+    assert [path.name for path in tmp_path.iterdir()] == ["image.fits"]
+
+
+def test_pages_tell_which_is_drawn_and_leave_nothing_if_cancelled(tmp_path):
+    true_solution().save(tmp_path / "solution.h5")
+    names = ["rvsf", "rhistogram", "centerhist"]
+    given = {"solution": str(tmp_path / "solution.h5"), "pages": names}
+    outputs = tuple(tmp_path / "pages" / f"{name}.pdf" for name in names)
+    told = Told()
+    assert do("pages", given, outputs, told) == "3 pages"
+    assert told.stages == ["reading the solution", *(f"drawing {name}" for name in names)]
+    assert told.parts == pytest.approx([0, 0, 1 / 3, 2 / 3])
+    assert all(path.exists() for path in outputs)
+    with pytest.raises(OperationCancelled):
+        do("pages", given, outputs, Told(cancel_at=2))
+    assert not any(path.exists() for path in outputs)
