@@ -16,8 +16,8 @@ __all__ = ["STEPS", "do"]
 
 Arguments = Mapping[str, Any]
 
-_COUNTING = 0.9
-"""Part of the work of an image that counting is."""
+_COUNTING, _PARTS = 9, 10
+"""Parts of the work of an image that counting is."""
 
 
 def do(
@@ -143,16 +143,15 @@ def _image(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> s
     from pipeline_core import ObsFile
     from pipeline_core.export import export_image
 
-    counting = part_of(progress, 0.0, _COUNTING, "counting photons")
-    writing = part_of(progress, _COUNTING, 1.0, "writing to disk")
+    counting = part_of(progress, 0.0, _COUNTING / _PARTS, "counting photons")
     counting(0, 1)
     with ObsFile(Path(given["photons"])) as obs:
         if given["weighted"]:
             image, variance = obs.weighted_image(progress=counting)
         else:
             image, variance = obs.count_image(progress=counting), None
-        writing(0, 1)
-        export_image(outputs[0], obs, image, variance=variance, overwrite=True, progress=writing)
+        progress(_COUNTING, _PARTS, "writing to disk")
+        export_image(outputs[0], obs, image, variance=variance, overwrite=True)
         return f"{obs.n_photons:,} photons"
 
 
