@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.errors import ConfigError
-from pipeline_core.stacking.frames import StackFrame
+from pipeline_core.progress import Progress, part_of, silent
+from pipeline_core.stacking.frames import Frame, counts_a_photon
+from pipeline_core.stacking.memory import MEDIAN_BYTES, check_result
 from pipeline_core.stacking.settings import StackSettings
 
-__all__ = ["Grid", "Stacked", "combine", "make_grid", "weights_of"]
+__all__ = ["Grid", "Stacked", "combine", "empty_bands", "make_grid", "weights_of"]
 
-_LARGEST_BYTES = 1_500_000_000
 _ROUNDING = 1e-9
+_MEDIAN_COPIES = 4
+"""Of the values of all frames, while their median is sought."""
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -75,13 +77,15 @@ class Stacked:
     n_frames: npt.NDArray[np.int16]
 
 
-def make_grid(shape: tuple[int, int], offsets: FloatArray, settings: StackSettings) -> Grid:
+def make_grid(
+    shape: tuple[int, int], offsets: FloatArray, settings: StackSettings, n_band: int = 1
+) -> Grid:
     """Return the grid that holds all frames whole, or the first one and its padding.
 
     Raises
     ------
     ConfigError
-        It would be too large.
+        A stack of `n_band` bands would be too large.
     """
     first, size = [], []
     for axis in (0, 1):
@@ -94,94 +98,113 @@ def make_grid(shape: tuple[int, int], offsets: FloatArray, settings: StackSettin
             low, high = -around, n + around
         first.append(low)
         size.append(high - low)
-    n_bytes = 8 * math.prod(size) * settings.upsample**2
-    if n_bytes > _LARGEST_BYTES:
-        raise ConfigError(
-            f"A stack of {size[0]} x {size[1]} pixels, {settings.upsample} times as fine, would take "
-            f"{n_bytes / 1e9:.1f} GB an image. Check the offsets, or choose a smaller padding or upsample."
-        )
+    check_result((size[0], size[1]), settings.upsample, n_band)
     return Grid((first[0], first[1]), (size[0], size[1]), settings.upsample)
 
 
-def weights_of(frame: StackFrame, kind: str) -> FloatArray:
-    """Return the weights of a frame's pixels, shape (ncols, nrows, n_band); 0 where there is no value.
+def empty_bands(grid: Grid, n_band: int) -> FloatArray:
+    """Return an array (columns, rows, n_band) without values: a band is one piece of memory, as in files."""
+    return np.full((n_band, *grid.shape[::-1]), np.nan).T
+
+
+def weights_of(frame: Frame, kind: str, band: int) -> FloatArray:
+    """Return the weights of a frame's pixels in a band, shape (ncols, nrows); 0 where there is no value.
 
     The variance that weighs is the one to expect at equal rates: weights by measured variances would follow the
     counts, and make sums of few counts too small.
     """
-    weight = np.broadcast_to(frame.exposure_s[..., None], frame.rate.shape)
+    weight = np.ones(frame.shape) if kind == "equal" else frame.exposure_s
     if kind == "variance":
-        weight = weight / frame.counts_a_photon
-    elif kind == "equal":
-        weight = np.ones(frame.rate.shape)
-    return np.where(np.isfinite(frame.rate), weight, 0.0)
+        weight = weight / counts_a_photon(frame, band)
+    return np.where(np.isfinite(frame.band(band)[0]), weight, 0.0)
 
 
 def combine(
-    frames: Sequence[StackFrame], offsets: FloatArray, grid: Grid, settings: StackSettings
+    frames: Sequence[Frame],
+    offsets: FloatArray,
+    grid: Grid,
+    settings: StackSettings,
+    progress: Progress = silent,
 ) -> Stacked:
     """Return mean or median of frames, each put to the nearest pixel of the grid.
 
     Parameters
     ----------
-    frames : sequence of StackFrame
+    frames : sequence of Frame
         Of equal shapes.
     offsets : ndarray of float64, shape (n, 2)
         See `register`.
     grid : Grid
     settings : StackSettings
+    progress : Progress
+        May cancel.
     """
-    n_band = frames[0].rate.shape[2]
+    n_band = frames[0].n_band
     exposure, n_frames = np.zeros(grid.shape), np.zeros(grid.shape, np.int16)
     for frame, offset in zip(frames, offsets, strict=True):
-        _add(exposure, frame.exposure_s, offset, grid)
-        _add(n_frames, frame.exposure_s > 0, offset, grid)
-    rate = np.full((*grid.shape, n_band), np.nan)
-    variance = np.full_like(rate, np.nan)
+        alive = frame.exposure_s
+        _add(exposure, alive, offset, grid)
+        _add(n_frames, alive > 0, offset, grid)
+    rate, variance = empty_bands(grid, n_band), empty_bands(grid, n_band)
     join = _median if settings.method == "median" else _mean
     for band in range(n_band):
-        rate[..., band], variance[..., band] = join(frames, offsets, grid, settings, band)
+        part = part_of(progress, band / n_band, (band + 1) / n_band, "stacking")
+        rate[..., band], variance[..., band] = join(frames, offsets, grid, settings, band, part)
     share = grid.upsample**2
     few = n_frames < settings.fewest
     rate[few] = variance[few] = np.nan
-    return Stacked(rate / share, variance / share, exposure, n_frames)
+    rate /= share
+    variance /= share
+    return Stacked(rate, variance, exposure, n_frames)
 
 
 def _mean(
-    frames: Sequence[StackFrame],
+    frames: Sequence[Frame],
     offsets: FloatArray,
     grid: Grid,
     settings: StackSettings,
     band: int,
+    progress: Progress,
 ) -> tuple[FloatArray, FloatArray]:
     weights, sums, squares = (np.zeros(grid.shape) for _ in range(3))
-    for frame, offset in zip(frames, offsets, strict=True):
-        weight = weights_of(frame, settings.weights)[..., band]
+    for i, (frame, offset) in enumerate(zip(frames, offsets, strict=True)):
+        progress(i, len(frames))
+        weight = weights_of(frame, settings.weights, band)
+        rate, variance = frame.band(band)
         _add(weights, weight, offset, grid)
-        _add(sums, weight * np.nan_to_num(frame.rate[..., band]), offset, grid)
-        _add(squares, weight**2 * np.nan_to_num(frame.variance[..., band]), offset, grid)
+        _add(sums, weight * np.nan_to_num(rate), offset, grid)
+        _add(squares, weight**2 * np.nan_to_num(variance), offset, grid)
     with np.errstate(divide="ignore", invalid="ignore"):
         return sums / weights, squares / weights**2
 
 
 def _median(
-    frames: Sequence[StackFrame],
+    frames: Sequence[Frame],
     offsets: FloatArray,
     grid: Grid,
     settings: StackSettings,
     band: int,
+    progress: Progress,
 ) -> tuple[FloatArray, FloatArray]:
-    values = np.full((len(frames), *grid.shape), np.nan, np.float32)
-    n, spread = np.zeros(grid.shape, np.int64), np.zeros(grid.shape)
-    for i, (frame, offset) in enumerate(zip(frames, offsets, strict=True)):
-        rate = frame.rate[..., band]
-        here, there = _overlap(rate.shape, offset, grid)
-        values[i][here] = _fine(rate, grid.upsample)[there]
-        _add(n, np.isfinite(rate), offset, grid)
-        _add(spread, np.nan_to_num(frame.variance[..., band]), offset, grid)
+    """Return the median and its variance; so many columns of the grid at a time that the frames' values fit."""
     median = np.full(grid.shape, np.nan)
-    there_are = n > 0
-    median[there_are] = np.nanmedian(values[:, there_are], axis=0)
+    n, spread = np.zeros(grid.shape, np.int64), np.zeros(grid.shape)
+    columns, rows = grid.shape
+    step = max(MEDIAN_BYTES // (_MEDIAN_COPIES * 4 * len(frames) * rows), 1)
+    for low in range(0, columns, step):
+        high = min(low + step, columns)
+        values = np.full((len(frames), high - low, rows), np.nan, np.float32)
+        for i, (frame, offset) in enumerate(zip(frames, offsets, strict=True)):
+            progress(low * len(frames) + i * (high - low), columns * len(frames))
+            rate, variance = frame.band(band)
+            here, _ = _overlap(frame.shape, offset, grid, (low, high))
+            values[i][here[0].start - low : here[0].stop - low, here[1]] = _piece(
+                rate, offset, grid, (low, high)
+            )
+            _add(n, np.isfinite(rate), offset, grid, (low, high))
+            _add(spread, np.nan_to_num(variance), offset, grid, (low, high))
+        there_are = n[low:high] > 0
+        median[low:high][there_are] = np.nanmedian(values[:, there_are], axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return median, median_factor(n) * spread / n
 
@@ -203,27 +226,39 @@ def _add(
     values: npt.NDArray[Any],
     offset: FloatArray,
     grid: Grid,
+    columns: tuple[int, int] | None = None,
 ) -> None:
-    """Add a frame's values to the grid, where they belong."""
-    here, there = _overlap(values.shape, offset, grid)
-    total[here] += _fine(values, grid.upsample)[there]
+    """Add a frame's values to the grid, where they belong; to columns ``first <= column < stop`` only, if given."""
+    here, _ = _overlap(values.shape, offset, grid, columns)
+    total[here] += _piece(values, offset, grid, columns)
 
 
-def _fine(values: npt.NDArray[Any], upsample: int) -> npt.NDArray[Any]:
-    """Return every pixel as many."""
-    return values.repeat(upsample, axis=0).repeat(upsample, axis=1)
+def _piece(
+    values: npt.NDArray[Any],
+    offset: FloatArray,
+    grid: Grid,
+    columns: tuple[int, int] | None,
+) -> npt.NDArray[Any]:
+    """Return what the part of the grid that a frame covers has of its values: every pixel as many."""
+    _, there = _overlap(values.shape, offset, grid, columns)
+    x, y = (np.arange(one.start, one.stop) // grid.upsample for one in there)
+    return values[np.ix_(x, y)]
 
 
 def _overlap(
-    shape: tuple[int, ...], offset: FloatArray, grid: Grid
+    shape: tuple[int, ...],
+    offset: FloatArray,
+    grid: Grid,
+    columns: tuple[int, int] | None = None,
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return which part of the grid a frame covers, and which part of the up-sampled frame that is."""
+    """Return which part of the grid (or of some columns of it) a frame covers, and which of the up-sampled frame."""
+    limits = (columns or (0, grid.shape[0]), (0, grid.shape[1]))
     here, there = [], []
-    for axis in (0, 1):
+    for axis, (first, stop) in enumerate(limits):
         begin = round((-float(offset[axis]) - grid.first[axis]) * grid.upsample)
         end = begin + shape[axis] * grid.upsample
-        low, high = max(begin, 0), max(min(end, grid.shape[axis]), 0)
-        high = max(high, low)
+        low = min(max(begin, first), stop)
+        high = max(min(end, stop), low)
         here.append(slice(low, high))
         there.append(slice(low - begin, high - begin))
     return (here[0], here[1]), (there[0], there[1])

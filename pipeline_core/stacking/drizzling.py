@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
-from pipeline_core.stacking.combine import Grid, Stacked, weights_of
+from pipeline_core.stacking.combine import Grid, Stacked, empty_bands, weights_of
 from pipeline_core.stacking.settings import StackSettings
 
 if TYPE_CHECKING:
-    from pipeline_core.stacking.frames import StackFrame
+    from pipeline_core.stacking.frames import Frame
 
 __all__ = ["drizzle"]
 
@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def drizzle(
-    frames: Sequence[StackFrame],
+    frames: Sequence[Frame],
     offsets: FloatArray,
     grid: Grid,
     settings: StackSettings,
@@ -34,22 +34,24 @@ def drizzle(
     of a detector's pixel that it is: light is conserved where the weights vary little. A pixel's variance is
     shared out like its light.
     """
-    n_band = frames[0].rate.shape[2]
-    rate, variance = (np.full((*grid.shape, n_band), np.nan) for _ in range(2))
+    n_band = frames[0].n_band
+    rate, variance = empty_bands(grid, n_band), empty_bands(grid, n_band)
     exposure, n_frames = np.zeros(grid.shape), np.zeros(grid.shape, np.int16)
     share = grid.upsample**2
     for frame, offset in zip(frames, offsets, strict=True):
         alone = _Drizzle(grid)
-        alone.add(frame.exposure_s, frame.exposure_s, offset, settings.pixfrac)
+        alive = frame.exposure_s
+        alone.add(alive, alive, offset, settings.pixfrac)
         n_frames += alone.weight > 0
         exposure += share * alone.weight
     for band in range(n_band):
         light, noise = _Drizzle(grid), _Drizzle(grid)
         for i, (frame, offset) in enumerate(zip(frames, offsets, strict=True)):
             progress(band * len(frames) + i, n_band * len(frames), "drizzling")
-            weight = weights_of(frame, settings.weights)[..., band]
-            light.add(frame.rate[..., band], weight, offset, settings.pixfrac)
-            noise.add(weight * frame.variance[..., band], weight, offset, settings.pixfrac)
+            weight = weights_of(frame, settings.weights, band)
+            value, spread = frame.band(band)
+            light.add(value, weight, offset, settings.pixfrac)
+            noise.add(weight * spread, weight, offset, settings.pixfrac)
         covered = light.weight > 0
         rate[covered, band] = light.mean[covered] / share
         variance[covered, band] = noise.mean[covered] / light.weight[covered] / share**2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,16 @@ from pipeline_core.provenance import facts_of
 from pipeline_core.selection import window_us
 from pipeline_core.stacking.products_read import PRODUCT_ENDINGS, read_product
 
-__all__ = ["StackFrame", "camera_of", "frame_of", "load_frame"]
+__all__ = [
+    "Frame",
+    "StackFrame",
+    "camera_of",
+    "counts_a_photon",
+    "frame_of",
+    "image_of",
+    "load_frame",
+    "middle_unix",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -66,28 +77,94 @@ class StackFrame:
         return self.exposure_s.shape[0], self.exposure_s.shape[1]
 
     @property
-    def counts_a_photon(self) -> FloatArray:
-        """Variance over mean of the counts: 1 for plain photons, more with weights; shape as `rate`, never NaN.
+    def n_band(self) -> int:
+        """How many bands there are."""
+        return int(self.rate.shape[2])
 
-        Multiplied by an expected rate and divided by the time alive it is the variance to expect, which unlike the
-        measured one does not fluctuate with the counts.
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = self.variance * self.exposure_s[..., None] / self.rate
-        known = np.isfinite(found) & (found > 0)
-        usual = float(np.median(found[known])) if known.any() else 1.0
-        return np.where(known, found, usual)
+    @cached_property
+    def usual_counts(self) -> float:
+        """Median of `counts_a_photon` over all bands."""
+        found = _counts_a_photon(self.rate, self.variance, self.exposure_s[..., None])
+        known = np.isfinite(found)
+        return float(np.median(found[known])) if known.any() else 1.0
+
+    def band(self, k: int) -> tuple[FloatArray, FloatArray]:
+        """Return rates and variances of a band."""
+        return self.rate[..., k], self.variance[..., k]
+
+
+class Frame(Protocol):
+    """What a stack needs of a frame: a `StackFrame`, or one that is not in memory."""
 
     @property
-    def middle_unix(self) -> float:
-        """Unix second of the middle of its time range; NaN where it is not known."""
-        found = [self.facts.get(key, (None, ""))[0] for key in ("UNIXSTR", "TSTART", "TSTOP")]
-        numbers = [float(one) if isinstance(one, (int, float)) else math.nan for one in found]
-        return numbers[0] + 0.5 * (numbers[1] + numbers[2])
+    def name(self) -> str:
+        """Of the file."""
 
-    def image(self) -> tuple[FloatArray, FloatArray]:
-        """Return rates and variances of all bands together; NaN where any band has no value."""
-        return self.rate.sum(axis=2), self.variance.sum(axis=2)
+    @property
+    def edges_nm(self) -> FloatArray | None:
+        """As of `StackFrame`."""
+
+    @property
+    def camera(self) -> str:
+        """As of `StackFrame`."""
+
+    @property
+    def facts(self) -> Facts:
+        """As of `StackFrame`."""
+
+    @property
+    def exposure_s(self) -> FloatArray:
+        """As of `StackFrame`."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ncols, nrows)."""
+
+    @property
+    def n_band(self) -> int:
+        """How many bands there are."""
+
+    @property
+    def usual_counts(self) -> float:
+        """Median of `counts_a_photon` over all bands."""
+
+    def band(self, k: int) -> tuple[FloatArray, FloatArray]:
+        """Return rates and variances of a band, shape (ncols, nrows)."""
+
+
+def counts_a_photon(frame: Frame, k: int) -> FloatArray:
+    """Return the variance over the mean of a band's counts: 1 for plain photons, more with weights; never NaN.
+
+    Multiplied by an expected rate and divided by the time alive it is the variance to expect, which unlike the
+    measured one does not fluctuate with the counts. Shape (ncols, nrows).
+    """
+    rate, variance = frame.band(k)
+    found = _counts_a_photon(rate, variance, frame.exposure_s)
+    return np.where(np.isfinite(found), found, frame.usual_counts)
+
+
+def _counts_a_photon(rate: FloatArray, variance: FloatArray, exposure: FloatArray) -> FloatArray:
+    """Return it where it is known, NaN elsewhere."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = variance * exposure / rate
+    return np.where(np.isfinite(found) & (found > 0), found, np.nan)
+
+
+def image_of(frame: Frame) -> tuple[FloatArray, FloatArray]:
+    """Return rates and variances of all bands together; NaN where any band has no value."""
+    rate, variance = (np.zeros(frame.shape) for _ in range(2))
+    for k in range(frame.n_band):
+        more = frame.band(k)
+        rate += more[0]
+        variance += more[1]
+    return rate, variance
+
+
+def middle_unix(frame: Frame) -> float:
+    """Return the unix second of the middle of a frame's time range; NaN where it is not known."""
+    found = [frame.facts.get(key, (None, ""))[0] for key in ("UNIXSTR", "TSTART", "TSTOP")]
+    numbers = [float(one) if isinstance(one, (int, float)) else math.nan for one in found]
+    return numbers[0] + 0.5 * (numbers[1] + numbers[2])
 
 
 def load_frame(path: Path, photons: CubeSettings, progress: Progress = silent) -> StackFrame:

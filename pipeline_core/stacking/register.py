@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline_core.progress import Progress, silent
 from pipeline_core.stacking.centroid import Centroid, RegistrationError, find_star, fit_star
 from pipeline_core.stacking.correlation import correlate
-from pipeline_core.stacking.frames import StackFrame
+from pipeline_core.stacking.frames import Frame, counts_a_photon, image_of, middle_unix
 from pipeline_core.stacking.settings import StackSettings
 
 __all__ = ["Registration", "register"]
@@ -41,7 +41,7 @@ class Registration:
 
 
 def register(
-    frames: Sequence[StackFrame], settings: StackSettings, progress: Progress = silent
+    frames: Sequence[Frame], settings: StackSettings, progress: Progress = silent
 ) -> Registration:
     """Return the offsets of frames, as they were given or as they are measured.
 
@@ -56,7 +56,7 @@ def register(
     given = None
     if settings.offsets is not None:
         names = [frame.name for frame in frames]
-        given = settings.offsets.of_frames(names, [frame.middle_unix for frame in frames])
+        given = settings.offsets.of_frames(names, [middle_unix(frame) for frame in frames])
     unknown = np.full((n, 2), np.nan)
     if settings.register == "none":
         return Registration("none", np.zeros((n, 2)), unknown)
@@ -69,7 +69,7 @@ def register(
 
 
 def _by_centroid(
-    frames: Sequence[StackFrame], given: FloatArray | None, progress: Progress
+    frames: Sequence[Frame], given: FloatArray | None, progress: Progress
 ) -> tuple[FloatArray, FloatArray]:
     found: list[Centroid] = []
     for i, frame in enumerate(frames):
@@ -77,10 +77,10 @@ def _by_centroid(
         near = None
         if given is not None and found:
             near = (found[0].x + given[i, 0], found[0].y + given[i, 1])
-        rate, _ = frame.image()
-        unit = frame.counts_a_photon.mean(axis=2) / np.where(
-            frame.exposure_s > 0, frame.exposure_s, np.nan
-        )
+        rate, _ = image_of(frame)
+        counts = sum(counts_a_photon(frame, k) for k in range(frame.n_band)) / frame.n_band
+        exposure = frame.exposure_s
+        unit = counts / np.where(exposure > 0, exposure, np.nan)
         with _named(frame):
             found.append(fit_star(rate, unit, find_star(rate, near, _SEARCH_PIX)))
     places = np.array([(one.x, one.y) for one in found])
@@ -91,21 +91,21 @@ def _by_centroid(
 
 
 def _by_correlation(
-    frames: Sequence[StackFrame], given: FloatArray | None, progress: Progress
+    frames: Sequence[Frame], given: FloatArray | None, progress: Progress
 ) -> tuple[FloatArray, FloatArray]:
     offsets, errors = np.zeros((len(frames), 2)), np.zeros((len(frames), 2))
-    reference = frames[0].image()
+    reference = image_of(frames[0])
     for i, frame in enumerate(frames[1:], start=1):
         progress(i, len(frames), "comparing frames")
         near = None if given is None else (float(given[i, 0]), float(given[i, 1]))
         with _named(frame):
-            shift = correlate(reference, frame.image(), near, _SEARCH_PIX)
+            shift = correlate(reference, image_of(frame), near, _SEARCH_PIX)
         offsets[i], errors[i] = (shift.x, shift.y), (shift.x_error, shift.y_error)
     return offsets, errors
 
 
 @contextmanager
-def _named(frame: StackFrame) -> Iterator[None]:
+def _named(frame: Frame) -> Iterator[None]:
     """Name the frame in an error, and what helps."""
     try:
         yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.stacking.combine import Grid, Stacked, combine, make_grid
 from pipeline_core.stacking.drizzling import drizzle
 from pipeline_core.stacking.files import STACK_ENDINGS, StackProduct, save_stack
-from pipeline_core.stacking.frames import StackFrame, load_frame
+from pipeline_core.stacking.frames import Frame, camera_of, load_frame
+from pipeline_core.stacking.memory import FRAMES_BYTES, check_frame
 from pipeline_core.stacking.register import Registration, register
 from pipeline_core.stacking.settings import StackSettings
+from pipeline_core.stacking.shelf import Shelf
 from pipeline_core.targets import check_free, check_room, check_target
 from pipeline_core.wcs import NOMINAL, detector_axes, sky_axes, spectral_axis, with_wavelength_table
 
@@ -97,17 +100,12 @@ def write_stack(
         raise ConfigError("There is nothing to stack: give a file for each position.")
     check_target(path, STACK_ENDINGS, inputs)
     check_free(path, overwrite=overwrite)
-    frames = []
-    for i, one in enumerate(inputs):
-        part = part_of(
-            progress, _READING * i / len(inputs), _READING * (i + 1) / len(inputs), one.name
+    with closing(Shelf(path.parent, FRAMES_BYTES)) as shelf:
+        frames = _load(path, inputs, settings, shelf, part_of(progress, 0.0, _READING))
+        registration, grid, stacked = stack_frames(
+            frames, settings, part_of(progress, _READING, 1.0, "stacking")
         )
-        part(0, 1)
-        frames.append(load_frame(one, settings.photons, part))
-    registration, grid, stacked = stack_frames(
-        frames, settings, part_of(progress, _READING, 1.0, "stacking")
-    )
-    product = _product(frames, settings, registration, grid, stacked)
+        product = _product(frames, settings, registration, grid, stacked)
     check_room(path, sum(image.nbytes for _, image in product.images.values()), "this stack")
     progress(1, 1, "writing to disk")
     save_stack(path, product, overwrite=overwrite)
@@ -121,24 +119,57 @@ def write_stack(
     )
 
 
+def _load(
+    path: Path,
+    inputs: Sequence[Path],
+    settings: StackSettings,
+    shelf: Shelf,
+    progress: Progress,
+) -> list[Frame]:
+    """Read the frames, once it is clear that they and the stack fit into memory and on the disk."""
+    _, shape = camera_of(inputs[0])
+    edges = settings.photons.wavelength_edges()
+    _check_memory(shape, 1 if edges is None else edges.size - 1, settings)
+    frames: list[Frame] = []
+    for i, one in enumerate(inputs):
+        part = part_of(progress, i / len(inputs), (i + 1) / len(inputs), one.name)
+        part(0, 1)
+        frame = load_frame(one, settings.photons, part)
+        if not i:
+            _check_memory(frame.shape, frame.n_band, settings)
+            # at most all of them must wait there
+            n_bytes = len(inputs) * (2 * frame.rate.nbytes + frame.exposure_s.nbytes)
+            if n_bytes > FRAMES_BYTES:
+                check_room(path, n_bytes, "this stack, whose frames do not fit into memory,")
+        frames.append(shelf.keep(frame))
+    return frames
+
+
+def _check_memory(shape: tuple[int, int], n_band: int, settings: StackSettings) -> None:
+    check_frame(shape, n_band)
+    offsets = settings.offsets
+    known = settings.register == "dither" and offsets is not None and not offsets.times
+    moved = offsets.pixels() if known and offsets is not None else np.zeros((1, 2))
+    make_grid(shape, moved, settings, n_band)  # refuses what is too large, before anything is read
+
+
 def stack_frames(
-    frames: Sequence[StackFrame], settings: StackSettings, progress: Progress = silent
+    frames: Sequence[Frame], settings: StackSettings, progress: Progress = silent
 ) -> tuple[Registration, Grid, Stacked]:
     """Register frames and bring them together. Parameters and errors as for `write_stack`."""
     _check_alike(frames)
     registration = register(frames, settings, part_of(progress, 0.0, 0.3))
-    grid = make_grid(frames[0].shape, registration.offsets, settings)
+    grid = make_grid(frames[0].shape, registration.offsets, settings, frames[0].n_band)
     rest = part_of(progress, 0.3, 1.0)
     if settings.method == "drizzle":
         return registration, grid, drizzle(frames, registration.offsets, grid, settings, rest)
-    rest(0, 1, "stacking")
-    return registration, grid, combine(frames, registration.offsets, grid, settings)
+    return registration, grid, combine(frames, registration.offsets, grid, settings, rest)
 
 
-def _check_alike(frames: Sequence[StackFrame]) -> None:
+def _check_alike(frames: Sequence[Frame]) -> None:
     first = frames[0]
     for frame in frames[1:]:
-        if frame.rate.shape != first.rate.shape:
+        if (frame.shape, frame.n_band) != (first.shape, first.n_band):
             raise ConfigError(
                 f"{frame.name} has {_size(frame)}, {first.name} has {_size(first)}: only frames of one camera and the "
                 "same bins can be stacked."
@@ -148,19 +179,19 @@ def _check_alike(frames: Sequence[StackFrame]) -> None:
             raise ConfigError(
                 f"{frame.name} has other bins of wavelength than {first.name}: make them alike."
             )
-    if not any(np.isfinite(frame.rate).any() for frame in frames):
+    if not any((frame.exposure_s > 0).any() for frame in frames):
         raise InputFormatError("No frame has a pixel with a value: exclude fewer flags.")
 
 
-def _size(frame: StackFrame) -> str:
-    return f"{frame.shape[0]} x {frame.shape[1]} pixels and {frame.rate.shape[2]} bands"
+def _size(frame: Frame) -> str:
+    return f"{frame.shape[0]} x {frame.shape[1]} pixels and {frame.n_band} bands"
 
 
 # --- what is written -----------------------------------------------------------------------------
 
 
 def _product(
-    frames: Sequence[StackFrame],
+    frames: Sequence[Frame],
     settings: StackSettings,
     registration: Registration,
     grid: Grid,
@@ -191,7 +222,7 @@ def _product(
 
 
 def _coordinates(
-    first: StackFrame, settings: StackSettings, grid: Grid
+    first: Frame, settings: StackSettings, grid: Grid
 ) -> dict[str, tuple[object, str]]:
     """Return where the grid's pixels are: on the sky if somebody says where the first frame looked."""
     pointing = settings.photons.pointing
@@ -214,7 +245,7 @@ def _number(key: str) -> Callable[[Facts], float]:
 
 
 def _facts(
-    frames: Sequence[StackFrame], settings: StackSettings, registration: Registration
+    frames: Sequence[Frame], settings: StackSettings, registration: Registration
 ) -> dict[str, tuple[object, str]]:
     now = datetime.datetime.now(datetime.timezone.utc)
     first = {key: frames[0].facts[key] for key in _OF_THE_FIRST if key in frames[0].facts}
@@ -242,7 +273,7 @@ def _facts(
 
 
 def _table(
-    frames: Sequence[StackFrame], registration: Registration
+    frames: Sequence[Frame], registration: Registration
 ) -> dict[str, tuple[str, npt.NDArray[np.generic]]]:
     def fact(name: str) -> npt.NDArray[np.bytes_]:
         texts = [str(frame.facts.get(name, ("",))[0]) for frame in frames]
