@@ -13,7 +13,16 @@ from pipeline_core.progress import Progress, silent
 if TYPE_CHECKING:
     from pipeline_core.night.settings import NightSettings, Window
 
-__all__ = ["PAGE_CHOICES", "NightCheck", "NightForm", "check_form", "read_form", "write_form"]
+__all__ = [
+    "METHOD_CHOICES",
+    "PAGE_CHOICES",
+    "REGISTER_CHOICES",
+    "NightCheck",
+    "NightForm",
+    "check_form",
+    "read_form",
+    "write_form",
+]
 
 PAGE_CHOICES = {
     "summary": "summary",
@@ -27,8 +36,23 @@ PAGE_CHOICES = {
 }
 """Pages of a wavelength calibration: the file's word -> what a person calls it."""
 
+REGISTER_CHOICES = {
+    "": "by the dither log, else by the star",
+    "dither": "by the dither log or offsets",
+    "centroid": "by the brightest star",
+    "correlate": "by their likeness to the first",
+    "none": "not at all",
+}
+"""How positions of a dither are registered: the file's word -> what a person calls it."""
+
+METHOD_CHOICES = {"": "mean", "median": "median", "drizzle": "drizzle"}
+"""How they are brought together."""
+
 _BINS = ("energy_bin_ev", "wavelength_bin_nm")
 _CUBE = (*_BINS, "time_bin_s", "weighted", "rates")
+_STACK = ("register", "dither_log", "pixels_per_unit", "method", "upsample")
+_SPECKLE = ("bin_s", "with_ip")
+_KNOWN = {"cube": _CUBE, "stack": _STACK, "speckle": _SPECKLE}
 
 _OF_A_LINE = re.compile(r" \(line \d+\)")
 
@@ -48,19 +72,27 @@ class NightForm:
     dark : tuple of (start, stop)
         One row at most.
     flats : tuple of (start, stop)
-    badpixels, cosmics, image, cube : bool
+    badpixels, cosmics, image, cube, speckle : bool
     cube_bins : str
         '' (none) or a key of the file's cube.
     cube_bin, cube_step : str
         Width of a bin of wavelength; of time, '' for one.
     weighted, rates : bool
         Of the cube.
+    register, method, upsample : str
+        Of the stack, which is made of a dither; '' as usual.
+    dither_log, pixels_per_unit : str
+        Of the stack; numbers of the latter with blanks between.
+    speckle_bin : str
+        Width of a bin of time in s; '' as usual.
+    with_ip : bool
+        Whether maps of speckles have a steady source.
     pages : tuple of str
         Of `PAGE_CHOICES`.
     ncpu : str
         '': as many as there are processors.
     more : tuple of (product, key, value)
-        What the file says beyond the form: kept as it is. '' for a key: the product itself.
+        What the file says beyond the form: kept as it is.
     """
 
     inputs: tuple[Row, ...] = ()
@@ -82,6 +114,14 @@ class NightForm:
     cube_step: str = ""
     weighted: bool = False
     rates: bool = False
+    register: str = ""
+    dither_log: str = ""
+    pixels_per_unit: str = ""
+    method: str = ""
+    upsample: str = ""
+    speckle: bool = False
+    speckle_bin: str = ""
+    with_ip: bool = False
     pages: tuple[str, ...] = ()
     ncpu: str = ""
     more: tuple[tuple[str, str, Any], ...] = ()
@@ -105,10 +145,14 @@ def read_form(path: Path, *, progress: Progress = silent) -> NightForm:
     settings = load_night(path)
     plain = plain_yaml(path)
     products = plain.get("products") or {}
-    cube = products.get("cube") or {}
+    cube, stack, speckle = (products.get(name) or {} for name in _KNOWN)
     bins = next((name for name in _BINS if name in cube), "")
-    more = [(name, "", value) for name, value in products.items() if name not in ("image", "cube")]
-    more += [("cube", name, value) for name, value in cube.items() if name not in _CUBE]
+    more = [
+        (product, name, value)
+        for product, known in _KNOWN.items()
+        for name, value in (products.get(product) or {}).items()
+        if name not in known
+    ]
     step = cube.get("time_bin_s")
     return NightForm(
         inputs=tuple((name, *_texts(window)) for name, window in settings.targets.items()),
@@ -128,10 +172,27 @@ def read_form(path: Path, *, progress: Progress = silent) -> NightForm:
         cube_step="" if step is None else str(step),
         weighted=bool(cube.get("weighted", False)),
         rates=bool(cube.get("rates", False)),
+        register=str(stack.get("register", "")),
+        dither_log=str(path.absolute().parent / stack["dither_log"])
+        if "dither_log" in stack
+        else "",
+        pixels_per_unit=_words(stack.get("pixels_per_unit")),
+        method=str(stack.get("method", "")),
+        upsample=str(stack.get("upsample", "")),
+        speckle="speckle" in products,
+        speckle_bin=str(speckle.get("bin_s", "")),
+        with_ip=bool(speckle.get("with_ip", False)),
         pages=settings.wavecalplots,
         ncpu=str(settings.ncpu) if "ncpu" in plain else "",
         more=tuple(more),
     )
+
+
+def _words(value: Any) -> str:
+    """Return one number, or those of a list of numbers or of lists of them, with blanks between."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(_words(one) for one in value)
+    return "" if value is None else str(value)
 
 
 def _places(settings: NightSettings) -> dict[str, Any]:
@@ -226,9 +287,33 @@ def _products(form: NightForm) -> dict[str, Any]:
         if form.cube_step:
             cube["time_bin_s"] = _number(form.cube_step)
         cube |= {name: True for name in ("weighted", "rates") if getattr(form, name)}
-        cube |= {key: value for product, key, value in form.more if product == "cube"}
-        products["cube"] = cube
-    return products | {name: value for name, key, value in form.more if not key}
+        products["cube"] = cube | _more(form, "cube")
+    if form.dithered:
+        stack = _stack(form) | _more(form, "stack")
+        products |= {"stack": stack} if stack else {}
+    if form.speckle:
+        speckle: dict[str, Any] = {"with_ip": True} if form.with_ip else {}
+        if form.speckle_bin:
+            speckle["bin_s"] = _number(form.speckle_bin)
+        products["speckle"] = speckle | _more(form, "speckle")
+    return products
+
+
+def _stack(form: NightForm) -> dict[str, Any]:
+    """Return what is said of the stack; what is as usual is not."""
+    texts = {name: getattr(form, name) for name in ("register", "dither_log", "method")}
+    stack: dict[str, Any] = {name: text for name, text in texts.items() if text}
+    scale = _numbers(form.pixels_per_unit.replace(",", " ").split())
+    if scale:
+        stack["pixels_per_unit"] = scale[0] if len(scale) == 1 else scale
+    if form.upsample:
+        stack["upsample"] = _number(form.upsample)
+    return stack
+
+
+def _more(form: NightForm, product: str) -> dict[str, Any]:
+    """Return what the file says of a product beyond the form."""
+    return {key: value for name, key, value in form.more if name == product}
 
 
 def _numbers(row: Any) -> list[Any]:

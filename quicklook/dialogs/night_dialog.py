@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from quicklook import theme
-from quicklook.night_form import PAGE_CHOICES, NightCheck, NightForm
+from quicklook.night_form import (
+    METHOD_CHOICES,
+    PAGE_CHOICES,
+    REGISTER_CHOICES,
+    NightCheck,
+    NightForm,
+)
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.widgets.path_edit import PathEdit
 from quicklook.widgets.rows_table import RowsTable
@@ -21,6 +27,7 @@ _BINS = (
     ("equal wavelength [nm]", "wavelength_bin_nm"),
 )
 _USUAL_WIDTHS = {"energy_bin_ev": "0.1", "wavelength_bin_nm": "50"}
+_TICKS = ("dithered", "badpixels", "cosmics", "image", "cube", "speckle")
 _TIMES = ("Start [unix s]", "Stop [unix s]")
 _PLACES = (
     ("data", "Raw files", "folder", "Folder below which the .bin files are"),
@@ -76,6 +83,14 @@ class NightDialog(QtWidgets.QDialog):
             cube_step=self.step.text().strip(),
             weighted=self.weighted.isChecked(),
             rates=self.rates.isChecked(),
+            register=str(self.register.currentData()),
+            dither_log=self.dither_log.text(),
+            pixels_per_unit=self.pixels_per_unit.text().strip(),
+            method=str(self.method.currentData()),
+            upsample=self.upsample.text().strip(),
+            speckle=self.speckle.isChecked(),
+            speckle_bin=self.speckle_bin.text().strip(),
+            with_ip=self.with_ip.isChecked(),
             pages=tuple(name for name, box in self.pages.items() if box.isChecked()),
             ncpu=self.ncpu.text().strip(),
             more=self._more,
@@ -88,16 +103,24 @@ class NightDialog(QtWidgets.QDialog):
             field.set_text(getattr(form, name))
         for name in ("inputs", "lasers", "dark", "flats"):
             getattr(self, name).set_rows(getattr(form, name))
-        for name in ("dithered", "badpixels", "cosmics", "image", "cube", "weighted", "rates"):
+        for name in (*_TICKS, "weighted", "rates", "with_ip"):
             getattr(self, name).setChecked(getattr(form, name))
         self.bins.setCurrentIndex(max(self.bins.findData(form.cube_bins), 0))
+        for name in ("register", "method"):
+            box, value = getattr(self, name), getattr(form, name)
+            if box.findData(value) < 0:
+                box.addItem(value, value)
+            box.setCurrentIndex(box.findData(value))
+        self.dither_log.set_text(form.dither_log)
+        for name in ("pixels_per_unit", "upsample", "speckle_bin"):
+            getattr(self, name).setText(getattr(form, name))
         self.bin_width.setText(form.cube_bin)
         self.step.setText(form.cube_step)
         for name, box in self.pages.items():
             box.setChecked(name in form.pages)
         self.ncpu.setText(form.ncpu)
         self._more = form.more
-        kept = ", ".join(" ".join(part for part in one[:2] if part) for one in form.more)
+        kept = ", ".join(f"{product} {name}" for product, name, _ in form.more)
         self.kept.setText(f"Kept as the file says: {kept}" if kept else "")
         self.kept.setVisible(bool(kept))
         self._on_edit()
@@ -112,13 +135,25 @@ class NightDialog(QtWidgets.QDialog):
     def _on_edit(self) -> None:
         self.save.setEnabled(False)
         self.save.setToolTip("Something is missing: see at the left")
-        cube = self.cube.isChecked()
-        for field in (self.bins, self.step, self.weighted, self.rates):
-            field.setEnabled(cube)
-            field.setToolTip("" if cube else "Tick 'Cubes' first")
-        self.bin_width.setEnabled(cube and bool(self.bins.currentData()))
+        for box, fields in self._parts():
+            ticked = box.isChecked()
+            for field in fields:
+                field.setEnabled(ticked)
+                field.setToolTip(
+                    self._tips.get(field, "") if ticked else f"Tick '{box.text()}' first"
+                )
+        self.bin_width.setEnabled(self.bin_width.isEnabled() and bool(self.bins.currentData()))
         self.reason.setText("Looking…")
         self._settle.start()
+
+    def _parts(self) -> tuple[tuple[QtWidgets.QCheckBox, tuple[QtWidgets.QWidget, ...]], ...]:
+        """Return what belongs to a tick."""
+        stack = (self.register, self.method, self.upsample, self.dither_log, self.pixels_per_unit)
+        return (
+            (self.cube, (self.bins, self.bin_width, self.step, self.weighted, self.rates)),
+            (self.dithered, stack),
+            (self.speckle, (self.speckle_bin, self.with_ip)),
+        )
 
     @Slot()
     def _on_bins(self) -> None:
@@ -154,7 +189,7 @@ class NightDialog(QtWidgets.QDialog):
     def _make_fields(self) -> None:
         self.inputs = RowsTable("Observations of the sky", ("Name", *_TIMES))
         self.dithered = QtWidgets.QCheckBox("These are positions of a dither")
-        self.lasers = RowsTable("Exposures of lasers", (*_TIMES, "Wavelength [nm]"))
+        self.lasers = RowsTable("Exposures of lasers", (*_TIMES, "Wavelength [nm]"), shown=2)
         self.dark = RowsTable("Dark exposure", _TIMES, most=1, shown=2)
         self.flats = RowsTable("White flats", _TIMES, shown=2)
         self.places = {name: PathEdit(mode, tip) for name, _, mode, tip in _PLACES}
@@ -165,15 +200,28 @@ class NightDialog(QtWidgets.QDialog):
         self.cosmics = QtWidgets.QCheckBox("Leave cosmic rays out")
         self.image = QtWidgets.QCheckBox("Images", checked=True)
         self.cube = QtWidgets.QCheckBox("Cubes")
-        self.bins = QtWidgets.QComboBox()
-        self.bins.setAccessibleName("Bins of wavelength")
-        for text, value in _BINS:
-            self.bins.addItem(text, value)
+        self.bins = _choices("Bins of wavelength", {value: text for text, value in _BINS})
         self.bin_width = _line("Width of a bin of wavelength", 6)
         self.step = _line("Width of a bin of time in seconds", 6)
         self.step.setPlaceholderText("one bin")
         self.weighted = QtWidgets.QCheckBox("weighted by the flat")
         self.rates = QtWidgets.QCheckBox("per second alive")
+        self.register = _choices("Registration of the stack", REGISTER_CHOICES)
+        self.method = _choices("How the stack is brought together", METHOD_CHOICES)
+        self.upsample = _line("Finer pixels of the stack", 4)
+        self.upsample.setPlaceholderText("1")
+        self.dither_log = PathEdit("open", "Dither log")
+        self.dither_log.line.setPlaceholderText("Dither log, if there is one")
+        self.pixels_per_unit = _line("Pixels for 1 in the dither log", 6)
+        self.pixels_per_unit.setPlaceholderText("1")
+        self._tips = {
+            self.pixels_per_unit: "How many pixels the sky moves: one number, one each for x and y, or xx xy yx yy",
+            self.upsample: "Pixels of the stack in a row of a pixel of the detector",
+        }
+        self.speckle = QtWidgets.QCheckBox("Speckle maps")
+        self.speckle_bin = _line("Width of a bin of time of speckles in seconds", 6)
+        self.speckle_bin.setPlaceholderText("0.01")
+        self.with_ip = QtWidgets.QCheckBox("with a steady source Ip")
         self.kept = QtWidgets.QLabel(objectName="caption", wordWrap=True, visible=False)
         self.pages = {name: QtWidgets.QCheckBox(text) for name, text in PAGE_CHOICES.items()}
         self.ncpu = _line("Tasks at the same time", 6)
@@ -187,7 +235,7 @@ class NightDialog(QtWidgets.QDialog):
 
     def _build(self) -> None:
         left, right = QtWidgets.QVBoxLayout(), QtWidgets.QVBoxLayout()
-        left.addWidget(_group("Observations of the sky", self.inputs, self.dithered), 3)
+        left.addWidget(self._observations(), 4)
         left.addWidget(_group("Lasers: wavelength calibration", self.lasers), 3)
         left.addWidget(_group("Pages of the wavelength calibration", _grid(self.pages)))
         right.addWidget(self._folders())
@@ -200,8 +248,12 @@ class NightDialog(QtWidgets.QDialog):
         columns.setSpacing(12)
         columns.addLayout(left, 1)
         columns.addLayout(right, 1)
-        file = QtWidgets.QFormLayout()
-        file.addRow("File of the night", self.target)
+        file = QtWidgets.QHBoxLayout()
+        file.setSpacing(8)
+        file.addWidget(QtWidgets.QLabel("File of the night"))
+        file.addWidget(self.target, 1)
+        file.addWidget(QtWidgets.QLabel("Tasks at once"))
+        file.addWidget(self.ncpu)
         bottom = QtWidgets.QHBoxLayout()
         bottom.setSpacing(10)
         bottom.addWidget(self.reason, 1)
@@ -213,6 +265,23 @@ class NightDialog(QtWidgets.QDialog):
         layout.addLayout(columns, 1)
         layout.addLayout(file)
         layout.addLayout(bottom)
+
+    def _observations(self) -> QtWidgets.QGroupBox:
+        """A stack belongs to the tick that these are positions of a dither."""
+        group = _group("Observations of the sky", self.inputs, self.dithered)
+        form = QtWidgets.QFormLayout()
+        form.setHorizontalSpacing(12)
+        how = QtWidgets.QHBoxLayout()
+        how.setSpacing(8)
+        how.addWidget(self.register, 1)
+        how.addWidget(self.method)
+        form.addRow("Stacked", how)
+        form.addRow("Dither log", self.dither_log)
+        pixels, finer = QtWidgets.QLabel("pixels,  stack"), QtWidgets.QLabel("× finer")
+        numbers = side_by_side(self.pixels_per_unit, pixels, self.upsample, finer)
+        form.addRow("1 in the log is", numbers)
+        group.layout().addLayout(form)
+        return group
 
     def _folders(self) -> QtWidgets.QGroupBox:
         group = QtWidgets.QGroupBox("Folders and files")
@@ -227,27 +296,38 @@ class NightDialog(QtWidgets.QDialog):
         form = QtWidgets.QFormLayout(group)
         form.setHorizontalSpacing(12)
         form.addRow("Masks", side_by_side(self.badpixels, self.cosmics))
-        form.addRow("Products", side_by_side(self.image, self.cube))
+        form.addRow("Products", side_by_side(self.image, self.cube, self.speckle))
         form.addRow("Cube: wavelengths", side_by_side(self.bins, self.bin_width))
         form.addRow("Cube: time bin [s]", self.step)
         form.addRow("Cube: counts", side_by_side(self.weighted, self.rates))
+        form.addRow("Speckles: bin [s]", side_by_side(self.speckle_bin, self.with_ip))
         form.addRow("", self.kept)
-        form.addRow("Tasks at once", self.ncpu)
         return group
 
     def _connect(self) -> None:
         for table in (self.inputs, self.lasers, self.dark, self.flats):
             table.changed.connect(self._on_edit)
-        for path in (*self.places.values(), self.target):
+        for path in (*self.places.values(), self.dither_log, self.target):
             path.changed.connect(self._on_edit)
-        for line in (self.bin_width, self.step, self.ncpu):
+        numbers = (self.bin_width, self.step, self.pixels_per_unit, self.upsample)
+        for line in (*numbers, self.speckle_bin, self.ncpu):
             line.textChanged.connect(self._on_edit)
-        boxes = (self.dithered, self.badpixels, self.cosmics, self.image, self.cube)
-        for box in (*boxes, self.weighted, self.rates, *self.pages.values()):
+        for combo in (self.register, self.method):
+            combo.currentIndexChanged.connect(self._on_edit)
+        ticks = (self.weighted, self.rates, self.with_ip, *self.pages.values())
+        for box in (*(getattr(self, name) for name in _TICKS), *ticks):
             box.toggled.connect(self._on_edit)
         self.bins.activated.connect(self._on_bins)
         self.save.clicked.connect(self.accept)
         self.cancel.clicked.connect(self.reject)
+
+
+def _choices(name: str, texts: dict[str, str]) -> QtWidgets.QComboBox:
+    combo = QtWidgets.QComboBox()
+    combo.setAccessibleName(name)
+    for value, text in texts.items():
+        combo.addItem(text, value)
+    return combo
 
 
 def _line(name: str, letters: int) -> QtWidgets.QLineEdit:

@@ -18,6 +18,7 @@ from pipeline_core.night.run import DONE, FAILED, LEFT_OUT, REUSED, STOPPED
 from pipeline_core.night.settings import load_night
 from pipeline_core.night.workers import Workers
 from quicklook import night_form, night_running, night_tasks
+from quicklook.dialogs.night_dialog import NightDialog
 from quicklook.night_form import NightForm
 from quicklook.night_tasks import TO_DO
 from quicklook.qt import QtGui
@@ -270,14 +271,26 @@ _FORM = NightForm(
     cube_step="0.5",
     weighted=True,
     rates=True,
+    register="centroid",
+    dither_log="dither.log",
+    pixels_per_unit="20 -20",
+    method="median",
+    upsample="2",
+    speckle=True,
+    speckle_bin="0.02",
+    with_ip=True,
     pages=("summary", "rvsf"),
     ncpu="3",
 )
 
 
+_LOG = "starts=[1602050400, 1602050410]\nends=[1602050410, 1602050420]\npath=[(0, 0), (1, 2)]\n"
+
+
 @pytest.fixture
 def form(tmp_path, raw):
-    places = {"database": "db", "out": "out", "work": "work"}
+    places = {"database": "db", "out": "out", "work": "work", "dither_log": "dither.log"}
+    (tmp_path / "dither.log").write_text(_LOG)
     return dataclasses.replace(
         _FORM,
         data=str(raw.folder),
@@ -310,6 +323,10 @@ def test_what_is_filled_in_is_written_and_read_back(qtbot, real, tmp_path, form,
     assert found.cube.wavelength_bin_nm == 25.5
     assert (found.dark.start, found.dark.stop) == (30, 40)
     assert found.ncpu == 3
+    stack, speckle = found.stack, found.speckle
+    assert (stack.register, stack.method, stack.upsample) == ("centroid", "median", 2)
+    assert stack.offsets.pixels().tolist() == [[0, 0], [20, -40]]
+    assert (speckle.bin_s, speckle.with_ip) == (0.02, True)
 
 
 def test_a_file_becomes_a_form_and_the_same_settings_again(tmp_path, raw):
@@ -317,17 +334,113 @@ def test_a_file_becomes_a_form_and_the_same_settings_again(tmp_path, raw):
     path = write_night(tmp_path, raw, products=products, ncpu=None)
     form = night_form.read_form(path)
     assert form.more == (("cube", "edges_nm", [700, 900, 1000]), ("cube", "min_wavelength", 710))
+    same_again(path, form)
+
+
+def same_again(path, form):
+    """Write a form as another file, which means the same and says the same of products; return what that is."""
     before = load_night(path)
-    written = night_form.write_form(form, tmp_path / "again.yml")
+    folder = path.parent / "other"
+    folder.mkdir(exist_ok=True)
+    written = night_form.write_form(form, folder / "again.yml")
     assert dataclasses.replace(load_night(written), source=path) == dataclasses.replace(
         before, source=path
     )
+    said, again = (yaml.safe_load(one.read_text())["products"] for one in (path, written))
+    assert again == {"image": True, **said}
+    return said
 
 
-def test_products_the_form_does_not_know_are_kept(form):
-    kept = dataclasses.replace(form, more=(("stack", "", {"upsample": 2}),))
+@pytest.mark.parametrize(
+    "products",
+    [
+        {"stack": {"register": "none"}, "speckle": {"bin_s": 0.5}},
+        {"stack": {"offsets": [[0, 0], [1, 2]], "pixels_per_unit": 2, "fewest": 2}},
+        {"stack": {"offsets": [[0, 0], [1, 2]], "pixels_per_unit": [1, 2, 3, 4], "padding": 0.5}},
+        {"stack": {"weights": "equal", "exclude": "none", "weighted": False, "energy_bin_ev": 0.1}},
+        {"speckle": {"tau_s": 0.2, "ic_prior": [3, 1], "exclude": ["pixcal.hot"]}},
+        {"speckle": {}, "cube": {}, "image": False},
+        {"stack": {"method": "drizzle", "upsample": 3, "pixfrac": 0.5, "edges_nm": [800, 900]}},
+    ],
+)
+def test_all_that_a_file_says_of_stack_and_speckles_is_kept(qtbot, tmp_path, raw, products):
+    sky = next(one for one in raw.observations if one.name == "sky")
+    inputs = {
+        "dithered": True,
+        "a": [sky.start, sky.start + 1],
+        "b": [sky.start + 1, sky.start + 2],
+    }
+    path = write_night(tmp_path, raw, inputs=inputs, products=products)
+    dialog = NightDialog()
+    qtbot.addWidget(dialog)
+    dialog.set_form(night_form.read_form(path))
+    assert dialog.form() == night_form.read_form(path)
+    assert same_again(path, dialog.form()) == products
+
+
+def test_a_log_beside_the_file_is_found_from_elsewhere(tmp_path, raw):
+    sky = next(one for one in raw.observations if one.name == "sky")
+    inputs = {"dithered": True, "a": [sky.start, sky.start + 1]}
+    (tmp_path / "dither.log").write_text(_LOG)
+    products = {"stack": {"dither_log": "dither.log", "pixels_per_unit": 2}}
+    path = write_night(tmp_path, raw, inputs=inputs, products=products)
+    form = night_form.read_form(path)
+    assert form.dither_log == str(tmp_path / "dither.log")
+    assert form.pixels_per_unit == "2"
+    (tmp_path / "other").mkdir()
+    written = night_form.write_form(form, tmp_path / "other" / "again.yml")
+    assert load_night(written).stack == load_night(path).stack
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("register", lambda box: box.setCurrentIndex(2)),
+        ("method", lambda box: box.setCurrentIndex(2)),
+        ("upsample", lambda line: line.setText("3")),
+        ("dither_log", lambda path: path.set_text("x.log")),
+        ("pixels_per_unit", lambda line: line.setText("3")),
+        ("speckle", lambda box: box.setChecked(True)),
+        ("speckle_bin", lambda line: line.setText("3")),
+        ("with_ip", lambda box: box.setChecked(True)),
+    ],
+)
+def test_every_change_is_looked_at(qtbot, name, change):
+    dialog = NightDialog()
+    qtbot.addWidget(dialog)
+    qtbot.waitSignal(dialog.checkRequested, timeout=2000).wait()
+    before = dialog.form()
+    with qtbot.waitSignal(dialog.checkRequested, timeout=2000) as asked:
+        change(getattr(dialog, name))
+    assert getattr(asked.args[0], name) != getattr(before, name)
+
+
+def test_what_belongs_to_a_stack_or_speckles_needs_its_tick(qtbot):
+    dialog = NightDialog()
+    qtbot.addWidget(dialog)
+    parts = {"dithered": ("register", "method", "upsample", "dither_log", "pixels_per_unit")}
+    parts["speckle"] = ("speckle_bin", "with_ip")
+    for tick, names in parts.items():
+        for name in names:
+            assert not getattr(dialog, name).isEnabled()
+            assert "first" in getattr(dialog, name).toolTip()
+        getattr(dialog, tick).setChecked(True)
+        for name in names:
+            assert getattr(dialog, name).isEnabled()
+            assert "first" not in getattr(dialog, name).toolTip()
+    dialog.register.setCurrentIndex(dialog.register.findData("none"))
+    assert yaml.safe_load(night_form.text_of(dialog.form()))["products"]["stack"] == {
+        "register": "none"
+    }
+    dialog.dithered.setChecked(False)  # a stack is of a dither
+    assert "stack" not in yaml.safe_load(night_form.text_of(dialog.form()))["products"]
+
+
+def test_what_the_form_does_not_know_of_products_is_kept():
+    kept = dataclasses.replace(_FORM, more=(("stack", "fewest", 2), ("speckle", "seed", 3)))
     products = yaml.safe_load(night_form.text_of(kept))["products"]
-    assert products["stack"] == {"upsample": 2}
+    assert products["stack"]["fewest"] == 2
+    assert products["speckle"] == {"with_ip": True, "bin_s": 0.02, "seed": 3}
 
 
 def test_the_form_says_everything_that_is_missing(tmp_path, form):
