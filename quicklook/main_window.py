@@ -144,7 +144,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.conversion = ConversionController(self.jobs, self.chores, self.settings, self)
         self.cubing = CubeController(self.session, self.jobs, self)
         self.movies = MovieController(self.session, self.jobs, self.settings, self)
-        self.stacking = StackController(self.session, self.jobs, self)
+        self.stacking = StackController(self.session, self.jobs, self.chores, self)
         self.preparation = Preparation(self.jobs, self)
         self.job_control = JobControl(
             (self.jobs, self.nights),

@@ -11,10 +11,19 @@ from pipeline_core.progress import Progress, silent
 if TYPE_CHECKING:
     from pipeline_core.movie_settings import MovieSettings
     from pipeline_core.movies import MovieSummary
+    from pipeline_core.stacking.offsets import Offsets
     from pipeline_core.stacking.settings import StackSettings
     from pipeline_core.stacking.stack import StackSummary
 
-__all__ = ["MovieForm", "StackForm", "write_movie", "write_stack"]
+__all__ = [
+    "MovieForm",
+    "OffsetsAnswer",
+    "OffsetsQuestion",
+    "StackForm",
+    "read_offsets",
+    "write_movie",
+    "write_stack",
+]
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,73 @@ class StackForm:
     settings: StackSettings
     out: Path
     overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class OffsetsQuestion:
+    """A file of offsets that is to be read.
+
+    Attributes
+    ----------
+    kind : {'log', 'offsets', 'search'}
+        A dither log; YAML; or which dither log lies beside the first frame.
+    path : Path
+        Of the file; the frame's where it is searched for.
+    scale : str
+        Pixels per unit of the log, as typed; '': it is in pixels.
+    frames : tuple of Path
+    """
+
+    kind: str
+    path: Path
+    scale: str = ""
+    frames: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class OffsetsAnswer:
+    """What is in it.
+
+    Attributes
+    ----------
+    question : OffsetsQuestion
+    problem : str
+        Why there is nothing; '' if there is.
+    offsets : Offsets or None
+    pixels : tuple of (x, y)
+        Of each frame from the first, where frames are recognised by their times; empty: positions in their order.
+    found : Path or None
+        The log that was searched for.
+    """
+
+    question: OffsetsQuestion
+    problem: str = ""
+    offsets: Offsets | None = None
+    pixels: tuple[tuple[float, float], ...] = ()
+    found: Path | None = None
+
+
+def read_offsets(question: OffsetsQuestion, *, progress: Progress = silent) -> OffsetsAnswer:
+    """Read offsets, and find out which frame has which (in a child process: frames are HDF5 files)."""
+    from pipeline_core.errors import PipelineError
+    from pipeline_core.stacking.ditherlog import log_of, offsets_in_log, offsets_of_files
+    from pipeline_core.stacking.offsets import load_offsets, scale_of_text
+
+    try:
+        if question.kind == "search":
+            return OffsetsAnswer(question, found=log_of(question.path, progress))
+        if question.kind == "log":
+            scale = scale_of_text(question.scale) if question.scale else None
+            offsets, found = offsets_in_log(question.path, scale, question.frames, progress)
+        else:
+            offsets = load_offsets(question.path)
+            if not offsets.times:
+                return OffsetsAnswer(question, offsets=offsets)
+            found = offsets_of_files(offsets, question.frames, progress)
+    except PipelineError as error:
+        return OffsetsAnswer(question, str(error))
+    pixels = tuple((float(x), float(y)) for x, y in found)
+    return OffsetsAnswer(question, offsets=offsets, pixels=pixels)
 
 
 def write_movie(form: MovieForm, *, progress: Progress = silent) -> MovieSummary:

@@ -23,7 +23,7 @@ from pipeline_core.stacking.settings import StackSettings
 __all__ = ["Grid", "Stacked", "combine", "empty_bands", "make_grid", "weights_of"]
 
 _ROUNDING = 1e-9
-_MEDIAN_COPIES = 4
+_MEDIAN_COPIES = 2
 """Of the values of all frames, while their median is sought."""
 
 FloatArray = npt.NDArray[np.float64]
@@ -187,26 +187,38 @@ def _median(
     progress: Progress,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the median and its variance; so many columns of the grid at a time that the frames' values fit."""
-    median = np.full(grid.shape, np.nan)
     n, spread = np.zeros(grid.shape, np.int64), np.zeros(grid.shape)
+    for frame, offset in zip(frames, offsets, strict=True):
+        rate, variance = frame.band(band)
+        _add(n, np.isfinite(rate), offset, grid)
+        _add(spread, np.nan_to_num(variance), offset, grid)
+    median = np.full(grid.shape, np.nan)
     columns, rows = grid.shape
     step = max(MEDIAN_BYTES // (_MEDIAN_COPIES * 4 * len(frames) * rows), 1)
     for low in range(0, columns, step):
-        high = min(low + step, columns)
-        values = np.full((len(frames), high - low, rows), np.nan, np.float32)
+        part = (low, min(low + step, columns))
+        values = np.full((len(frames), part[1] - low, rows), np.nan, np.float32)
         for i, (frame, offset) in enumerate(zip(frames, offsets, strict=True)):
-            progress(low * len(frames) + i * (high - low), columns * len(frames))
-            rate, variance = frame.band(band)
-            here, _ = _overlap(frame.shape, offset, grid, (low, high))
-            values[i][here[0].start - low : here[0].stop - low, here[1]] = _piece(
-                rate, offset, grid, (low, high)
-            )
-            _add(n, np.isfinite(rate), offset, grid, (low, high))
-            _add(spread, np.nan_to_num(variance), offset, grid, (low, high))
-        there_are = n[low:high] > 0
-        median[low:high][there_are] = np.nanmedian(values[:, there_are], axis=0)
+            progress(low * len(frames) + i * (part[1] - low), columns * len(frames))
+            here, _ = _overlap(frame.shape, offset, grid, part)
+            piece = _piece(frame.band(band)[0], offset, grid, part)
+            values[i][here[0].start - low : here[0].stop - low, here[1]] = piece
+        median[slice(*part)] = _middle(values, n[slice(*part)])
     with np.errstate(divide="ignore", invalid="ignore"):
         return median, median_factor(n) * spread / n
+
+
+def _middle(values: npt.NDArray[np.float32], n: IntArray) -> FloatArray:
+    """Return the median over the first axis of `n` numbers each, the rest NaN; sorts `values`.
+
+    `np.nanmedian` gives the same, twenty times slower.
+    """
+    values.sort(axis=0)  # NaN is last
+    low, high = (
+        np.take_along_axis(values, np.maximum(k, 0)[None], axis=0)[0].astype(np.float64)
+        for k in ((n - 1) // 2, n // 2)
+    )
+    return np.where(n > 0, 0.5 * (low + high), np.nan)
 
 
 # variance of the median of n equal normal deviates (Sarhan & Greenberg 1962, table 10C.1)
@@ -221,23 +233,17 @@ def median_factor(n: IntArray) -> FloatArray:
     return np.where(n < len(_MEDIAN), np.array(_MEDIAN)[np.minimum(n, len(_MEDIAN) - 1)], large)
 
 
-def _add(
-    total: npt.NDArray[Any],
-    values: npt.NDArray[Any],
-    offset: FloatArray,
-    grid: Grid,
-    columns: tuple[int, int] | None = None,
-) -> None:
-    """Add a frame's values to the grid, where they belong; to columns ``first <= column < stop`` only, if given."""
-    here, _ = _overlap(values.shape, offset, grid, columns)
-    total[here] += _piece(values, offset, grid, columns)
+def _add(total: npt.NDArray[Any], values: npt.NDArray[Any], offset: FloatArray, grid: Grid) -> None:
+    """Add a frame's values to the grid, where they belong."""
+    here, _ = _overlap(values.shape, offset, grid)
+    total[here] += _piece(values, offset, grid)
 
 
 def _piece(
     values: npt.NDArray[Any],
     offset: FloatArray,
     grid: Grid,
-    columns: tuple[int, int] | None,
+    columns: tuple[int, int] | None = None,
 ) -> npt.NDArray[Any]:
     """Return what the part of the grid that a frame covers has of its values: every pixel as many."""
     _, there = _overlap(values.shape, offset, grid, columns)

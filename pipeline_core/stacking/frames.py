@@ -29,6 +29,7 @@ __all__ = [
     "frame_of",
     "image_of",
     "load_frame",
+    "middle_of",
     "middle_unix",
 ]
 
@@ -162,7 +163,12 @@ def image_of(frame: Frame) -> tuple[FloatArray, FloatArray]:
 
 def middle_unix(frame: Frame) -> float:
     """Return the unix second of the middle of a frame's time range; NaN where it is not known."""
-    found = [frame.facts.get(key, (None, ""))[0] for key in ("UNIXSTR", "TSTART", "TSTOP")]
+    return middle_of(frame.facts)
+
+
+def middle_of(facts: Facts) -> float:
+    """Return the unix second of the middle of what a file's header tells; NaN where it does not."""
+    found = [facts.get(key, (None, ""))[0] for key in ("UNIXSTR", "TSTART", "TSTOP")]
     numbers = [float(one) if isinstance(one, (int, float)) else math.nan for one in found]
     return numbers[0] + 0.5 * (numbers[1] + numbers[2])
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipeline_core.errors import ConfigError
 from pipeline_core.plainyaml import plain_yaml
 
-__all__ = ["Matrix", "Offsets", "load_offsets", "scale_matrix"]
+__all__ = ["Matrix", "Offsets", "load_offsets", "scale_matrix", "scale_of_text"]
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 
@@ -134,6 +134,20 @@ def scale_matrix(value: object) -> Matrix:
         raise ConfigError(f"Pixels per unit of {value!r} cannot tell x from y.")
     (xx, xy), (yx, yy) = numbers.tolist()
     return (xx, xy), (yx, yy)
+
+
+def scale_of_text(text: str) -> Matrix:
+    """Return pixels per unit from numbers with blanks or commas between.
+
+    Raises
+    ------
+    ConfigError
+        As of `scale_matrix`.
+    """
+    try:
+        return scale_matrix([float(word) for word in text.replace(",", " ").split()])
+    except ValueError:
+        return scale_matrix(text)  # says what it should be
 
 
 def load_offsets(path: Path) -> Offsets:

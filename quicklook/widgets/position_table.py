@@ -44,8 +44,9 @@ class PositionTable(QtWidgets.QTableWidget):
         header.setSectionResizeMode(_FILE, mode.Stretch)
         for column in (_X, _Y):
             header.setSectionResizeMode(column, mode.Fixed)
-            self.setColumnWidth(column, 90)
+            self.setColumnWidth(column, 110)
         self._editable = False
+        self._why_not = _MEASURED
         self.itemChanged.connect(lambda _: self.changed.emit())
 
     def paths(self) -> tuple[Path, ...]:
@@ -90,9 +91,15 @@ class PositionTable(QtWidgets.QTableWidget):
                     self.item(k, column).setText(f"{value:.10g}")
         self.changed.emit()
 
-    def set_editable(self, editable: bool) -> None:
-        """Let offsets be typed, or grey them."""
+    def show_unit(self, unit: str) -> None:
+        """Say at the head of the columns what the offsets are in; '' where that is said elsewhere."""
+        heads = [f"{name[-1]} [{unit}]" if unit else name for name in _HEADS[_X:]]
+        self.setHorizontalHeaderLabels((_HEADS[_FILE], *heads))
+
+    def set_editable(self, editable: bool, why_not: str = "") -> None:
+        """Let offsets be typed, or grey them and say why."""
         self._editable = editable
+        self._why_not = why_not or _MEASURED
         with QtCore.QSignalBlocker(self):
             self._show_editable()
 
@@ -109,7 +116,7 @@ class PositionTable(QtWidgets.QTableWidget):
                 allowed = Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsEnabled
                 flags = item.flags()
                 item.setFlags(flags | allowed if self._editable else flags & ~allowed)
-                item.setToolTip(_TYPED if self._editable else _MEASURED)
+                item.setToolTip(_TYPED if self._editable else self._why_not)
 
 
 def _number(text: str) -> float:

@@ -1,6 +1,7 @@
 """Stacks from files to files: simulated positions of a dither, the command, what is in the result."""
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -24,8 +25,9 @@ from pipeline_core.simulate import (
     load_truth,
     simulate,
 )
-from pipeline_core.stacking.frames import load_frame
-from pipeline_core.stacking.offsets import Offsets
+from pipeline_core.stacking.ditherlog import log_of, middle_of_file, offsets_in_log
+from pipeline_core.stacking.frames import load_frame, middle_unix
+from pipeline_core.stacking.offsets import Offsets, scale_matrix
 from pipeline_core.stacking.settings import StackSettings
 from pipeline_core.stacking.stack import write_stack
 
@@ -169,6 +171,47 @@ def test_products_of_photons_stack_like_the_photons(positions, tmp_path):
         np.testing.assert_allclose(frame.variance, direct.variance, rtol=2 * rtol)
         np.testing.assert_allclose(frame.exposure_s, direct.exposure_s, rtol=rtol)
     assert frame.camera == direct.camera
+
+
+def test_the_middle_of_a_file_is_that_of_its_frame(positions, tmp_path):
+    paths, _ = positions
+    with ObsFile(paths[1]) as obs:
+        export_image(tmp_path / "image.fits", obs, obs.count_image())
+        write_cube(tmp_path / "cube.npz", obs, CubeSettings())
+    for path in (paths[1], tmp_path / "image.fits", tmp_path / "cube.npz"):
+        assert middle_of_file(path) == middle_unix(load_frame(path, CubeSettings())) == START + 11
+
+
+def dither_log(path, moved=0):
+    starts = [START + 10 * i - 1 + moved for i in range(3)]
+    ends = [one + 4 for one in starts]
+    path.write_text(f"starts={starts}\nends={ends}\npath={[tuple(one) for one in DITHER]}\n")
+    return path
+
+
+def test_offsets_in_a_log_are_those_that_stacking_finds(positions, tmp_path):
+    paths, _ = positions
+    log = dither_log(tmp_path / "dither.log")
+    chosen = [paths[2], paths[0]]  # in any order, and not all
+    offsets, pixels = offsets_in_log(log, scale_matrix(2.0), chosen)
+    settings = StackSettings(register="dither", offsets=offsets)
+    found = write_stack(tmp_path / "stack.fits", chosen, settings).registration.offsets
+    np.testing.assert_array_equal(found, pixels)
+    np.testing.assert_allclose(pixels, [(0, 0), 2 * (np.array(DITHER[0]) - DITHER[2])])
+    with pytest.raises(ConfigError, match=r"was at no position"):
+        offsets_in_log(dither_log(log, 3), scale_matrix(2.0), chosen)
+
+
+def test_the_log_beside_a_file_is_the_one_that_holds_its_time(positions, tmp_path):
+    paths, _ = positions
+    frame = tmp_path / paths[1].name
+    shutil.copy(paths[1], frame)
+    assert log_of(frame) is None
+    (tmp_path / "dither_a.log").write_text("starts=[1, 2\n")  # no log after all
+    dither_log(tmp_path / "dither_b.log", moved=1000)
+    assert log_of(frame) is None
+    right = dither_log(tmp_path / "dither_c.log")
+    assert log_of(frame) == right
 
 
 def test_a_flag_takes_its_pixels_out(positions, tmp_path):
