@@ -248,7 +248,7 @@ def _piece(
     """Return what the part of the grid that a frame covers has of its values: every pixel as many."""
     _, there = _overlap(values.shape, offset, grid, columns)
     x, y = (np.arange(one.start, one.stop) // grid.upsample for one in there)
-    return values[np.ix_(x, y)]
+    return values.take(y, axis=1).take(x, axis=0)  # whole rows last: copies of memory
 
 
 def _overlap(

@@ -59,7 +59,8 @@ def test_what_comes_back_from_the_disk_is_what_was_put_there(shelved):
             np.testing.assert_array_equal(*(one.band(band) for one in both))
             np.testing.assert_array_equal(*(counts_a_photon(one, band) for one in both))
         np.testing.assert_array_equal(*(image_of(one) for one in both))
-        np.testing.assert_allclose(image_of(frame)[0], frame.rate.sum(axis=2))
+        for image, bands in zip(image_of(frame), (frame.rate, frame.variance), strict=True):
+            np.testing.assert_allclose(image, bands.sum(axis=2))
 
 
 def test_first_frames_stay_in_memory_as_far_as_there_is_room(tmp_path):
@@ -184,6 +185,14 @@ def test_what_is_too_large_is_refused_before_anything_is_read(cubes, tmp_path, m
     )
     with pytest.raises(AssertionError, match="was read"):
         write_stack(tmp_path / "out.fits", cubes, timed)
+
+
+def test_offsets_that_are_known_only_then_are_looked_at_with_all_bands():
+    frames = random_frames()[:2]
+    settings = StackSettings(register="dither", offsets=Offsets(((0, 0), (3000, 3000))))
+    make_grid(SHAPE, settings.offsets.pixels(), settings, 1)
+    with pytest.raises(ConfigError, match="in 3 bands, would take"):
+        stacking.stack_frames(frames, settings)
 
 
 def test_bands_of_cubes_count_as_well(cubes, tmp_path, monkeypatch):

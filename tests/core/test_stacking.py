@@ -135,6 +135,19 @@ def test_errors_of_the_centroid_know_of_unequal_pixels(rng):
     assert 0.7 < np.std(found) < 2.6
 
 
+def test_errors_of_the_centroid_do_not_depend_on_the_bands(rng):
+    whole, split = [], []
+    for frame in dithered(rng):
+        counts = (frame.rate[..., 0] * frame.exposure_s).round().astype(int)
+        parts = rng.multinomial(counts, [0.2, 0.5, 0.3]) / frame.exposure_s[..., None]
+        whole.append(frame)
+        variance = parts / frame.exposure_s[..., None]
+        split.append(StackFrame("frame", parts, variance, frame.exposure_s))
+    found = [register(frames, StackSettings(register="centroid")) for frames in (whole, split)]
+    np.testing.assert_allclose(found[1].offsets, found[0].offsets, atol=1e-6)
+    np.testing.assert_allclose(found[1].errors, found[0].errors, rtol=1e-6)
+
+
 def test_bad_and_hot_pixels_do_not_mislead_the_centroid(rng):
     hot = np.zeros(SHAPE)
     hot[3, 14] = 3000.0
