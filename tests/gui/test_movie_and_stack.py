@@ -226,6 +226,7 @@ def test_the_log_beside_the_data_gives_the_offsets_as_the_command_does(
     first, last, log = positions
     dialog = dialog_of(qtbot, real, first, "stack_images")
     assert not dialog.log.isVisible()
+    dialog.scale.setText("3")
     by_log(qtbot, dialog)
     assert dialog.log.text() == str(log)
     assert "beside the data" in dialog.register.currentText()
@@ -246,6 +247,10 @@ def test_the_log_beside_the_data_gives_the_offsets_as_the_command_does(
     assert dialog.table.horizontalHeaderItem(1).text() == "x [pixels]"
     assert "From the dither log" in dialog.table.item(1, 1).toolTip()
     assert "frames: 2; 7 × 5 pixels" in dialog.contents.text()
+    dialog.register.setCurrentIndex(dialog.register.findData("dither"))
+    assert dialog.settings().offsets.pixels().tolist() == [[0, 0], [2, 2]]  # to be changed by hand
+    dialog.register.setCurrentIndex(dialog.register.findData("log"))
+    assert not dialog.reason.text()
     dialog.write.click()
     qtbot.waitUntil(lambda: "Written:" in real.messages.text, timeout=120_000)
     out = tmp_path / "command.fits"
