@@ -93,9 +93,9 @@ class NightSettings:
         Whether to write an image of each target.
     cube : CubeSettings or None
     stack : StackSettings or None
+        How the targets are brought together if `dithered`; offsets in their order.
     speckle : SpeckleSettings or None
         Of maps of each target.
-        How the targets are brought together if `dithered`; offsets in their order.
     ncpu : int
         Tasks at the same time.
     """
