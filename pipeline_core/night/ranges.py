@@ -83,13 +83,14 @@ def _short(value: Any) -> str:
 def overlaps(ranges: Sequence[Placed], *, dithered: bool) -> Iterator[tuple[int, str]]:
     """Say which ranges share seconds that cannot be both: (line, text) each.
 
-    Lamps are off while the sky is seen, and one laser is on at a time. Only observations of the sky may share seconds
-    with each other, unless they are positions of a dither.
+    One laser is on at a time, and none in a dark. An observation of the sky may share seconds with any of them (a
+    flat of the twilight may be wanted as an image too), and with others of the sky unless they are positions of a dither.
     """
     placed = sorted(ranges, key=lambda one: one.line)
     for i, one in enumerate(placed):
         for other in placed[:i]:
-            if one.kind == other.kind == "sky" and not dithered:
+            either = {one.kind, other.kind}
+            if "sky" in either and not (dithered and either == {"sky"}):
                 continue
             first = max(one.window.start, other.window.start)
             last = min(one.window.stop, other.window.stop)

@@ -227,5 +227,9 @@ def test_ranges_may_touch_and_observations_may_share_seconds_unless_they_are_pos
     ]
     assert list(overlaps(ranges, dithered=False)) == []
     assert [line for line, _ in overlaps(ranges, dithered=True)] == [2]
-    ranges[2] = Placed("dark", "dark", Window(19, 30), 3)
-    assert [line for line, _ in overlaps(ranges, dithered=False)] == [3]
+    ranges[2] = Placed("flat", "flat of the twilight", Window(15, 30), 3)
+    assert list(overlaps(ranges, dithered=False)) == []
+    ranges.append(Placed("dark", "dark", Window(29, 40), 4))
+    ((line, text),) = overlaps(ranges, dithered=False)
+    assert line == 4
+    assert "with flat of the twilight (line 3)" in text
