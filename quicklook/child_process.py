@@ -21,13 +21,15 @@ from typing import Any
 from pipeline_core.errors import OperationCancelled, PipelineError
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["ChildCrashError", "ChildError", "remove_parts", "run_in_child"]
+__all__ = ["GRACE_S", "ChildCrashError", "ChildError", "remove_parts", "run_in_child"]
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.02
-_GRACE_S = 0.3
+GRACE_S = 0.3
 """How long a cancelled child may take to stop by itself."""
+_KILLED_S = 5.0
+"""How long the system may take to remove a killed process; one that waits for a broken disk is left to it."""
 
 
 class ChildCrashError(PipelineError):
@@ -51,7 +53,7 @@ def run_in_child(
     clean_up: Callable[[int], None] | None = None,
     news: Callable[[Any], None] | None = None,
     has_children: bool = False,
-    grace_s: float = _GRACE_S,
+    grace_s: float | Callable[[], float] = GRACE_S,
 ) -> Any:
     """Call ``function(*args, progress=...)`` in a child process at lower priority.
 
@@ -68,8 +70,9 @@ def run_in_child(
         The function is called with ``news=...`` as well; whatever it hands to that is pickled and handed to this.
     has_children : bool
         Whether the function may start processes of its own; it must see to it that they end when it is ended.
-    grace_s : float
+    grace_s : float or callable
         How long a cancelled child may take to stop by itself: longer where it then returns what it has done so far.
+        A callable is asked again and again, in this thread.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def run_in_child(
     finally:
         _end(child)
         ours.close()
-        child.close()
+        _close(child)
 
 
 def _supervise(
@@ -109,7 +112,7 @@ def _supervise(
     pipe: Connection,
     progress: Progress,
     news: Callable[[Any], None] | None,
-    grace_s: float,
+    grace_s: float | Callable[[], float],
 ) -> Any:
     """Pass messages on until the child has answered."""
     state = (0, 0, "starting")
@@ -131,7 +134,7 @@ def _supervise(
                 progress(*state)
             progress(*state)
     except (EOFError, ConnectionError):
-        child.join(_GRACE_S)
+        child.join(GRACE_S)
         raise ChildCrashError(_crash_message(child.exitcode)) from None
     except OperationCancelled:
         answer = _ask_to_stop(pipe, grace_s, news)
@@ -150,14 +153,16 @@ def _answer(kind: str, content: list[Any]) -> Any:
 
 
 def _ask_to_stop(
-    pipe: Connection, grace_s: float, news: Callable[[Any], None] | None
+    pipe: Connection,
+    grace_s: float | Callable[[], float],
+    news: Callable[[Any], None] | None,
 ) -> tuple[Any, ...] | None:
     """Ask once and give a moment; return the child's answer if it gave one. News are still passed on."""
-    deadline = time.monotonic() + grace_s
+    asked = time.monotonic()
     try:
         pipe.send("cancel")
-        while (left := deadline - time.monotonic()) > 0:
-            if pipe.poll(left):
+        while time.monotonic() - asked < (grace_s() if callable(grace_s) else grace_s):
+            if pipe.poll(_POLL_S):
                 message: tuple[Any, ...] = pipe.recv()
                 if message[0] == "news" and news is not None:
                     news(message[1])
@@ -176,7 +181,23 @@ def _end(child: Any) -> None:
         child.join(0.2)
     if child.is_alive():
         child.kill()
-    child.join()
+    child.join(_KILLED_S)
+
+
+def _close(child: Any) -> None:
+    """Give back what the ended process holds.
+
+    Another thread that starts a process, and the end of the program, collect the exit codes of all children; until
+    they have noted it, multiprocessing takes the child for alive and refuses.
+    """
+    for _ in range(round(1 / _POLL_S)):
+        try:
+            child.close()
+        except ValueError:
+            time.sleep(_POLL_S)
+        else:
+            return
+    logger.warning("Process %s was ended, and the system has not removed it", child.pid)
 
 
 def _crash_message(exit_code: int | None) -> str:

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from pipeline_core.errors import InputFormatError
+from pipeline_core.errors import InputFormatError, OperationCancelled
 
 
 def add(a, b, *, progress):
@@ -66,6 +66,31 @@ def work_deafly(folder, *, progress):
     (Path(folder) / f"out.h5.{os.getpid()}.part").touch()
     progress(1, 2, "deaf")
     time.sleep(60)
+
+
+def ignore_the_end(*, progress):
+    """Hears nothing, and does not mind being asked to end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    progress(1, 2, "stubborn")
+    time.sleep(60)
+
+
+def be_killed(*, progress):
+    """As the system does when memory runs out."""
+    progress(1, 2, "about to be killed")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def finish_when_asked(*, progress, news):
+    """Says what it is at, and needs a second to hand it over when it is asked to stop."""
+    news("something")
+    try:
+        while True:
+            progress(1, 2, "working")
+            time.sleep(0.01)
+    except OperationCancelled:
+        time.sleep(1)
+        return "half of it"
 
 
 def convert_deafly(form, *, progress):

@@ -50,7 +50,12 @@ def test_what_cannot_travel_is_an_error_not_a_hang(function, words):
 
 
 @pytest.mark.parametrize(
-    ("function", "words"), [(child_work.crash, "SIGSEGV"), (child_work.leave, "exit code 3")]
+    ("function", "words"),
+    [
+        (child_work.crash, "SIGSEGV"),
+        (child_work.leave, "exit code 3"),
+        (child_work.be_killed, "run out of memory"),
+    ],
 )
 def test_crash_is_an_ordinary_error(function, words):
     cleaned = []
@@ -85,6 +90,58 @@ def test_cancel_within_half_a_second_leaves_nothing(tmp_path, work):
         run_in_child(work, str(tmp_path), progress=report, clean_up=clean_up)
     assert time.monotonic() - report.asked < 0.5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_that_ignores_the_polite_signal_is_ended_all_the_same():
+    cleaned = []
+    with pytest.raises(OperationCancelled):
+        run_in_child(child_work.ignore_the_end, progress=cancel_after(0.1), clean_up=cleaned.append)
+    assert len(cleaned) == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(cleaned[0], 0)
+
+
+@pytest.mark.parametrize("patience_s", [30.0, 0.0])
+def test_how_long_a_child_may_take_to_stop_is_asked_after_its_news(patience_s):
+    """What has something to hand over gets the time for it, what is given up meanwhile does not."""
+    heard = []
+
+    def grace_s():
+        return patience_s if heard else 0.0
+
+    work = {"progress": cancel_after(0.1), "news": heard.append, "grace_s": grace_s}
+    if patience_s:
+        assert run_in_child(child_work.finish_when_asked, **work) == "half of it"
+    else:
+        with pytest.raises(OperationCancelled):
+            run_in_child(child_work.finish_when_asked, **work)
+    assert heard == ["something"]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [(child_work.refuse, InputFormatError), (child_work.crash, ChildCrashError)],
+)
+def test_another_thread_may_have_collected_the_exit_code(monkeypatch, function, expected):
+    """Whoever starts a process collects those of all children; it has the code a moment before it notes it."""
+    collected, asked = {}, []
+
+    def waitpid(pid, options):
+        if pid not in collected:
+            found = real(pid, options)
+            if found[0] == 0:
+                return found
+            collected[pid] = found
+        asked.append(pid)
+        if len(asked) < 20:
+            raise ChildProcessError("No child processes")
+        return collected[pid]
+
+    real = os.waitpid
+    monkeypatch.setattr(os, "waitpid", waitpid)
+    with pytest.raises(expected):
+        run_in_child(function)
+    assert len(asked) >= 20
 
 
 def test_trouble_of_our_own_cleans_up_too(tmp_path):
