@@ -18,6 +18,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from pipeline_core.source_stamp import package_sources, source_stamp
+
 __all__ = ["inline", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,9 +57,8 @@ def _drop_stale_kernels(package: Path) -> None:
     Numba compiles a kernel anew when its own file changes, but not when a file does whose helpers or constants it has
     taken in: after an update of a checkout, old bits would be read with new names.
     """
-    sources = sorted(package.rglob("*.py"))
-    facts = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sources]
-    stamp = hashlib.sha256(repr(facts).encode()).hexdigest()
+    sources = package_sources(package)
+    stamp = source_stamp(sources)
     note = package / "__pycache__" / "kernels.stamp"
     with suppress(OSError):  # a package that cannot be written to is replaced as a whole
         known = note.read_text().split() if note.exists() else []

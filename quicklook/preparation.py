@@ -1,6 +1,6 @@
 """Compiling the core's kernels once after an installation, in a child process, so that nobody waits.
 
-The kernels are kept on disk by the core; a note beside the log says for which versions
+The kernels are kept on disk by the core; a note beside the log says for which versions and sources
 that was done. It is no preference: ``--fresh`` heeds it as well.
 """
 
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pipeline_core import __version__
 from pipeline_core.progress import Progress
+from pipeline_core.source_stamp import package_sources, source_stamp
+from quicklook import background_tasks
 from quicklook.background_tasks import rehearse
 from quicklook.child_process import run_in_child
 from quicklook.jobs import JobRunner, Success
@@ -30,12 +32,13 @@ _TITLE = "Compiling the numerical kernels, once, about 40 s"
 
 
 def versions() -> str:
-    """Return what the compiled code on disk depends on."""
+    """Return what the compiled code on disk depends on: versions, the core's sources, and what is rehearsed of them."""
     try:
         numba = version("numba")
     except PackageNotFoundError:
         numba = "unknown"
-    return f"{__version__} / numba {numba} / Python {platform.python_version()}"
+    stamp = source_stamp([*package_sources(), Path(background_tasks.__file__)])
+    return f"{__version__} / numba {numba} / Python {platform.python_version()} / {stamp}"
 
 
 def rehearse_in_child(*, progress: Progress) -> None:
@@ -64,7 +67,7 @@ def _note(text: str) -> None:
 
 
 class Preparation(QtCore.QObject):
-    """Runs the rehearsal if these versions have not had one.
+    """Runs the rehearsal if these versions and sources have not had one.
 
     Signals
     -------

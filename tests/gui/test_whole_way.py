@@ -13,6 +13,7 @@ from window_rig import real_window
 
 from pipeline_core import ObsFile
 from pipeline_core.simulate import SimulationSettings, simulate
+from quicklook import preparation
 from quicklook.background_tasks import ConvertForm
 from quicklook.preparation import Preparation
 from quicklook.qt import Qt, QtWidgets
@@ -163,9 +164,18 @@ def test_window_has_no_modal_question(real):
     assert QtWidgets.QApplication.activeModalWidget() is None
 
 
-def test_the_core_is_prepared_once_for_each_version(qtbot, real):
+def test_the_core_is_prepared_once_for_each_state_of_its_sources(
+    qtbot, real, tmp_path, monkeypatch
+):
     real.preparation.start_if_needed()
     assert real.job_bar.isVisible()
     qtbot.waitUntil(lambda: not real.job_bar.isVisible(), timeout=60_000)
     Preparation(real.jobs, real).start_if_needed()  # a later start, whatever its preferences
     assert real.jobs.jobs == ()
+    new = tmp_path / "new_kernel.py"
+    new.touch()
+    found = preparation.package_sources()
+    monkeypatch.setattr(preparation, "package_sources", lambda: [*found, new])
+    monkeypatch.setattr(preparation, "rehearse_in_child", lambda *, progress: None)
+    Preparation(real.jobs, real).start_if_needed()  # after an update that kept its version
+    assert [job.key for job in real.jobs.jobs] == [preparation.PREPARE]
