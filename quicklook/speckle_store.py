@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_core.arraymap import ArrayMap
-from pipeline_core.speckle.result import QUANTITIES, MapPart, SpeckleMaps, empty_maps
+from pipeline_core.speckle.result import QUANTITIES, MapPart, SpeckleMaps, empty_maps, why_no_value
 from pipeline_core.speckle.settings import SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 from quicklook.qt import QtCore, Signal
@@ -66,8 +66,7 @@ class MapImage:
         """Return value and unit of a pixel in words."""
         value = float(self.array[pixel])
         if np.isnan(value):
-            why = PixelStatus(int(self.status[pixel])).name.lower().replace("_", " ")
-            return f"no {self.title}", why if why != "ok" else "Is is not above 2 sigma"
+            return f"{self.title}: {why_no_value(self.name, self.status[pixel])}", ""
         text = f"{value:.4g}"
         if self.error is not None and np.isfinite(self.error[pixel]):
             text += f" ± {self.error[pixel]:.2g}"
@@ -190,6 +189,10 @@ class SpeckleStore(QtCore.QObject):
         found = Counter(int(number) for number in values.flat)
         words = tuple((one.name.lower().replace("_", " "), found[one.value]) for one in PixelStatus)
         return ArrayMap(name, quantity.title, "", values, words)
+
+    def why_no_value(self, name: str, pixel: tuple[int, int]) -> str:
+        """Return in a few words why a pixel has no value in a map."""
+        return why_no_value(name, self._arrays["status"][self.step][pixel])
 
     def map_choices(self) -> tuple[tuple[str, str], ...]:
         """Return (name, label) of every map."""

@@ -11,51 +11,84 @@ import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.speckle.settings import SpeckleSettings
-from pipeline_core.speckle.status import PixelStatus
+from pipeline_core.speckle.status import MISSING_WORDS, PixelStatus
 
-__all__ = ["QUANTITIES", "MapPart", "Quantity", "SpeckleMaps", "empty_maps", "quantities_of"]
+__all__ = [
+    "QUANTITIES",
+    "MapPart",
+    "Quantity",
+    "SpeckleMaps",
+    "empty_maps",
+    "quantities_of",
+    "why_no_value",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
 
 class Quantity(NamedTuple):
-    """Title as people write it, unit as FITS spells it, a sentence, and whether it needs a fit with Ip."""
+    """Title as people write it, unit as FITS spells it, a sentence, whether it needs a fit with Ip, and why a pixel
+    that was fitted may have none.
+    """
 
     title: str
     unit: str
     sentence: str
     needs_ip: bool = False
+    may_lack: str = ""
 
 
 _BLOCKS = "sigma, from sums over blocks: knows that bins are correlated"
+_TOO_SHORT = "too few blocks of time, or the likelihood is flat"
+_FLAT = "the likelihood is flat"
+_NO_TAU = "its light curve does not tell it"
 _CURVATURE = "sigma, from the curvature of the likelihood: too small where bins are correlated"
 QUANTITIES: dict[str, Quantity] = {
     "ic": Quantity("Ic", "count/s", "Coherent intensity"),
     "is": Quantity("Is", "count/s", "Speckle intensity"),
     "ip": Quantity("Ip", "count/s", "Steady intensity beside star and speckles", True),
-    "ic_over_is": Quantity("Ic/Is", "", "Where Is is above 2 sigma"),
-    "ip_over_sigma": Quantity("Ip/sigma", "", "Steady intensity over its sigma", True),
-    "ic_error": Quantity("sigma(Ic)", "count/s", f"Ic: {_BLOCKS}"),
-    "is_error": Quantity("sigma(Is)", "count/s", f"Is: {_BLOCKS}"),
-    "ip_error": Quantity("sigma(Ip)", "count/s", f"Ip: {_BLOCKS}", True),
-    "ic_hessian": Quantity("curvature sigma(Ic)", "count/s", f"Ic: {_CURVATURE}"),
-    "is_hessian": Quantity("curvature sigma(Is)", "count/s", f"Is: {_CURVATURE}"),
-    "ip_hessian": Quantity("curvature sigma(Ip)", "count/s", f"Ip: {_CURVATURE}", True),
+    "ic_over_is": Quantity(
+        "Ic/Is", "", "Where Is is above 2 sigma", may_lack="Is is not known to exceed 2 sigma"
+    ),
+    "ip_over_sigma": Quantity(
+        "Ip/sigma", "", "Steady intensity over its sigma", True, "Ip has no sigma"
+    ),
+    "ic_error": Quantity("sigma(Ic)", "count/s", f"Ic: {_BLOCKS}", may_lack=_TOO_SHORT),
+    "is_error": Quantity("sigma(Is)", "count/s", f"Is: {_BLOCKS}", may_lack=_TOO_SHORT),
+    "ip_error": Quantity("sigma(Ip)", "count/s", f"Ip: {_BLOCKS}", True, _TOO_SHORT),
+    "ic_hessian": Quantity("curvature sigma(Ic)", "count/s", f"Ic: {_CURVATURE}", may_lack=_FLAT),
+    "is_hessian": Quantity("curvature sigma(Is)", "count/s", f"Is: {_CURVATURE}", may_lack=_FLAT),
+    "ip_hessian": Quantity("curvature sigma(Ip)", "count/s", f"Ip: {_CURVATURE}", True, _FLAT),
     "companion_p": Quantity("p(Ip = 0)", "", "Chance of such a likelihood ratio without Ip", True),
-    "p_value": Quantity("p-value", "", "Chance of a worse fit if the model is right"),
+    "p_value": Quantity(
+        "p-value",
+        "",
+        "Chance of a worse fit if the model is right",
+        may_lack="too few blocks of time, or too few different counts",
+    ),
     "fano": Quantity("Fano factor", "", "Variance over mean of the counts, no fit"),
     "excess": Quantity(
         "excess variance",
         "count2/s2",
         "Variance of the light in bins, without photon noise; no fit",
     ),
-    "tau": Quantity("tau", "s", "Decorrelation time of the field from the pixel's light curve"),
-    "tau_error": Quantity("sigma(tau)", "s", "Its sigma, from parts of the light curve"),
+    "tau": Quantity(
+        "tau", "s", "Decorrelation time of the field from the pixel's light curve", may_lack=_NO_TAU
+    ),
+    "tau_error": Quantity(
+        "sigma(tau)", "s", "Its sigma, from parts of the light curve", may_lack=_NO_TAU
+    ),
     "photons": Quantity("photons", "count", "Photons in the bins that were used"),
     "bins": Quantity("bins", "", "Bins that were used"),
     "status": Quantity("status", "", "How the fit ended"),
 }
 """Every map by the name it has in files and in `SpeckleMaps.maps`."""
+
+
+def why_no_value(name: str, status: float) -> str:
+    """Return in a few words why a pixel has no value in a map, by how its fit ended (a number of `PixelStatus`)."""
+    ended = PixelStatus(int(status))
+    return MISSING_WORDS.get(ended, "") or QUANTITIES[name].may_lack or "not known"
 
 
 def quantities_of(settings: SpeckleSettings) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["STATUS_SENTENCES", "PixelStatus"]
+__all__ = ["MISSING_WORDS", "STATUS_SENTENCES", "PixelStatus"]
 
 
 class PixelStatus(IntEnum):
@@ -24,3 +24,8 @@ STATUS_SENTENCES: dict[PixelStatus, str] = {
     PixelStatus.TOO_FEW_PHOTONS: "Too few photons or bins to be fitted.",
     PixelStatus.NOT_CONVERGED: "The fit did not converge.",
 }
+MISSING_WORDS: dict[PixelStatus, str] = {
+    PixelStatus.NOT_COMPUTED: "not computed",
+    PixelStatus.TOO_FEW_PHOTONS: "too few photons or bins",
+}
+"""Why a pixel that was not fitted has no value; all others were, also where the fit did not converge."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,11 @@ class SolutionMap(QtWidgets.QFrame):
         Name of the map that was chosen.
     pixelSelected
         (x, y).
+
+    Attributes
+    ----------
+    why_missing : callable, optional
+        (x, y) -> why this pixel has no value in the map that is shown.
     """
 
     mapWanted = Signal(str)  # noqa: N815
@@ -49,6 +55,7 @@ class SolutionMap(QtWidgets.QFrame):
         self.values: npt.NDArray[np.floating] | None = None
         self.pixel: tuple[int, int] | None = None
         self._levels: tuple[float, float] | None = None
+        self.why_missing: Callable[[tuple[int, int]], str] | None = None
         self.choice = QtWidgets.QComboBox()
         self.choice.setAccessibleName("What the map shows")
         self.choice.setMinimumContentsLength(20)
@@ -205,7 +212,8 @@ class SolutionMap(QtWidgets.QFrame):
         if self.shown is not None and self.shown.categories:
             return f"{where}  {self.shown.categories[int(value)][0]}"
         if np.isnan(value):
-            return f"{where}  no value"
+            why = "" if self.why_missing is None or self.shown is None else self.why_missing(pixel)
+            return f"{where}  {why or 'no value'}"
         unit = self.shown.unit if self.shown is not None and self.shown.unit in _SAID else ""
         digits = f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
         return f"{where}  {digits} {unit}"

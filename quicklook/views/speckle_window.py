@@ -49,6 +49,7 @@ class SpeckleWindow(ResultWindow):
         self.apply.hide()
         self.again.clicked.connect(self.againWanted)
         self.save.clicked.connect(self.saveWanted)
+        self.map.why_missing = self._why_missing
         self.map.mapWanted.connect(self._on_map_wanted)
         self.steps.valueChanged.connect(self.stepWanted)
         self._redraw = QtCore.QTimer(self, singleShot=True, interval=_REDRAW_MS)
@@ -193,6 +194,10 @@ class SpeckleWindow(ResultWindow):
     @Slot(str)
     def _on_map_wanted(self, _name: str) -> None:
         self.draw_map()
+
+    def _why_missing(self, pixel: tuple[int, int]) -> str:
+        name = self.map.wanted
+        return self.store.why_no_value(name, pixel) if name in self.store.names else ""
 
     # --- one pixel -------------------------------------------------------------------------------
 

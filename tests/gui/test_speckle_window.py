@@ -3,67 +3,40 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from speckle_rig import SETTINGS, TRUTH, make, rest, speckle_observation
 from window_rig import open_path, real_window
 
 from pipeline_core import ObsFile
-from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.flags import PROBLEM_FLAGS
-from pipeline_core.simulate import SimulationSettings, simulate
-from pipeline_core.simulate.settings import LightSettings
 from pipeline_core.speckle.browse import PixelPage
 from pipeline_core.speckle.compute import compute_maps
+from pipeline_core.speckle.result import MapPart
 from pipeline_core.speckle.settings import Prior, SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 from pipeline_core.speckle.study import study_pixel
 from quicklook.jobs import Job, Success
 from quicklook.qt import QtWidgets
-from quicklook.speckle_tasks import SpecklePixel, StudyRequest, study
+from quicklook.speckle_store import SpeckleStore
+from quicklook.speckle_tasks import SpeckleForm, SpecklePixel, StudyRequest, study
 from quicklook.views.image_pane import FLAGS, SPECKLES
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
 
-SHAPE = (11, 8)
-TRUTH = {"ic": 300.0, "is": 150.0}
-SETTINGS = SpeckleSettings(start=0.0, stop=8.0)
-
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """An observation of 8 s in which every pixel sees the same kind of light."""
-    folder = tmp_path_factory.mktemp("speckles")
-    light = LightSettings(ic_cps=TRUTH["ic"], is_cps=TRUTH["is"], ip_cps=0.0)
-    made = simulate(
-        SimulationSettings(kind="speckle", seconds=8, shape=SHAPE, seed=4, light=light), folder
-    )
-    start = made.observations[-1].start
-    out = folder / f"{start}.h5"
-    convert(ConvertSettings(folder, start, 8, made.beammap_path, out, shape=SHAPE))
-    return out
+    return speckle_observation(tmp_path_factory.mktemp("speckles"))
 
 
 @pytest.fixture
 def real(qtbot, settings):
     with real_window(qtbot, settings) as window:
         yield window
-
-
-def rest(qtbot, window):
-    qtbot.wait(150)
-    lanes = (window.reads, window.chores, window.jobs)
-    qtbot.waitUntil(lambda: not any(lane.jobs for lane in lanes), timeout=200_000)
-    qtbot.wait(20)
-
-
-def make(qtbot, window, path, settings=SETTINGS):
-    open_path(qtbot, window, path)
-    window.speckling.start(settings)
-    qtbot.waitUntil(lambda: window.speckles.maps is not None, timeout=200_000)
-    rest(qtbot, window)
-    return window.speckles.maps
 
 
 def test_maps_are_those_of_the_core_and_a_study_that_of_the_pixel(qtbot, real, path):
@@ -104,11 +77,39 @@ def test_masked_pixels_have_no_value_and_say_so(qtbot, real, path):
     assert np.isnan(maps.image("ic")[masked]).all()
     real.actions_by_name["choose_ic"].trigger()
     x, y = (int(one) for one in np.argwhere(masked)[0])
-    assert real.image.value_at((x, y)) == ("no Ic", "not computed")
+    real.session.set_pixel((x, y))
+    assert " | Ic: not computed | " in " ".join(real.status.active_text.split())
+    window = real.speckling.window
+    assert window.map.text_at((x, y)) == f"({x}, {y})  not computed"
     x, y = (int(one) for one in np.argwhere(maps.image("status") == PixelStatus.OK)[0])
     text, unit = real.image.value_at((x, y))
     assert text.startswith(f"Ic = {maps.image('ic')[x, y]:.4g} ±")
     assert unit == "counts/s"
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "words"),
+    [
+        (PixelStatus.NOT_COMPUTED, "ic_over_is", "Ic/Is: not computed"),
+        (PixelStatus.TOO_FEW_PHOTONS, "tau", "tau: too few photons or bins"),
+        (PixelStatus.OK, "ic_over_is", "Ic/Is: Is is not known to exceed 2 sigma"),
+        (PixelStatus.AT_BOUND, "ic_over_is", "Ic/Is: Is is not known to exceed 2 sigma"),
+        (PixelStatus.NOT_CONVERGED, "tau", "tau: its light curve does not tell it"),
+        (
+            PixelStatus.OK,
+            "is_error",
+            "sigma(Is): too few blocks of time, or the likelihood is flat",
+        ),
+        (PixelStatus.AT_BOUND, "ip_over_sigma", "Ip/sigma: Ip has no sigma"),
+    ],
+)
+def test_a_value_that_is_missing_says_of_which_quantity_and_why(status, name, words):
+    store = SpeckleStore(None)
+    form = SpeckleForm((Path("a.h5"),), None, SpeckleSettings(with_ip=True))
+    store.start(form, (2, 3), 1)
+    at = {key: np.array([np.nan]) for key in store.names} | {"status": np.array([float(status)])}
+    store.add(MapPart(0, np.array([1]), np.array([2]), at))
+    assert store.map_image(name).text_at((1, 2)) == (words, "")
 
 
 def test_radio_buttons_are_dead_before_and_say_how_to_make_maps(qtbot, real, path):
