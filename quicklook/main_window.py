@@ -649,6 +649,7 @@ class MainWindow(QtWidgets.QMainWindow):
     def stop_and_close(self) -> None:
         """Close the window without asking, as soon as the jobs have stopped."""
         self._closing = True
+        self.speckling.give_up()
         for lane in (self.jobs, self.nights):
             lane.cancel_all()
         if not self._work:

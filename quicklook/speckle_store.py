@@ -20,6 +20,8 @@ from quicklook.speckle_tasks import SpeckleForm
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from pipeline_core.speckle.basis import MapBasis
+
 __all__ = ["MapImage", "SpeckleStore", "unit_text"]
 
 _UNITS = {"count/s": "counts/s", "count": "photons", "count2/s2": "(counts/s)²"}
@@ -91,6 +93,10 @@ class SpeckleStore(QtCore.QObject):
         None while they grow.
     step : int
         The step of time that is looked at.
+    basis : MapBasis or None
+        What the maps rest on besides the photons; None until the computation has told it.
+    outdated : tuple of str
+        What of that has changed since.
     """
 
     changed = Signal()
@@ -101,6 +107,8 @@ class SpeckleStore(QtCore.QObject):
         self.form: SpeckleForm | None = None
         self.maps: SpeckleMaps | None = None
         self.step = 0
+        self.basis: MapBasis | None = None
+        self.outdated: tuple[str, ...] = ()
         self._arrays: Mapping[str, npt.NDArray[np.float64]] = {}
 
     @property
@@ -127,14 +135,21 @@ class SpeckleStore(QtCore.QObject):
 
     def clear(self) -> None:
         """Forget the maps."""
-        self.form = self.maps = None
-        self.step = 0
+        self.form = self.maps = self.basis = None
+        self.step, self.outdated = 0, ()
         self._arrays = {}
         self.changed.emit()
 
-    def start(self, form: SpeckleForm, shape: tuple[int, int], n_steps: int) -> None:
+    def start(
+        self,
+        form: SpeckleForm,
+        shape: tuple[int, int],
+        n_steps: int,
+        basis: MapBasis | None = None,
+    ) -> None:
         """Begin with maps in which nothing is computed."""
         self.form, self.maps, self.step = form, None, 0
+        self.basis, self.outdated = basis, ()
         self._arrays = empty_maps(form.settings, shape, n_steps)
         self.changed.emit()
 
@@ -149,6 +164,13 @@ class SpeckleStore(QtCore.QObject):
         self.maps, self._arrays = maps, maps.maps
         self.step = min(self.step, maps.n_steps - 1)
         self.changed.emit()
+
+    def compare(self, now: MapBasis) -> None:
+        """Note what the maps would rest on if they were made now."""
+        outdated = () if self.basis is None else self.basis.changes(now)
+        if outdated != self.outdated:
+            self.outdated = outdated
+            self.changed.emit()
 
     def set_step(self, step: int) -> None:
         """Look at another step of time."""
@@ -211,4 +233,4 @@ class SpeckleStore(QtCore.QObject):
         low, high = settings.min_wavelength, settings.max_wavelength
         if low is not None or high is not None:
             text += f", {'…' if low is None else f'{low:g}'} to {'…' if high is None else f'{high:g}'} nm"
-        return text
+        return text + (", outdated" if self.outdated else "")

@@ -15,6 +15,7 @@ from pipeline_core.progress import Progress, silent
 from pipeline_core.speckle.settings import SpeckleSettings
 
 if TYPE_CHECKING:
+    from pipeline_core.speckle.basis import MapBasis
     from pipeline_core.speckle.browse import PixelPage
     from pipeline_core.speckle.result import MapPart, SpeckleMaps
     from quicklook.tasks import OpenFiles
@@ -25,6 +26,7 @@ __all__ = [
     "SpeckleStart",
     "StudyRequest",
     "make_maps",
+    "present_basis",
     "read_pixel",
     "save_maps",
     "save_study",
@@ -48,10 +50,11 @@ class SpeckleForm:
 
 @dataclass(frozen=True)
 class SpeckleStart:
-    """The first news of a computation: how large its maps are."""
+    """The first news of a computation: how large its maps are, and what they rest on besides the photons."""
 
     shape: tuple[int, int]
     n_steps: int
+    basis: MapBasis
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,25 @@ def make_maps(
 ) -> SpeckleMaps:
     """Make the maps; cancelled, return what is done (in a child process)."""
     from pipeline_core.observation import open_photons
+    from pipeline_core.speckle.basis import basis_of
     from pipeline_core.speckle.binning import time_steps
     from pipeline_core.speckle.compute import compute_maps
 
     paths = form.paths[0] if len(form.paths) == 1 else form.paths
     with open_photons(paths, beammap=form.beammap, progress=progress) as obs:
-        news(SpeckleStart(obs.shape, len(time_steps(obs, form.settings))))
+        steps = time_steps(obs, form.settings)
+        news(SpeckleStart(obs.shape, len(steps), basis_of(obs, form.settings, steps)))
         return compute_maps(obs, form.settings, progress, on_part=news, keep_partial=True)
+
+
+def present_basis(
+    files: OpenFiles, token: int, settings: SpeckleSettings, *, progress: Progress = silent
+) -> MapBasis:
+    """Return what maps of an open file would rest on now (in the reads lane)."""
+    from pipeline_core.speckle.basis import basis_of
+
+    progress(0, 1)
+    return basis_of(files.handle(token), settings)
 
 
 def read_pixel(

@@ -11,55 +11,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.progress import Progress
 from pipeline_core.speckle.settings import SpeckleSettings
 from quicklook import speckle_tasks
-from quicklook.child_process import run_in_child
 from quicklook.dialogs.speckle_dialog import SpeckleDialog
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.python_snippets import study_snippet
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
+from quicklook.speckle_run import Messenger, SpeckleRun, make_maps_in_child
 from quicklook.speckle_store import SpeckleStore
 from quicklook.speckle_tasks import SpeckleForm, SpeckleStart, StudyRequest
-from quicklook.tasks import OpenFiles
+from quicklook.tasks import FileFacts, OpenFiles
 from quicklook.views.speckle_window import SpeckleWindow
 from quicklook.widgets.bring_to_front import bring_to_front
 
-__all__ = ["SpeckleController", "make_maps_in_child"]
+__all__ = ["SpeckleController"]
 
 _RUN = "speckle maps"
 _READ, _STUDY, _SAVE = "speckle pixel", "speckle study", "speckle maps saved"
+_BASIS = "speckle maps compared"
 _ADVICE_READ, _ADVICE = "speckle advice read", "speckle advice"
-_GRACE_S = 60.0
-"""A cancelled computation finishes the pixels that it is at, and hands over what is done: with a bootstrap of
-thousands of resamples that may take a while."""
 _BETWEEN_MS = 50
 _SETTLE_MS = 50
 _FILES = "FITS (*.fits);;NumPy (*.npz)"
 _PIXEL_FILES = "Text, comma-separated (*.csv);;FITS (*.fits);;NumPy (*.npz)"
-
-
-class _Messenger(QtCore.QObject):
-    """Carries news from the thread of the jobs to that of the window."""
-
-    news = Signal(object, object)
-
-    def tell(self, form: SpeckleForm, news: object) -> None:
-        """Send news of a computation; called in the thread of the jobs."""
-        self.news.emit(form, news)
-
-
-def make_maps_in_child(form: SpeckleForm, messenger: _Messenger, *, progress: Progress) -> object:
-    """Make speckle maps in a child process; returns the core's `SpeckleMaps`. Runs in the jobs lane."""
-    made: object = run_in_child(
-        speckle_tasks.make_maps,
-        form,
-        progress=progress,
-        news=partial(messenger.tell, form),
-        grace_s=_GRACE_S,
-    )
-    return made
 
 
 class SpeckleController(QtCore.QObject):
@@ -103,9 +78,11 @@ class SpeckleController(QtCore.QObject):
         self._jobs, self._reads, self._chores = jobs, reads, chores
         self._parent = parent
         self._job: Job | None = None
+        self._origin = _origin(None)
         self._asked: StudyRequest | None = None
-        self._messenger = _Messenger(self)
+        self._messenger = Messenger(self)
         self._messenger.news.connect(self._on_news)
+        self._run: SpeckleRun | None = None
         self._settled = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settled.timeout.connect(self._read_asked)
         self.dialog: SpeckleDialog | None = None
@@ -177,14 +154,11 @@ class SpeckleController(QtCore.QObject):
             return None
         if self._job is not None:
             self._jobs.cancel(self._job)
+        self._origin = _origin(facts)
         form = SpeckleForm(facts.paths or (facts.path,), facts.beammap, settings)
-        self._job = self._jobs.submit(
-            f"Speckle maps of {facts.path.name}",
-            make_maps_in_child,
-            form,
-            self._messenger,
-            key=_RUN,
-        )
+        self._run = SpeckleRun(form, self._messenger)
+        title = f"Speckle maps of {facts.path.name}"
+        self._job = self._jobs.submit(title, make_maps_in_child, self._run, key=_RUN)
         self.submitted.emit(self._job)
         self.store.start(form, facts.shape, 1)
         # window and image one after the other: all in one go would hold up everybody
@@ -208,11 +182,11 @@ class SpeckleController(QtCore.QObject):
             self._jobs.cancel(self._job)
 
     @Slot(object, object)
-    def _on_news(self, form: SpeckleForm, news: Any) -> None:
-        if self._job is None or form is not self.store.form:
+    def _on_news(self, run: SpeckleRun, news: Any) -> None:
+        if self._job is None or run is not self._run:
             return  # of a computation that nobody waits for any more
         if isinstance(news, SpeckleStart):
-            self.store.start(form, news.shape, news.n_steps)
+            self.store.start(run.form, news.shape, news.n_steps, news.basis)
         else:
             self.store.add(news)
 
@@ -220,6 +194,11 @@ class SpeckleController(QtCore.QObject):
     def _on_progress(self, report: JobProgress) -> None:
         if report.job is self._job and self.window is not None:
             self.window.show_progress(report.done, report.total, report.stage)
+
+    def give_up(self) -> None:
+        """Keep nothing of a computation that is cancelled: the program ends."""
+        if self._run is not None:
+            self._run.give_up()
 
     # --- the window ------------------------------------------------------------------------------
 
@@ -254,10 +233,9 @@ class SpeckleController(QtCore.QObject):
 
     @Slot()
     def _on_file(self) -> None:
-        """Forget the maps of another file."""
+        """Forget the maps of another file; those of one that was calibrated or masked anew may be outdated."""
         facts = self._session.file
-        path = None if facts is None else (facts.paths or (facts.path,))[0]
-        if self.store.path is not None and self.store.path != path:
+        if self.store.form is not None and _origin(facts) != self._origin:
             if self._job is not None:
                 self._jobs.cancel(self._job)
                 self._job = None
@@ -266,7 +244,15 @@ class SpeckleController(QtCore.QObject):
             self.dialog.reject()
         if self.window is not None and facts is not None and self.store.form is None:
             self.window.show_no_maps(facts.path.name, facts.shape)
+        self._compare()
         self._on_pixel()
+
+    def _compare(self) -> None:
+        """Find out whether finished maps are still those of the open file."""
+        facts, form = self._session.file, self.store.form
+        if facts is not None and form is not None and self.store.maps is not None:
+            what = (self._files, facts.token, form.settings)
+            self._reads.submit(_BASIS, speckle_tasks.present_basis, *what, key=_BASIS, newest=True)
 
     @Slot()
     def _on_pixel(self) -> None:
@@ -358,6 +344,10 @@ class SpeckleController(QtCore.QObject):
                 return
             key = _STUDY if job.key == _READ else _ADVICE
             self._chores.submit(key, speckle_tasks.study, result, key=key, newest=True)
+        elif job.key == _BASIS:
+            facts = self._session.file
+            if facts is not None and facts.token == job.args[1] and self.store.maps is not None:
+                self.store.compare(result)
         elif job.key == _STUDY:
             if job.args[0].request == self._asked and self.window is not None:
                 self.window.show_page(result)
@@ -369,7 +359,7 @@ class SpeckleController(QtCore.QObject):
             self._tell("success", f"Written: {result}")
 
     def _take_maps(self, job: Job, maps: Any) -> None:
-        form: SpeckleForm = job.args[0]
+        form: SpeckleForm = job.args[0].form
         self.store.finish(maps)
         found = maps.status_counts()
         fitted = found["ok"] + found["at_bound"]
@@ -380,6 +370,7 @@ class SpeckleController(QtCore.QObject):
         self.said.emit("success" if maps.complete else "info", f"{text}. Nothing is saved yet.")
         if self.window is not None:
             self.window.show_maps(form.path.name)
+        self._compare()  # a calibration may have been attached meanwhile
         self._on_pixel()
 
     def _tell(self, kind: str, text: str) -> None:
@@ -427,3 +418,8 @@ class SpeckleController(QtCore.QObject):
         for one in (self.dialog, self.window):
             if one is not None:
                 one.close()
+
+
+def _origin(facts: FileFacts | None) -> tuple[object, ...]:
+    """Return what makes a file the same one, whatever is attached to it."""
+    return () if facts is None else (facts.paths or (facts.path,), facts.beammap, facts.file_id)

@@ -14,11 +14,13 @@ from threading import Event
 
 import numpy as np
 
+from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.errors import OperationCancelled
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.provenance import facts_of
 from pipeline_core.selection import Pixel
+from pipeline_core.speckle.basis import wanted_pixels
 from pipeline_core.speckle.binning import BinnedPixel, bins_of, time_steps
 from pipeline_core.speckle.correlation import common_tau, decorrelation
 from pipeline_core.speckle.pixelfit import PixelWork, fit_pixel, pixel_work
@@ -57,7 +59,8 @@ def compute_maps(
     on_part : callable, optional
         Called with a `MapPart` whenever some pixels are finished, from this thread.
     keep_partial : bool
-        Whether a cancelled computation returns what is done (``complete`` is False then) instead of raising.
+        Whether a cancelled computation returns what is done (``complete`` is False then) instead of raising;
+        with nothing done it raises.
 
     Raises
     ------
@@ -72,7 +75,8 @@ def compute_maps(
     if not isinstance(source, ObsFile):
         with ObsFile(source) as obs:
             return compute_maps(obs, settings, progress, on_part=on_part, keep_partial=keep_partial)
-    return _Computation(source, settings, progress, on_part).run(keep_partial)
+    with telling_of_compilation(progress) as report:
+        return _Computation(source, settings, report, on_part).run(keep_partial)
 
 
 class _Computation:
@@ -84,9 +88,8 @@ class _Computation:
         self._obs, self._settings, self._progress = obs, settings, progress
         self._on_part = on_part
         self._steps = time_steps(obs, settings)
-        flags = obs.flags_in(settings.start, settings.stop)
-        wanted = (flags & np.uint32(settings.exclude)) == 0
-        self._pixels: list[Pixel] = [(int(x), int(y)) for x, y in np.argwhere(wanted)]
+        wanted = np.argwhere(wanted_pixels(obs, settings))
+        self._pixels: list[Pixel] = [(int(x), int(y)) for x, y in wanted]
         self.maps = empty_maps(settings, obs.shape, len(self._steps))
 
     def run(self, keep_partial: bool) -> SpeckleMaps:
@@ -99,7 +102,7 @@ class _Computation:
         try:
             self._fit_all(works)
         except OperationCancelled:
-            if not keep_partial:
+            if not (keep_partial and self.maps["status"].any()):
                 raise
             complete = False
         edges = [bins.start_us / 1e6 for bins in self._steps] + [self._steps[-1].stop_us / 1e6]

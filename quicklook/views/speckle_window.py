@@ -189,6 +189,9 @@ class SpeckleWindow(ResultWindow):
             text = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in found.items() if n)
             if not maps.complete:
                 text += " (cancelled)"
+        if self.store.outdated:
+            changed = " and ".join(self.store.outdated)
+            text = f"Outdated: {changed} have changed since. Make maps… makes them anew."
         self.subline.setText(text)
 
     @Slot(str)

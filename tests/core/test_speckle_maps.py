@@ -221,6 +221,15 @@ def test_cancelling_raises_or_keeps_what_is_done(path, monkeypatch):
     assert maps.image("ic")[min(kept)] == whole.image("ic")[min(kept)]
 
 
+def test_cancelled_before_the_first_pixel_there_is_nothing_to_keep(path):
+    def stop(done, total, stage=""):
+        if stage == "fitting pixels":
+            raise OperationCancelled
+
+    with pytest.raises(OperationCancelled):
+        compute_maps(path, QUICK, stop, keep_partial=True)
+
+
 def test_study_agrees_with_the_map(path):
     maps = compute_maps(path, QUICK)
     study = study_pixel(path, (1, 2), QUICK)

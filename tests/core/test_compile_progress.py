@@ -1,0 +1,76 @@
+"""A progress says that kernels are compiled, whichever thread does it."""
+
+from __future__ import annotations
+
+import threading
+
+import numba
+import pytest
+
+from pipeline_core.compile_progress import COMPILING, telling_of_compilation
+from pipeline_core.errors import OperationCancelled
+
+pytestmark = pytest.mark.skipif(
+    bool(numba.config.DISABLE_JIT), reason="nothing is compiled where numba is switched off"
+)
+
+
+def new_kernel():
+    @numba.njit(nogil=True)
+    def add_one(x):
+        return x + 1
+
+    return add_one
+
+
+def test_the_thread_that_compiles_says_so_and_goes_on_with_its_own_stages():
+    kernel, said = new_kernel(), []
+    with telling_of_compilation(lambda *state: said.append(state)) as report:
+        report(3, 10, "fitting")
+        kernel(1)
+        report(4, 10, "fitting")
+        kernel(2)  # is there already
+    assert said == [(3, 10, "fitting"), (3, 10, COMPILING), (4, 10, "fitting")]
+    new_kernel()(1)  # afterwards nothing is told any more
+    assert len(said) == 3
+
+
+def test_what_another_thread_compiles_is_said_by_the_reports_of_the_one_that_waits():
+    inside, go_on, said = threading.Event(), threading.Event(), []
+
+    @numba.extending.overload(slow_to_compile)
+    def _(x):
+        inside.set()
+        assert go_on.wait(60)
+        return lambda x: x
+
+    @numba.njit
+    def kernel(x):
+        return slow_to_compile(x)
+
+    with telling_of_compilation(lambda *state: said.append(state)) as report:
+        other = threading.Thread(target=kernel, args=(1,))
+        other.start()
+        try:
+            assert inside.wait(60)
+            report(3, 10, "fitting")
+        finally:
+            go_on.set()
+            other.join()
+        report(4, 10, "fitting")
+    assert said == [(3, 10, COMPILING), (4, 10, "fitting")]
+
+
+def slow_to_compile(x):
+    """Stand for something that takes its time to compile."""
+
+
+def test_a_cancel_does_not_break_numba_and_is_heard_at_the_next_report():
+    def cancel(done, total, stage=""):
+        raise OperationCancelled
+
+    kernel = new_kernel()
+    with telling_of_compilation(cancel) as report:
+        assert kernel(1) == 2
+        with pytest.raises(OperationCancelled):
+            report(1, 2)
