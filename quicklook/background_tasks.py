@@ -284,7 +284,8 @@ def _rehearse_speckles(obs: ObsFile) -> None:
     from pipeline_core.speckle.settings import SpeckleSettings
     from pipeline_core.speckle.study import study_pixel
 
-    settings = SpeckleSettings(with_ip=True, least_photons=10)
+    # blocks so short that a second has enough of them for a bootstrap
+    settings = SpeckleSettings(with_ip=True, least_photons=10, block_s=0.05, bootstrap=2)
     compute_maps(obs, settings)
     study_pixel(obs, (3, 2), settings)
 

@@ -127,3 +127,34 @@ def start_a_child(path, *, progress):
     child.start()
     child.join()
     return child.exitcode
+
+
+def what_the_rehearsal_leaves_out(path, *, progress):
+    """Rehearse, make maps and study a pixel; returns the kernels that only the real work has called."""
+    from numba.core.dispatcher import Dispatcher
+
+    from pipeline_core.speckle.compute import compute_maps
+    from pipeline_core.speckle.settings import SpeckleSettings
+    from pipeline_core.speckle.study import study_pixel
+    from quicklook.background_tasks import rehearse
+
+    def called():
+        modules = [one for name, one in sys.modules.items() if name.startswith("pipeline_core.")]
+        kernels = {
+            one
+            for module in modules
+            for one in vars(module).values()
+            if isinstance(one, Dispatcher)
+        }
+        return {
+            (one.__module__, one.__name__, str(signature))
+            for one in kernels
+            for signature in one.signatures
+        }
+
+    rehearse()
+    rehearsed = called()
+    for settings in (SpeckleSettings(), SpeckleSettings(with_ip=True, bootstrap=20)):
+        compute_maps(path, settings)
+        study_pixel(path, (3, 4), settings)
+    return sorted(called() - rehearsed), len(rehearsed)

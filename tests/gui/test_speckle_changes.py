@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import child_work
 import numpy as np
 import pytest
 from speckle_rig import SETTINGS, make, rest, speckle_observation
@@ -209,6 +210,14 @@ def start_and_wait_for_the_compiler(qtbot, window, path):
         ),
         timeout=60_000,
     )
+
+
+def test_after_the_rehearsal_nothing_is_left_to_compile(path):
+    left_out, n_rehearsed = child_process.run_in_child(
+        child_work.what_the_rehearsal_leaves_out, path
+    )
+    assert left_out == []
+    assert n_rehearsed > 10
 
 
 @pytest.mark.usefixtures("nothing_compiled")
