@@ -24,6 +24,7 @@ from quicklook.widgets.bring_to_front import bring_to_front
 __all__ = ["NightBrowser", "scan_in_child"]
 
 _SCAN = "night scanned"
+_BETWEEN_MS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,9 @@ class NightBrowser(QtCore.QObject):
         self._settings = settings
         self._job: Job | None = None
         self.window: NightBrowserWindow | None = None
+        # made and shown one after the other: both in one go would hold up everybody
+        self._shower = QtCore.QTimer(self, singleShot=True, interval=_BETWEEN_MS)
+        self._shower.timeout.connect(self._show)
         actions["browse_night"].triggered.connect(self.open_window)
         chores.progressed.connect(self._on_progress)
         chores.cancelled.connect(self._on_cancelled)
@@ -79,7 +83,12 @@ class NightBrowser(QtCore.QObject):
             window.folder.set_text(self._settings.bin_folder or self._settings.photon_folder)
             if window.folder.text():
                 self.scan(window.folder.text())
-        bring_to_front(self.window)
+        self._shower.start()
+
+    @Slot()
+    def _show(self) -> None:
+        if self.window is not None:
+            bring_to_front(self.window)
 
     @Slot(str)
     def scan(self, folder: str) -> None:
@@ -129,5 +138,6 @@ class NightBrowser(QtCore.QObject):
 
     def close(self) -> None:
         """Close the window."""
+        self._shower.stop()
         if self.window is not None:
             self.window.close()

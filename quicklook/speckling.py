@@ -162,18 +162,23 @@ class SpeckleController(QtCore.QObject):
         self.submitted.emit(self._job)
         self.store.start(form, facts.shape, 1)
         # window and image one after the other: all in one go would hold up everybody
-        QtCore.QTimer.singleShot(0, self._show_run)
+        QtCore.QTimer.singleShot(0, self._build_window)
         return self._job
 
     @Slot()
-    def _show_run(self) -> None:
-        """Show the window in which the maps fill, and then Is in the main window."""
+    def _build_window(self) -> None:
+        """Make the window in which the maps fill."""
         facts = self._session.file
-        if facts is None or self._job is None:
-            return
-        self._the_window().show_running(facts.path.name)
-        self.open_window()
-        QtCore.QTimer.singleShot(_BETWEEN_MS, partial(self.mapWanted.emit, "is"))
+        if facts is not None and self._job is not None:
+            self._the_window().show_running(facts.path.name)
+            QtCore.QTimer.singleShot(_BETWEEN_MS, self._show_run)
+
+    @Slot()
+    def _show_run(self) -> None:
+        """Show the window, and then Is in the main window."""
+        if self._session.file is not None and self._job is not None:
+            self.open_window()
+            QtCore.QTimer.singleShot(_BETWEEN_MS, partial(self.mapWanted.emit, "is"))
 
     @Slot()
     def cancel(self) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["ResultWindow", "inside"]
 
 _SIZE = (1240, 780)
+_BETWEEN_MS = 10
+"""Between one plot that is made and the next: what is there is painted meanwhile."""
 _PICK = "Click a pixel in the map (or use the arrow keys)."
 
 
@@ -81,7 +83,7 @@ class ResultWindow(QtWidgets.QWidget):
         self.resize(*_SIZE)
         self._clock = QtCore.QTimer(self, interval=500)
         self._clock.timeout.connect(self._show_time)
-        self._builder = QtCore.QTimer(self, interval=0)
+        self._builder = QtCore.QTimer(self, interval=_BETWEEN_MS)
         self._builder.timeout.connect(self._on_builder)
         self._builder.start()
 

@@ -169,6 +169,7 @@ def test_a_photon_file_is_opened(qtbot, real, tmp_path):
 def test_a_folder_that_is_not_there_is_told(qtbot, real, tmp_path):
     real.actions_by_name["browse_night"].trigger()
     window = real.browser.window
+    qtbot.waitUntil(window.isVisible)
     assert "Choose a folder first" in window.scan.toolTip()
     window.folder.set_text(str(tmp_path / "nowhere"))
     window.scan.click()
