@@ -194,12 +194,15 @@ class NightBrowserWindow(QtWidgets.QWidget):
             return "Choose the folder of a night."
         seconds = sum(one.seconds for one in night.stretches)
         most = max((s.photons_per_s for _, some in night.rates for s in some), default=0.0)
-        parts = [f"{seconds:,} raw seconds in {len(night.stretches):,} stretches"]
+        parts = [f"{seconds:,} raw seconds in {_some(len(night.stretches), 'stretch', 'es')}"]
         if most:
             parts.append(
                 f"height of raw data: up to about {rough(most)} photons/s, from file sizes"
             )
-        parts += [f"{len(night.files):,} photon files", f"{len(night.spans):,} spans from logs"]
+        parts += [
+            _some(len(night.files), "photon file"),
+            f"{_some(len(night.spans), 'span')} from logs",
+        ]
         if not night.spans:
             parts[-1] = "no observing or dither log found"
         return "; ".join(parts) + "."
@@ -308,6 +311,10 @@ class NightBrowserWindow(QtWidgets.QWidget):
             text = night_entries(self.night.spans, *self.selection)
             QtWidgets.QApplication.clipboard().setText(text)
             self.messages.show_message("success", "Copied, for a file of the night (pipeline.yml).")
+
+
+def _some(number: int, what: str, ending: str = "s") -> str:
+    return f"{number:,} {what}{ending if number != 1 else ''}"
 
 
 def _set(button: QtWidgets.QPushButton, tip: str, why: str) -> None:
