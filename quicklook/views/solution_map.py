@@ -11,7 +11,7 @@ from pipeline_core import colours, display
 from quicklook import palette, theme
 from quicklook.qt import QtGui, QtWidgets, Signal, Slot
 from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
-from quicklook.widgets.beside_image import BesideImage
+from quicklook.widgets.beside_image import BAR_WIDTH, LEGEND_WIDTH, BesideImage
 from quicklook.widgets.colour_bar import ColourBar
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.flag_legend import FlagLegend
@@ -164,6 +164,7 @@ class SolutionMap(QtWidgets.QFrame):
                 label += f" [{self.shown.unit}]"
         self.bar.set_label(label)
         self._side.setCurrentWidget(self.bar)
+        self._frame.set_side_width(BAR_WIDTH)
 
     def _draw_categories(self, found: ArrayMap) -> None:
         hexes = [
@@ -182,6 +183,7 @@ class SolutionMap(QtWidgets.QFrame):
             table[k] = QtGui.QColor(shown).getRgb()[:3]
         self.view.set_picture(found.values.astype(np.uint8), table)
         self._side.setCurrentWidget(self.legend)
+        self._frame.set_side_width(LEGEND_WIDTH)
 
     # --- limits ----------------------------------------------------------------------------------
 

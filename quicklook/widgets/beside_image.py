@@ -5,9 +5,10 @@ from __future__ import annotations
 from quicklook import theme
 from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
 
-__all__ = ["BesideImage"]
+__all__ = ["BAR_WIDTH", "LEGEND_WIDTH", "BesideImage"]
 
-_SIDE_WIDTH = 222
+LEGEND_WIDTH, BAR_WIDTH = 222, 100
+"""Room for a legend; for a colour bar with numbers and a label."""
 _TOP_RIGHT = 6
 
 
@@ -37,15 +38,22 @@ class BesideImage(QtWidgets.QWidget):
         self._side = side
         self._margins = margins
         self._aspect = 1.0
+        self._side_width = LEGEND_WIDTH
         view.setParent(self)
         side.setParent(self)
-        self.setMinimumSize(_SIDE_WIDTH + 160, 160)
+        self.setMinimumSize(LEGEND_WIDTH + 160, 160)
         theme.notifier.changed.connect(self._place)
 
     def set_aspect(self, aspect: float) -> None:
         """Set width / height of the image."""
         self._aspect = aspect
         self._place()
+
+    def set_side_width(self, width: int) -> None:
+        """Set the room at the side [screen pixels, with text of the usual size]."""
+        if width != self._side_width:
+            self._side_width = width
+            self._place()
 
     def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
         """Fill what image and legend leave with their own ground."""
@@ -63,7 +71,7 @@ class BesideImage(QtWidgets.QWidget):
         scale = theme.text_scale()
         extra_width = round(self._margins[0] * scale) + _TOP_RIGHT
         extra_height = round(self._margins[1] * scale) + _TOP_RIGHT
-        side = round(_SIDE_WIDTH * scale)
+        side = round(self._side_width * scale)
         room = max(self.width() - side - extra_width, 10)
         height = max(self.height() - extra_height, 10)
         width = min(room, height * self._aspect)

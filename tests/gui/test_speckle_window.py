@@ -245,6 +245,16 @@ def test_the_dialog_says_what_is_wrong_and_gives_what_was_filled_in(qtbot, real,
     np.testing.assert_array_equal(window.map.values, real.speckles.maps.image("ip", 1))
 
 
+def test_numbers_leave_the_map_more_room_than_a_legend(qtbot, real, path):
+    make(qtbot, real, path)
+    shown = real.speckling.window.map
+    width = shown.view.width()
+    for name, narrower in (("status", True), ("ic", False)):
+        shown.choice.setCurrentIndex(shown.choice.findData(name))
+        shown.mapWanted.emit(name)
+        assert (shown.view.width() < width) == narrower
+
+
 def test_only_the_newest_pixel_is_drawn(qtbot, real, path):
     make(qtbot, real, path)
     window = real.speckling.window
