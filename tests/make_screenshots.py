@@ -12,22 +12,25 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["QT_FONT_DPI"] = "96"
 
+from screenshot_scenes import (
+    browse_night,
+    look_at_stream,
+    make_whole_night,
+    map_speckles,
+    run_night,
+)
+from screenshot_tools import GUIDE, README, settle, take, wait
+
 from quicklook import app, theme
 from quicklook.main_window import MainWindow
-from quicklook.qt import QtCore, QtGui, QtWidgets
 from quicklook.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[1]
-GUIDE = ROOT / "resources" / "guide"
-README = ROOT / "resources" / "screenshots"
 SIZE = (1280, 800)
-_SMALLEST = 0  # Qt's word for the best compression of a PNG
 
 
 def make_night(folder: Path) -> Path:
@@ -63,33 +66,6 @@ def make_solution(folder: Path) -> Path:
             convert(ConvertSettings(night.folder, one.start, one.seconds, beammap, path, shape))
             lasers.append(Laser(one.wavelength_nm, path))
     return run(WavecalSettings(tuple(lasers))).save(folder / "wavecal_1602050400.h5")
-
-
-def wait(condition, seconds=60.0):
-    """Serve the event loop until something is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError
-        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
-        time.sleep(0.005)
-
-
-def settle(window, seconds=0.6):
-    """Wait until nothing is being read and everything is drawn."""
-    wait(lambda: not window.reads.jobs and not window.chores.jobs)
-    end = time.monotonic() + seconds
-    wait(lambda: time.monotonic() > end)
-
-
-def take(widget, path: Path, window=None) -> None:
-    """Save a picture, well compressed."""
-    settle(window or widget)
-    image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not image.save(str(path), "PNG", _SMALLEST):
-        raise OSError(path)
-    print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1024} kB")  # noqa: T201
 
 
 def walk(window, path: Path) -> None:
@@ -146,12 +122,19 @@ def main() -> int:
         path = found[0] if found else make_night(folder)
         solutions = sorted(folder.glob("wavecal_*.h5"))
         solution = solutions[0] if solutions else make_solution(folder)
+        night = folder / "night" / "pipeline.yml"
+        if not night.exists():
+            night = make_whole_night(night.parent)
         with app.running(["quicklook"]):
             window = MainWindow(Settings.fresh())
             window.resize(*SIZE)
             window.show()
             walk(window, path)
             look_at_solution(window, solution)
+            map_speckles(window)
+            browse_night(window, night.parent)
+            run_night(window, night)
+            look_at_stream(window, night.parent)
             window.stop_and_close()
             wait(lambda: not window.isVisible())
     return 0
