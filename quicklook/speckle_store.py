@@ -50,6 +50,8 @@ class MapImage:
     step : int
     status : ndarray of float64, same shape
         Numbers of `PixelStatus`.
+    outdated : bool
+        Whether it would be another one if it was made now.
     """
 
     name: str
@@ -63,6 +65,7 @@ class MapImage:
     settings: SpeckleSettings
     step: int
     status: npt.NDArray[np.float64]
+    outdated: bool
 
     def text_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
         """Return value and unit of a pixel in words."""
@@ -200,6 +203,7 @@ class SpeckleStore(QtCore.QObject):
             settings=self.form.settings if self.form is not None else SpeckleSettings(),
             step=self.step,
             status=self._arrays["status"][self.step],
+            outdated=bool(self.outdated),
         )
 
     def array_map(self, name: str) -> ArrayMap:
@@ -233,4 +237,4 @@ class SpeckleStore(QtCore.QObject):
         low, high = settings.min_wavelength, settings.max_wavelength
         if low is not None or high is not None:
             text += f", {'…' if low is None else f'{low:g}'} to {'…' if high is None else f'{high:g}'} nm"
-        return text + (", outdated" if self.outdated else "")
+        return text

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CalmPlot",
+    "LogAxis",
     "Steps",
     "TimeAxis",
     "WholeNumberAxis",
@@ -32,8 +33,8 @@ _SMALLER = 0.9
 """Size of the numbers and labels of axes, relative to the text of the window."""
 
 _LEFT_WIDTH = 62
-_ROOMY_DECADE = 60
-"""Height of a power of ten [screen pixels] from which on there are numbers between."""
+_ROOMY_DECADE, _WIDE_DECADE = 60, 110
+"""Height, and width, of a power of ten [screen pixels] from which on there are numbers between."""
 
 
 def calm_axis(axis: pg.AxisItem) -> None:
@@ -123,14 +124,34 @@ class _LeftAxis(pg.AxisItem):
 
     def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         """Return plain numbers where they are short: of 1, 2 and 5 only, or of 1 where it is narrow."""
-        low, high = self.range
-        roomy = self.size().height() / max(high - low, 1e-9) > _ROOMY_DECADE
-        shown = (1, 2, 5) if roomy else (1,)
-        digits = [round(10 ** (value % 1)) for value in values]
-        return [
-            _plain(float(value)) if digit in shown else ""
-            for value, digit in zip(values, digits, strict=True)
-        ]
+        return _decade_strings(values, _decade(self, self.size().height()) > _ROOMY_DECADE)
+
+
+class LogAxis(pg.AxisItem):
+    """A horizontal axis of powers of ten whose numbers have room."""
+
+    def __init__(self) -> None:
+        super().__init__("bottom")
+        self.setLogMode(True)
+
+    def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Return plain numbers where they are short: of 1, 2 and 5 only, or of 1 where it is narrow."""
+        return _decade_strings(values, _decade(self, self.size().width()) > _WIDE_DECADE)
+
+
+def _decade(axis: pg.AxisItem, length: float) -> float:
+    """Return how long a decade is on the screen."""
+    low, high = axis.range
+    return float(length / max(high - low, 1e-9))
+
+
+def _decade_strings(values: list[float], roomy: bool) -> list[str]:
+    shown = (1, 2, 5) if roomy else (1,)
+    digits = [round(10 ** (value % 1)) for value in values]
+    return [
+        _plain(float(value)) if digit in shown else ""
+        for value, digit in zip(values, digits, strict=True)
+    ]
 
 
 def _plain(exponent: float) -> str:

@@ -183,7 +183,8 @@ class ImagePane(Pane):
         unit = f" [{found.unit}]" if found.unit else ""
         self.colour_bar.set_label(f"{found.title}, {found.span}{unit}")
         self._draw_values(keep_levels=same and self.display.locked and self.scale is not None)
-        self._now_showing(SPECKLES, found.title, found.span)
+        title = f"{found.title} (outdated)" if found.outdated else found.title
+        self._now_showing(SPECKLES, title, found.span)
 
     def on_stopped(self) -> None:
         """Keep the image, whose title says what it is of."""

@@ -158,7 +158,7 @@ class SpeckleWindow(ResultWindow):
         self.steps.setRange(0, max(store.n_steps - 1, 0))
         self.steps.setValue(store.step)
         self.steps.blockSignals(False)
-        self.span.setText(store.span)
+        self.span.setText(f"{store.span}, outdated" if store.outdated else store.span)
         if store.names:
             if not self.map.wanted:
                 self.map.offer(store.map_choices(), first=_FIRST_MAP)

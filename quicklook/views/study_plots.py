@@ -9,7 +9,7 @@ import numpy as np
 
 from quicklook import theme
 from quicklook.qt import Qt, QtCore, QtWidgets, Slot, pg
-from quicklook.views.axes import CalmPlot, Steps, WholeNumberAxis, calm_axis
+from quicklook.views.axes import CalmPlot, LogAxis, Steps, WholeNumberAxis, calm_axis
 
 if TYPE_CHECKING:
     from pipeline_core.speckle.browse import PixelPage
@@ -114,8 +114,7 @@ class StudyPlots(QtWidgets.QWidget):
         self._grid.addWidget(self.likelihood, 0, 1)
 
     def _build_covariance(self) -> None:
-        self.covariance = CalmPlot()
-        self.covariance.getPlotItem().getAxis("bottom").setLogMode(True)
+        self.covariance = CalmPlot(bottom=LogAxis())
         self.covariance.setLabel("left", "Autocovariance")
         self.covariance.setLabel("bottom", "Lag [s]")
         self.covariance.setToolTip(

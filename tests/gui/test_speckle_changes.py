@@ -134,7 +134,7 @@ def test_maps_stay_and_say_that_they_are_outdated(qtbot, real, path, tmp_path):
     assert window.save.isEnabled()
     real.actions_by_name["choose_is"].trigger()  # still offered
     assert real.image.kind == SPECKLES
-    assert "outdated" in real.image.map.span
+    assert real.image.heading == "Is (outdated)"
     real.attaching.undo_wavecal()
     qtbot.waitUntil(lambda: not store.outdated, timeout=20_000)
     rest(qtbot, real)

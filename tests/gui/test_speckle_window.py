@@ -23,6 +23,7 @@ from quicklook.jobs import Job, Success
 from quicklook.qt import QtWidgets
 from quicklook.speckle_store import SpeckleStore
 from quicklook.speckle_tasks import SpeckleForm, SpecklePixel, StudyRequest, study
+from quicklook.views.axes import LogAxis
 from quicklook.views.image_pane import FLAGS, SPECKLES
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
@@ -243,6 +244,17 @@ def test_the_dialog_says_what_is_wrong_and_gives_what_was_filled_in(qtbot, real,
     window.map.mapWanted.emit("ip")
     window.steps.setValue(1)
     np.testing.assert_array_equal(window.map.values, real.speckles.maps.image("ip", 1))
+
+
+@pytest.mark.parametrize(
+    ("width", "numbers"),
+    [(200, ["0.01", "", "", "", "0.1"]), (300, ["0.01", "0.02", "", "0.05", "0.1"])],
+)
+def test_lags_have_numbers_only_where_there_is_room(application, width, numbers):
+    axis = LogAxis()
+    axis.resize(width, 30)
+    axis.setRange(-2.0, 0.0)
+    assert axis.tickStrings(list(np.log10([0.01, 0.02, 0.04, 0.05, 0.1])), 1.0, None) == numbers
 
 
 def test_numbers_leave_the_map_more_room_than_a_legend(qtbot, real, path):
