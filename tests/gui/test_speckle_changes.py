@@ -155,7 +155,7 @@ def test_a_calibration_that_comes_while_maps_are_made_makes_them_outdated(
     qtbot, real, path, tmp_path
 ):
     open_path(qtbot, real, path)
-    real.speckling.start(replace(SETTINGS, with_ip=True, bootstrap=300))
+    real.speckling.start(replace(SETTINGS, with_ip=True, bootstrap=600))
     store = real.speckles
     qtbot.waitUntil(lambda: store.n_done() > 5, timeout=200_000)
     with ObsFile(path, mode="write") as obs:

@@ -147,7 +147,7 @@ def test_maps_fill_and_a_cancelled_computation_keeps_what_is_done(qtbot, real, p
     monkeypatch.setattr(
         real.image, "show_map", lambda found: (drawn.append(found.array.copy()), draw(found))
     )
-    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=500))
+    real.speckling.start(SpeckleSettings(start=0.0, stop=8.0, with_ip=True, bootstrap=800))
     store = real.speckles
     qtbot.waitUntil(lambda: bool(drawn) and np.isfinite(drawn[-1]).any(), timeout=200_000)
     window = real.speckling.window
