@@ -5,9 +5,8 @@ Memory does not grow with the length of the observation. Pixels are reported as 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -138,25 +137,43 @@ class _Computation:
 
     def _fit_all(self, works: list[PixelWork]) -> None:
         report = part_of(self._progress, 0.0, 1.0, "fitting pixels")
-        waiting: deque[Future[list[MapPart]]] = deque()
+        waiting: list[Future[list[MapPart]]] = []
         done, stop = 0, Event()
+        total = len(self._pixels)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="speckles") as pool:
             try:
                 for batch in self._batches():
-                    report(done, len(self._pixels))
+                    report(done, total)
                     waiting.append(pool.submit(_fit_batch, batch, works, stop))
-                    while len(waiting) > _WAITING or (waiting and waiting[0].done()):
-                        _wait_for(waiting[0], partial(report, done, len(self._pixels)))
-                        done += self._take(waiting.popleft().result())
-                        report(done, len(self._pixels))
+                    done += self._take_finished(waiting, partial(report, done, total), _WAITING)
                 while waiting:
-                    _wait_for(waiting[0], partial(report, done, len(self._pixels)))
-                    done += self._take(waiting.popleft().result())
-                    report(done, len(self._pixels))
+                    report(done, total)
+                    done += self._take_finished(
+                        waiting, partial(report, done, total), len(waiting) - 1
+                    )
+                report(done, total)
             except BaseException:
                 stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def _take_finished(
+        self, waiting: list[Future[list[MapPart]]], report: Callable[[], None], leave: int
+    ) -> int:
+        """Take what is finished, in whatever order; go on until at most `leave` batches wait. Return how many pixels.
+
+        `report` may cancel meanwhile.
+        """
+        pixels = 0
+        while True:
+            for one in [one for one in waiting if one.done()]:
+                waiting.remove(one)
+                pixels += self._take(one.result())
+                report()
+            if len(waiting) <= leave:
+                return pixels
+            report()
+            wait(waiting, timeout=_REPORT_EVERY_S, return_when=FIRST_COMPLETED)
 
     def _batches(self) -> Iterator[list[list[BinnedPixel]]]:
         """Yield pixels by batches; of each pixel its counts in every step."""
@@ -186,12 +203,6 @@ class _Computation:
         band = settings.min_wavelength, settings.max_wavelength
         first, last = self._steps[0].start_us / 1e6, self._steps[-1].stop_us / 1e6
         return facts_of(self._obs, first, last, band, settings.as_dict())
-
-
-def _wait_for(batch: Future[list[MapPart]], report: Callable[[], None]) -> None:
-    """Wait for a batch; `report` may cancel meanwhile."""
-    while not wait([batch], timeout=_REPORT_EVERY_S).done:
-        report()
 
 
 def _fit_batch(

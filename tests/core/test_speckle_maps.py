@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 
 import numpy as np
@@ -219,6 +220,23 @@ def test_cancelling_raises_or_keeps_what_is_done(path, monkeypatch):
     assert len(done) >= 6
     whole = compute_maps(path, QUICK)
     assert maps.image("ic")[min(kept)] == whole.image("ic")[min(kept)]
+
+
+def test_a_slow_batch_does_not_hold_back_the_others(path, monkeypatch):
+    from pipeline_core.speckle import compute
+
+    monkeypatch.setattr(compute, "_BATCH", 2)
+    fit, others, begun = compute._fit_batch, threading.Event(), []
+
+    def fit_first_one_last(*args):
+        begun.append(args)
+        if len(begun) == 1:
+            assert others.wait(20)
+        return fit(*args)
+
+    monkeypatch.setattr(compute, "_fit_batch", fit_first_one_last)
+    maps = compute_maps(path, QUICK, on_part=lambda _part: others.set())
+    assert maps.complete
 
 
 def test_cancelled_before_the_first_pixel_there_is_nothing_to_keep(path):
