@@ -6,7 +6,7 @@ dead time. With P the probabilities without dead time and ``e = n t0 / w`` that 
 n recorded ones and any number j of those that were lost. All terms are positive; nothing is expanded. (A dead time that
 begins in a bin and ends in the next one is counted in the first.)
 
-Averaging: see `averaging`. The likelihood is evaluated at the effective intensities and maximised over the true ones.
+Averaging: the light of a bin is a sum of modes, see `averaging`; their densities are in the likelihood as they are.
 """
 
 from __future__ import annotations
@@ -19,12 +19,7 @@ import numpy.typing as npt
 
 from pipeline_core._jit import kernel
 from pipeline_core.errors import ConfigError
-from pipeline_core.speckle.averaging import (
-    NO_AVERAGING,
-    Averaging,
-    averaging,
-    effective_intensities,
-)
+from pipeline_core.speckle.averaging import WHOLE, Averaging, averaging, modes_of
 from pipeline_core.speckle.density import fill_ratios
 
 __all__ = [
@@ -45,11 +40,12 @@ _LARGE = 1e200
 
 
 class BinModel(NamedTuple):
-    """What a bin is: its width in s, dead time over width, and what averaging leaves."""
+    """What a bin is: its width in s, dead time over width, what averaging leaves, and the modes of the light in it."""
 
     width_s: float
     dead: float
     left: Averaging
+    modes: FloatArray
 
 
 def bin_model(
@@ -78,8 +74,8 @@ def bin_model(
         raise ConfigError(
             f"A bin of {bin_s} s with a dead time of {dead_time_us} us holds nothing."
         )
-    left = NO_AVERAGING if tau_s is None else averaging(bin_s, tau_s)
-    return BinModel(width_s, dead_s / width_s, left)
+    modes = WHOLE if tau_s is None else modes_of(bin_s / tau_s)
+    return BinModel(width_s, dead_s / width_s, averaging(bin_s, tau_s), modes)
 
 
 @kernel
@@ -123,9 +119,8 @@ def log_likelihood(
     ratios : ndarray of float64
         Scratch, `scratch_size` long.
     """
-    ic, is_, ip = effective_intensities(ic, is_, ip, model.left)
     width = model.width_s
-    first = fill_ratios(ic * width, is_ * width, ip * width, ratios)
+    first = fill_ratios(ic * width, is_ * width, ip * width, model.modes, ratios)
     total = 0.0
     reach = 0  # bins with at least n counts
     for n in range(occurrences.size - 1, 0, -1):
@@ -145,9 +140,8 @@ def fill_log_probabilities(
     With dead time, that is the room for n photons that are at least t0 apart: ``(w - (n-1) t0)^n``. As dead times of
     earlier bins are left out, the sum over all n is 1 but for terms of second order in ``I t0``.
     """
-    ic, is_, ip = effective_intensities(ic, is_, ip, model.left)
     width = model.width_s
-    value = fill_ratios(ic * width, is_ * width, ip * width, ratios)
+    value = fill_ratios(ic * width, is_ * width, ip * width, model.modes, ratios)
     out[0] = value
     for n in range(1, out.size):
         value += math.log(ratios[n])

@@ -12,7 +12,7 @@ from scipy import integrate, optimize, stats
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.simulate.speckles import speckle_photons
-from pipeline_core.speckle.averaging import averaging, effective_intensities, variance_factor
+from pipeline_core.speckle.averaging import WHOLE, averaging, modes_of, variance_factor
 from pipeline_core.speckle.binfree import fit_intervals, interval_log_likelihood, intervals_of
 from pipeline_core.speckle.density import log_density
 from pipeline_core.speckle.fit import fit_histogram
@@ -99,51 +99,78 @@ def test_density_refuses_what_is_no_intensity():
             log_density(5, *wrong)
 
 
-@pytest.mark.parametrize("x", [1e-4, 2.9e-3, 3.1e-3, 0.1, 1.0, 3.0])
-def test_averaging_equals_sums_over_a_fine_grid(x):
-    t = (np.arange(300) + 0.5) / 300 * x
-    g = np.exp(-np.abs(t[:, None] - t)) / 300
-    one = np.full(300, 1 / np.sqrt(300))
+@pytest.mark.parametrize("x", [1e-4, 2.9e-3, 3.1e-3, 0.1, 1.0, 3.0, 30.0])
+def test_averaging_and_modes_equal_a_fine_grid(x):
+    """Eigenvalues of the correlation on a grid, sums over its matrix, against formulas."""
+    size = 800
+    t = (np.arange(size) + 0.5) / size * x
+    g = np.exp(-np.abs(t[:, None] - t)) / size
+    one = np.full(size, 1 / np.sqrt(size))
     found = averaging(x, 1.0)
-    assert found.speckle2 == pytest.approx(np.trace(g @ g), rel=2e-4)
-    assert found.mixed2 == pytest.approx(one @ g @ one, rel=2e-4)
-    assert found.speckle3 == pytest.approx(np.trace(g @ g @ g), rel=2e-4)
-    assert found.mixed3 == pytest.approx(one @ g @ g @ one, rel=2e-4)
+    rough = 2e-4 + (x / size) ** 2  # of the grid
+    assert found.speckle2 == pytest.approx(np.trace(g @ g), rel=rough)
+    assert found.mixed2 == pytest.approx(one @ g @ one, rel=rough)
+    eigenvalues, vectors = np.linalg.eigh(g)
+    sizes, numbers, of_ic = modes_of(x).T
+    told = min(sizes.size - 1, 4)  # the last ones stand for many
+    assert sizes[:told] == pytest.approx(eigenvalues[::-1][:told], rel=rough + 1e-4)
+    assert of_ic[:told] == pytest.approx(
+        (one @ vectors)[::-1][:told] ** 2, rel=rough + 1e-4, abs=1e-9
+    )
+    assert numbers @ sizes == pytest.approx(1.0, abs=1e-12)
+    assert of_ic.sum() == pytest.approx(1.0, abs=1e-12)
+    assert numbers @ sizes**2 == pytest.approx(found.speckle2, rel=1e-9)
+    assert of_ic @ sizes == pytest.approx(found.mixed2, rel=rough)
 
 
 def test_averaging_over_very_long_and_no_bins():
     assert variance_factor(math.inf) == 0.0
-    assert averaging(0.01, None) == (1.0, 1.0, 1.0, 1.0)
-    assert effective_intensities(3.0, 2.0, 1.0, averaging(0.0, 1.0)) == (3.0, 2.0, 1.0)
+    assert averaging(0.01, None) == (1.0, 1.0)
+    assert modes_of(0.0) is WHOLE
+    assert np.array_equal(bin_model(0.01).modes, [[1.0, 1.0, 1.0]])
+    narrow = modes_of(1e-9)
+    assert narrow[0] == pytest.approx([1.0, 1.0, 1.0])
+    assert narrow[:, 0] @ narrow[:, 1] == pytest.approx(1.0, abs=1e-12)
 
 
 @pytest.mark.parametrize(
     ("x", "light"),
-    list(itertools.product((0.05, 0.3, 2.0), ((300, 100, 0), (1, 300, 50), (1000, 1, 0)))),
+    list(itertools.product((0.1, 1.0, 5.0), ((3, 1, 0), (1, 30, 2), (100, 5, 0)))),
 )
-def test_effective_intensities_keep_three_cumulants(x, light):
+def test_density_of_averaged_light_is_the_transform_of_its_generating_function(x, light):
+    """The generating function of 300 eigenvalues on a grid, back to probabilities by a Fourier transform."""
     ic, is_, ip = light
-    left = averaging(x, 1.0)
-    c, s, p = effective_intensities(float(ic), float(is_), float(ip), left)
-    assert min(c, s, p) >= 0
-    assert c + s + p == pytest.approx(ic + is_ + ip)
-    second = left.speckle2 * is_**2 + 2 * left.mixed2 * ic * is_
-    assert s**2 + 2 * c * s == pytest.approx(second)
-    third = 2 * left.speckle3 * is_**3 + 6 * left.mixed3 * ic * is_**2
-    assert 2 * s**3 + 6 * c * s**2 == pytest.approx(third)
+    size = 300
+    t = (np.arange(size) + 0.5) / size * x
+    eigenvalues, vectors = np.linalg.eigh(np.exp(-np.abs(t[:, None] - t)) / size)
+    of_ic = vectors.sum(axis=0) ** 2 / size
+    u = 1 - np.exp(2j * np.pi * np.arange(1024) / 1024)[:, None]
+    faded = 1 + eigenvalues * is_ * u
+    log_g = -ip * u[:, 0] - (np.log(faded) + ic * of_ic * u / faded).sum(axis=1)
+    expected = np.fft.fft(np.exp(log_g)).real / 1024
+    model = bin_model(1.0, tau_s=1.0 / x)
+    found = count_probabilities(1023, ic, is_, ip, model)
+    assert found == pytest.approx(expected, abs=2e-4 * expected.max())
+    plain = count_probabilities(1023, ic, is_, ip, bin_model(1.0))
+    assert np.abs(plain - expected).max() > 5e-3 * expected.max()
 
 
-def test_averaged_counts_follow_the_effective_density():
-    """Counts of bins a third of tau long, simulated, against the density; without averaging it does not fit."""
+@pytest.mark.parametrize("taus_a_bin", [1.0, 3.0])
+def test_fits_of_bins_longer_than_tau_are_right(taus_a_bin):
+    """One modified Rician with the cumulants of the averaged light gave 157 for the 100 counts/s of Ic here."""
+    model = bin_model(0.1 * taus_a_bin, tau_s=0.1)
+    p = count_probabilities(1500, 100.0, 300.0, 0.0, model)
+    light = fit_histogram(np.round(1e9 * p), model).values
+    assert light == pytest.approx((100.0, 300.0, 0.0), rel=1e-3)
     rng = np.random.default_rng(61)
-    times = speckle_photons(rng, ic_cps=100, is_cps=300, tau_s=0.03, seconds=900)
-    counts = np.bincount((times / 0.01).astype(int), minlength=90_000)
-    seen = np.bincount(counts)
-    expected = count_probabilities(seen.size - 1, 100.0, 300.0, 0.0, bin_model(0.01, tau_s=0.03))
-    plain = count_probabilities(seen.size - 1, 100.0, 300.0, 0.0, bin_model(0.01))
-    share = seen / seen.sum()
-    assert np.abs(np.cumsum(share - expected)).max() < 0.01
-    assert np.abs(np.cumsum(share - plain)).max() > 0.02
+    times = speckle_photons(rng, ic_cps=100, is_cps=300, tau_s=0.03, seconds=1500)
+    bin_s = 0.03 * taus_a_bin
+    n_bins = round(1500 / bin_s)
+    seen = np.bincount(np.bincount((times / bin_s).astype(int), minlength=n_bins)[:n_bins])
+    found = fit_histogram(seen, bin_model(bin_s, tau_s=0.03))
+    errors = np.sqrt(np.diag(found.covariance)[:2])
+    assert np.all(np.abs(found.values[:2] - (100, 300)) < 4.5 * errors)
+    assert errors.max() < 15.0
 
 
 @pytest.mark.parametrize(("rate", "bin_s"), [(2000.0, 1e-3), (1000.0, 0.01), (5000.0, 0.002)])
