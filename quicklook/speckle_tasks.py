@@ -156,8 +156,8 @@ def study(read: SpecklePixel, *, progress: Progress = silent) -> PixelPage:
         dead_time_us=read.dead_time_us,
         tau_s=read.request.tau_s,
         intervals_s=read.intervals_s,
+        progress=progress,
     )
-    progress(1, 2)
     return pixel_page(found)
 
 

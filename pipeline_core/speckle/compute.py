@@ -22,7 +22,8 @@ from pipeline_core.selection import Pixel
 from pipeline_core.speckle.basis import wanted_pixels
 from pipeline_core.speckle.binning import BinnedPixel, bins_of, time_steps
 from pipeline_core.speckle.correlation import common_tau, decorrelation
-from pipeline_core.speckle.pixelfit import PixelWork, fit_pixel, pixel_work
+from pipeline_core.speckle.pixelfit import PixelWork, pixel_work
+from pipeline_core.speckle.pixelrow import fit_pixel
 from pipeline_core.speckle.result import MapPart, SpeckleMaps, empty_maps
 from pipeline_core.speckle.settings import SpeckleSettings
 
@@ -209,15 +210,19 @@ def _fit_batch(
     batch: list[list[BinnedPixel]], works: list[PixelWork], stop: Event
 ) -> list[MapPart]:
     """Fit some pixels in every step (in a thread; the kernels release the GIL), unless `stop` is set."""
+
+    def heard(done: int, total: int, stage: str = "") -> None:
+        if stop.is_set():
+            raise OperationCancelled
+
     parts = []
     x = np.array([one[0].pixel[0] for one in batch])
     y = np.array([one[0].pixel[1] for one in batch])
     for step, work in enumerate(works):
         rows = []
         for one in batch:
-            if stop.is_set():
-                raise OperationCancelled
-            rows.append(fit_pixel(one[step], work))
+            heard(0, 1)
+            rows.append(fit_pixel(one[step], work, heard))
         values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
         parts.append(MapPart(step, x, y, values))
     return parts

@@ -1,4 +1,4 @@
-"""What is made of one pixel's counts: moments, fit, errors, quality, decorrelation. Called in threads."""
+"""What is made of one pixel's counts: fit, errors, quality, test for a companion. Called in threads."""
 
 from __future__ import annotations
 
@@ -10,43 +10,39 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
+from pipeline_core.speckle.bias import FAR_FROM_BOUND, NEAR_BOUND, bound_bias, multipliers
 from pipeline_core.speckle.binning import BinnedPixel, TimeBins
 from pipeline_core.speckle.blocks import (
     LEAST_BLOCKS,
     block_covariance,
     block_histograms,
     block_numbers,
-    bootstrap_kernel,
     cell_test,
     fill_scores,
+    lengthen_blocks,
 )
-from pipeline_core.speckle.correlation import decorrelation, pairs_of
+from pipeline_core.speckle.correlation import pairs_of
 from pipeline_core.speckle.fit import bound_errors, fit_kernel, prior_array
 from pipeline_core.speckle.likelihood import BinModel, bin_model
-from pipeline_core.speckle.moments import intensities_of_moments, moments_of
-from pipeline_core.speckle.result import quantities_of
 from pipeline_core.speckle.settings import SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 
 __all__ = [
     "Measured",
     "PixelWork",
-    "bootstrap_of",
     "companion_chance",
-    "fit_pixel",
     "goodness",
     "measure",
     "pixel_work",
-    "sample_errors",
 ]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 NAMES = ("ic", "is", "ip")
-_SIGNIFICANT = 2.0
+
 _TAUS_A_BLOCK = (5.0, 20.0)
-"""Blocks of 5 tau are a little correlated, errors from them 5 to 10 % too small: longer ones where there is time."""
+"""Blocks of 5 tau are a little correlated, which `lengthen_blocks` mends: longer ones where there is time."""
 _BLOCKS_WANTED = 60
 _BINS_A_BLOCK = 5
 
@@ -71,15 +67,20 @@ class PixelWork:
     tau_s: float | None
 
     @cached_property
-    def blocks(self) -> IntArray:
-        """Number of the block of each bin that is used."""
+    def bins_a_block(self) -> int:
+        """Length of a block."""
         seconds = self.settings.block_s
         if seconds is None:
             tau = self.tau_s or 0.0
             shortest, longest = (one * tau for one in _TAUS_A_BLOCK)
             seconds = min(max(self.bins.used_s / _BLOCKS_WANTED, shortest), longest)
         wide = math.ceil(seconds / self.bins.width_s - 1e-9)
-        return block_numbers(self.bins.used, max(wide, _BINS_A_BLOCK))
+        return max(wide, _BINS_A_BLOCK)
+
+    @cached_property
+    def blocks(self) -> IntArray:
+        """Number of the block of each bin that is used."""
+        return block_numbers(self.bins.used, self.bins_a_block)
 
     @property
     def n_blocks(self) -> int:
@@ -90,6 +91,19 @@ class PixelWork:
     def pairs(self) -> FloatArray:
         """Pairs of bins at each lag."""
         return pairs_of(self.bins.used)
+
+    @cached_property
+    def times(self) -> tuple[float, float, float]:
+        """Decorrelation time (0 if it is not known), length of a block, and time that is used, s."""
+        return self.tau_s or 0.0, self.bins_a_block * self.bins.width_s, self.bins.used_s
+
+    @cached_property
+    def multipliers(self) -> FloatArray:
+        """Weights of blocks by which the bias is found; none where it is not corrected: with Ip, or priors."""
+        settings = self.settings
+        if settings.with_ip or any(settings.priors) or self.n_blocks < LEAST_BLOCKS:
+            return np.empty((0, self.n_blocks))
+        return multipliers(self.n_blocks)
 
     @cached_property
     def priors(self) -> FloatArray:
@@ -122,12 +136,19 @@ class Measured:
     Attributes
     ----------
     status : PixelStatus
+    maximum : ndarray of float64, shape (3,)
+        Ic, Is, Ip where the likelihood is largest, counts/s.
     values : ndarray of float64, shape (3,)
-        Ic, Is, Ip, counts/s.
+        Estimates: the maximum less its bias where Ic is below Is (see `bias`; not with Ip or priors).
     hessian, blocks : ndarray of float64, shape (3, 3)
         Covariances from the curvature, and from blocks (NaN with too few); NaN for components at a bound.
+    stretch : ndarray of float64, shape (3,)
+        Ratio of errors from blocks to the spread of their bootstrap, which knows neither that blocks are correlated a
+        little nor that their mean is not the true one; 1 if unknown.
     bound_errors : ndarray of float64, shape (3,)
         Of components at a bound: where ln L falls by 1/2; NaN for the others.
+    bound_sigma : float
+        Sigma of Ic at constant mean by resampling, where it is so small that curvatures do not tell it; else NaN.
     log_likelihood : float
     p_value : float
         Of the fit; NaN where there are too few blocks or different counts.
@@ -139,10 +160,13 @@ class Measured:
     """
 
     status: PixelStatus
+    maximum: FloatArray
     values: FloatArray
     hessian: FloatArray
     blocks: FloatArray
+    stretch: FloatArray
     bound_errors: FloatArray
+    bound_sigma: float
     log_likelihood: float
     p_value: float
     likelihood_ratio: float
@@ -157,7 +181,14 @@ class Measured:
     @property
     def block_errors(self) -> FloatArray:
         """Sigmas of Ic, Is, Ip from blocks; `bound_errors` are raised as much as sigmas are on average."""
-        return self._errors(self.blocks, math.sqrt(self.inflation))
+        errors = self._errors(self.blocks, math.sqrt(self.inflation))
+        if math.isfinite(self.bound_sigma):
+            of_mean = float(np.nansum(self.blocks[:2, :2]))
+            errors[0], errors[1] = (
+                self.bound_sigma,
+                math.hypot(self.bound_sigma, math.sqrt(of_mean)),
+            )
+        return errors
 
     @property
     def inflation(self) -> float:
@@ -188,12 +219,15 @@ def _measure(
     model: BinModel,
     priors: FloatArray,
     with_ip: bool,
+    times: tuple[float, float, float],
+    multipliers: FloatArray,
     values: FloatArray,
     hessian: FloatArray,
     spread: FloatArray,
+    plain: FloatArray,
     limits: FloatArray,
-) -> tuple[int, float, float, float, int]:
-    """Return status, ln L, ln L without Ip, T^2 and its degrees of freedom; fill the arrays."""
+) -> tuple[int, float, float, float, int, float, float]:
+    """Return status, ln L, ln L without Ip, T^2 and its degrees of freedom, bias and sigma of Ic; fill the arrays."""
     free = np.empty(3, np.bool_)
     without = np.nan
     if with_ip:
@@ -201,14 +235,25 @@ def _measure(
     status, top = fit_kernel(occurrences, model, priors, with_ip, values, hessian, free)
     bound_errors(occurrences, model, priors, with_ip, values, top, limits)
     if n_blocks < LEAST_BLOCKS:
-        return status, top, without, np.nan, 0
+        return status, top, without, np.nan, 0, 0.0, np.nan
     histograms = np.zeros((n_blocks, occurrences.size), np.int64)
     block_histograms(counts, blocks, histograms)
     probabilities, scores = np.empty(occurrences.size), np.empty((3, occurrences.size))
     fill_scores(values, free, model, probabilities, scores)
     block_covariance(histograms, scores, values, hessian, priors, spread)
     distance, freedom = cell_test(histograms, probabilities, scores, values, hessian)
-    return status, top, without, distance, freedom
+    plain[:] = spread
+    lengthen_blocks(spread, hessian, values, *times)
+    bias, sigma = 0.0, np.nan
+    near = not values[0] > FAR_FROM_BOUND * math.sqrt(spread[1, 1])
+    if near and values[1] > 0.0 and multipliers.shape[0]:
+        raised = math.sqrt(spread[1, 1] / plain[1, 1])
+        if np.isnan(raised):  # the curvature vanishes
+            raised = 1.0
+        bias, found = bound_bias(histograms, values[0], values[1], model, multipliers, raised)
+        if values[0] < NEAR_BOUND * found:
+            sigma = found
+    return status, top, without, distance, freedom, bias, sigma
 
 
 def measure(one: BinnedPixel, work: PixelWork) -> Measured:
@@ -217,24 +262,58 @@ def measure(one: BinnedPixel, work: PixelWork) -> Measured:
     occurrences = np.bincount(counts)
     model = work.model_of(one)
     with_ip = work.settings.with_ip
-    values, limits = np.empty(3), np.full(3, np.nan)
-    hessian, spread = np.full((3, 3), np.nan), np.full((3, 3), np.nan)
+    maximum, limits = np.empty(3), np.full(3, np.nan)
+    hessian, spread, plain = (np.full((3, 3), np.nan) for _ in range(3))
     data = counts, work.blocks, work.n_blocks, occurrences
-    status, top, without, distance, freedom = _measure(
-        *data, model, work.priors, with_ip, values, hessian, spread, limits
+    code, top, without, distance, freedom, bias, sigma = _measure(
+        *data,
+        model,
+        work.priors,
+        with_ip,
+        work.times,
+        work.multipliers,
+        maximum,
+        hessian,
+        spread,
+        plain,
+        limits,
     )
+    values = _without_bias(maximum, bias)
+    status = PixelStatus(code)
+    if status == PixelStatus.OK and values[0] == 0.0:
+        status = PixelStatus.AT_BOUND
     return Measured(
-        status=PixelStatus(status),
+        status=status,
+        maximum=maximum,
         values=values,
         hessian=hessian,
         blocks=spread,
+        stretch=_stretch(spread, plain, work.n_blocks),
         bound_errors=limits,
+        bound_sigma=sigma,
         log_likelihood=top,
         p_value=goodness(distance, freedom, work.n_blocks),
         likelihood_ratio=max(2.0 * (top - without), 0.0) if with_ip else math.nan,
         occurrences=occurrences,
         model=model,
     )
+
+
+def _without_bias(maximum: FloatArray, bias: float) -> FloatArray:
+    """Return Ic less its bias, and not below 0; Is takes the rest of the mean, which has no bias."""
+    values = maximum.copy()
+    if bias == 0.0:
+        return values
+    values[0] = min(max(maximum[0] - bias, 0.0), maximum[0] + maximum[1])
+    values[1] = maximum[0] + maximum[1] - values[0]
+    return values
+
+
+def _stretch(spread: FloatArray, plain: FloatArray, n_blocks: int) -> FloatArray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        raised = np.sqrt(np.diag(spread) / np.diag(plain) * n_blocks / (n_blocks - 1.0))
+    stretch: FloatArray = np.where(np.isfinite(raised), raised, 1.0)
+    return stretch
 
 
 def goodness(distance: float, freedom: int, n_blocks: int) -> float:
@@ -265,71 +344,3 @@ def companion_chance(ratio: float, curvature: float, blocks: float) -> float:
         return 1.0
     raised = max(blocks / curvature, 1.0) if math.isfinite(blocks) else 1.0
     return 0.5 * math.erfc(math.sqrt(0.5 * ratio / raised))
-
-
-def bootstrap_of(one: BinnedPixel, work: PixelWork, n_resamples: int, seed: int) -> FloatArray:
-    """Return Ic, Is, Ip of resamples of blocks, counts/s.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_resamples, 3)
-        NaN where a resample holds no photon, and of Ip if it is not fitted; no rows with too few blocks.
-    """
-    if work.n_blocks < LEAST_BLOCKS:
-        return np.empty((0, 3))
-    counts = one.counts[work.bins.used]
-    histograms = np.zeros((work.n_blocks, int(counts.max()) + 1), np.int64)
-    block_histograms(counts, work.blocks, histograms)
-    out = np.empty((n_resamples, 3))
-    rng = np.random.default_rng((seed, *one.pixel))
-    with_ip = work.settings.with_ip
-    bootstrap_kernel(rng, histograms, work.model_of(one), work.priors, with_ip, out)
-    if not with_ip:
-        out[:, 2] = np.nan
-    return out
-
-
-def sample_errors(samples: FloatArray) -> FloatArray:
-    """Return the standard deviations of Ic, Is, Ip of resamples; NaN where there are none."""
-    errors = np.full(3, np.nan)
-    for k in range(3):
-        known = samples[np.isfinite(samples[:, k]), k]
-        if known.size > 1:
-            errors[k] = known.std(ddof=1)
-    return errors
-
-
-def fit_pixel(one: BinnedPixel, work: PixelWork) -> dict[str, float]:
-    """Return every quantity of one pixel; NaN for what it has not."""
-    settings = work.settings
-    row = dict.fromkeys(quantities_of(settings), math.nan)
-    counts = one.counts[work.bins.used]
-    photons = int(counts.sum())
-    row["photons"], row["bins"] = photons, counts.size
-    row["status"] = PixelStatus.TOO_FEW_PHOTONS
-    if photons < settings.least_photons or counts.size < settings.least_bins:
-        return row
-    found = measure(one, work)
-    row["status"], row["p_value"] = found.status, found.p_value
-    moments = moments_of(found.occurrences)
-    row["fano"] = moments.variance / moments.mean
-    row["excess"] = intensities_of_moments(moments, found.model)[1]
-    own = decorrelation(
-        one.counts, work.bins.used, work.bins.width_s, work.dead_time_us, work.pairs
-    )
-    row["tau"], row["tau_error"] = own.tau_s, own.error_s
-    errors = found.block_errors
-    if settings.bootstrap:
-        samples = bootstrap_of(one, work, settings.bootstrap, settings.seed)
-        if samples.size:
-            errors = sample_errors(samples)
-    for k, name in enumerate(NAMES[: settings.n_parameters]):
-        row[name] = found.values[k]
-        row[f"{name}_hessian"], row[f"{name}_error"] = found.hessian_errors[k], errors[k]
-    if row["is"] > _SIGNIFICANT * row["is_error"]:
-        row["ic_over_is"] = row["ic"] / row["is"]
-    if settings.with_ip:
-        row["companion_p"] = found.companion_p
-        if row["ip_error"] > 0:
-            row["ip_over_sigma"] = row["ip"] / row["ip_error"]
-    return row

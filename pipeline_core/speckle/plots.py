@@ -211,7 +211,7 @@ def _draw_contours(axes: Axes, study: PixelStudy) -> None:
     }
     axes.clabel(lines, fmt=words)
     axes.plot(study.samples[:, 0], study.samples[:, 1], ".", color="0.6", ms=2, label="bootstrap")
-    axes.plot(*study.fit.values[:2], "+", color=_BLUE, ms=10, label="maximum")
+    axes.plot(*study.fit.maximum[:2], "+", color=_BLUE, ms=10, label="maximum")
     axes.plot(*study.moments, "x", color=_GREEN, label="moments")
     if study.bin_free is not None:
         axes.plot(*study.bin_free.values[:2], "1", color=_ORANGE, ms=9, label="without bins")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.obsfile import ObsFile
+from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Pixel
 from pipeline_core.speckle.binfree import BinFree, fit_intervals
 from pipeline_core.speckle.binning import BinnedPixel, TimeBins
@@ -18,15 +19,9 @@ from pipeline_core.speckle.correlation import Decorrelation, advised_bin_s, deco
 from pipeline_core.speckle.density import log_density
 from pipeline_core.speckle.likelihood import count_probabilities
 from pipeline_core.speckle.moments import intensities_of_moments, moment_estimate, moments_of
-from pipeline_core.speckle.pixelfit import (
-    Measured,
-    PixelWork,
-    bootstrap_of,
-    measure,
-    pixel_work,
-    sample_errors,
-)
+from pipeline_core.speckle.pixelfit import Measured, PixelWork, measure, pixel_work
 from pipeline_core.speckle.pixelread import read_pixel
+from pipeline_core.speckle.resampling import bootstrap_of, sample_errors, sample_intervals
 from pipeline_core.speckle.settings import SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
 
@@ -36,7 +31,6 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _RESAMPLES = 200
-_SIGMA = (15.865, 84.135)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +94,8 @@ class PixelStudy:
     @property
     def bootstrap_interval(self) -> FloatArray:
         """Ends of the central 68 % of the resamples, shape (3, 2); NaN without any."""
-        ends = np.full((3, 2), np.nan)
-        for k in range(3):
-            known = self.samples[np.isfinite(self.samples[:, k]), k]
-            if known.size > 1:
-                ends[k] = np.percentile(known, _SIGMA)
-        return ends
+        values = np.full(3, np.nan) if self.fit is None else self.fit.values
+        return sample_intervals(self.samples, values)
 
     @property
     def residuals(self) -> FloatArray:
@@ -127,6 +117,7 @@ def study_pixel(
     tau_s: float | None = None,
     step: int = 0,
     bin_free: bool = True,
+    progress: Progress = silent,
 ) -> PixelStudy:
     """Study one pixel of an observation.
 
@@ -143,6 +134,8 @@ def study_pixel(
         Which step of time, if settings have steps.
     bin_free : bool
         Whether to fit the intervals between photons as well.
+    progress : Progress
+        May cancel, within the bootstrap too.
 
     Raises
     ------
@@ -156,7 +149,9 @@ def study_pixel(
     settings = settings or SpeckleSettings()
     if not isinstance(source, ObsFile):
         with ObsFile(source) as obs:
-            return study_pixel(obs, pixel, settings, tau_s=tau_s, step=step, bin_free=bin_free)
+            return study_pixel(
+                obs, pixel, settings, tau_s=tau_s, step=step, bin_free=bin_free, progress=progress
+            )
     read = read_pixel(source, pixel, settings, step=step, bin_free=bin_free)
     return study_counts(
         read.counts,
@@ -165,6 +160,7 @@ def study_pixel(
         dead_time_us=source.dead_time_us,
         tau_s=tau_s,
         intervals_s=read.intervals_s,
+        progress=progress,
     )
 
 
@@ -176,6 +172,7 @@ def study_counts(
     dead_time_us: float = 0.0,
     tau_s: float | None = None,
     intervals_s: FloatArray | None = None,
+    progress: Progress = silent,
 ) -> PixelStudy:
     """Study counts in bins; see `study_pixel`. Without intervals there is no fit without bins."""
     dead = settings.dead_time_of(dead_time_us)
@@ -212,10 +209,10 @@ def study_counts(
         excess=intensities_of_moments(found, model)[1] if has_light else np.nan,
         moments=moments,
         fit=fit,
-        samples=_samples(one, work, fit),
+        samples=_samples(one, work, fit, progress),
         decorrelation=own,
         advised_bin_s=_advice(fit, tau, dead),
-        contours=None if fit is None else _contours(fit),
+        contours=None if fit is None else _contours(fit, work),
         bin_free=bin_free,
     )
 
@@ -225,7 +222,7 @@ def _expected(
 ) -> dict[str, FloatArray]:
     """Return how many bins of each count three models let expect, as far as counts were seen."""
     last, n_bins = fit.occurrences.size - 1, int(fit.occurrences.sum())
-    ic, is_, ip = fit.values
+    ic, is_, ip = fit.maximum
     poisson = log_density(last, mean_count, 0.0)
     by_moments = count_probabilities(last, *moments, 0.0, fit.model)
     by_fit = count_probabilities(last, ic, is_, ip, fit.model)
@@ -236,11 +233,13 @@ def _expected(
     }
 
 
-def _samples(one: BinnedPixel, work: PixelWork, fit: Measured | None) -> FloatArray:
+def _samples(
+    one: BinnedPixel, work: PixelWork, fit: Measured | None, progress: Progress
+) -> FloatArray:
     if fit is None:
         return np.empty((0, 3))
     number = work.settings.bootstrap or _RESAMPLES
-    return bootstrap_of(one, work, number, work.settings.seed)
+    return bootstrap_of(one, work, number, work.settings.seed, found=fit, progress=progress)
 
 
 def _advice(fit: Measured | None, tau_s: float | None, dead_time_us: float) -> float:
@@ -248,8 +247,10 @@ def _advice(fit: Measured | None, tau_s: float | None, dead_time_us: float) -> f
     return advised_bin_s(ic, is_, ip, np.nan if tau_s is None else tau_s, dead_time_us)
 
 
-def _contours(fit: Measured) -> LikelihoodMap:
-    where = fit.occurrences, fit.model, fit.values
+def _contours(fit: Measured, work: PixelWork) -> LikelihoodMap:
+    where = fit.occurrences, fit.model, fit.maximum
     # the outermost contour belongs on the map as well, which one inflation for both makes wider than one sigma says
     wide = np.fmax(fit.block_errors, np.sqrt(fit.inflation) * fit.hessian_errors)
-    return likelihood_map(*where, wide, fit.inflation)
+    return likelihood_map(
+        *where, wide, fit.inflation, with_ip=work.settings.with_ip, priors=work.priors
+    )

@@ -79,7 +79,7 @@ def _fitted(study: PixelStudy) -> dict[str, tuple[object, str]]:
         return facts
     for k, name in enumerate(NAMES[: study.settings.n_parameters]):
         key = name.upper()
-        facts[key] = (float(fit.values[k]), "[count/s] maximum of the likelihood")
+        facts[key] = (float(fit.values[k]), "[count/s] estimate")
         facts[f"{key}ERR"] = (float(fit.block_errors[k]), "[count/s] sigma, from blocks")
         facts[f"{key}CURV"] = (float(fit.hessian_errors[k]), "[count/s] sigma, from the curvature")
         low, high = (float(one) for one in study.bootstrap_interval[k])

@@ -204,7 +204,7 @@ class StudyPlots(QtWidgets.QWidget):
         self.samples.setData(x=study.samples[:, 0], y=study.samples[:, 1], brush=look.axis)
         where: dict[str, Any] = {"ml": None, "moments": study.moments, "bin_free": None}
         if study.fit is not None:
-            where["ml"] = study.fit.values[:2]
+            where["ml"] = study.fit.maximum[:2]
         if study.bin_free is not None:
             where["bin_free"] = study.bin_free.values[:2]
         colours = {"ml": look.accent, "moments": look.ink, "bin_free": look.poisson}

@@ -1,4 +1,4 @@
-"""Decorrelation time, blocks, bootstrap, quality, companion test, contours, and the simulator behind them."""
+"""Decorrelation time, blocks, bootstrap, quality, companion test, and the simulator behind them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from scipy import stats
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.simulate.speckles import speckle_photons
-from pipeline_core.speckle.averaging import averaging, variance_factor
+from pipeline_core.speckle.averaging import averaging
 from pipeline_core.speckle.binning import BinnedPixel, TimeBins
 from pipeline_core.speckle.blocks import block_histograms, block_numbers, fill_scores
-from pipeline_core.speckle.contours import CONTOUR_DROPS, CONTOUR_LEVELS, likelihood_map
 from pipeline_core.speckle.correlation import (
     advised_bin_s,
     common_tau,
@@ -22,14 +21,9 @@ from pipeline_core.speckle.correlation import (
     pairs_of,
 )
 from pipeline_core.speckle.likelihood import bin_model, histogram_log_likelihood
-from pipeline_core.speckle.pixelfit import (
-    bootstrap_of,
-    companion_chance,
-    fit_pixel,
-    goodness,
-    measure,
-    pixel_work,
-)
+from pipeline_core.speckle.pixelfit import companion_chance, goodness, measure, pixel_work
+from pipeline_core.speckle.pixelrow import fit_pixel
+from pipeline_core.speckle.resampling import bootstrap_of
 from pipeline_core.speckle.settings import Prior, SpeckleSettings
 
 NO_TIMES = np.zeros((0, 2))
@@ -185,7 +179,7 @@ def test_length_of_blocks():
 
 def dumb_covariance(counts, work, values):
     """H^-1 J H^-1 with derivatives by differences in natural units."""
-    model = bin_model(0.01, tau_s=0.1)
+    model = bin_model(0.01)
     steps = 1e-3 * values[:2]
 
     def value(part, a, b):
@@ -212,10 +206,11 @@ def dumb_covariance(counts, work, values):
 
 
 def test_errors_from_blocks_equal_the_dumb_ones():
+    """Without a decorrelation time, so that blocks are taken for endless."""
     counts = light_curve(seed=5)
-    one, work = work_of(counts)
+    one, work = work_of(counts, tau=None, block_s=1.0)
     found = measure(one, work)
-    expected = dumb_covariance(counts, work, found.values)
+    expected = dumb_covariance(counts, work, found.maximum)
     assert found.blocks[:2, :2] == pytest.approx(expected, rel=2e-3)
     assert found.inflation == pytest.approx(
         np.mean(np.diag(found.blocks)[:2] / np.diag(found.hessian)[:2])
@@ -353,23 +348,3 @@ def test_error_at_a_bound_is_where_the_likelihood_has_fallen_by_a_half():
     seen, model = found.occurrences, found.model
     fallen = histogram_log_likelihood(seen, found.values[0], error, 0.0, model)
     assert found.log_likelihood - fallen == pytest.approx(0.5, abs=0.01)
-
-
-# --- contours --------------------------------------------------------------------------------------
-
-
-def test_drops_are_those_of_two_parameters():
-    expected = stats.chi2.ppf(CONTOUR_LEVELS, 2) / 2
-    assert pytest.approx(expected, abs=0.01) == CONTOUR_DROPS
-
-
-def test_likelihood_map_is_the_likelihood():
-    found = measure(*work_of(light_curve(seed=12)))
-    where = found.occurrences, found.model, found.values, found.block_errors
-    made = likelihood_map(*where, 2.5, size=21)
-    assert made.levels == pytest.approx([2.5 * one for one in CONTOUR_DROPS])
-    ic, is_ = made.ic_cps[4], made.is_cps[15]
-    value = histogram_log_likelihood(found.occurrences, ic, is_, 0.0, found.model)
-    assert made.drop[4, 15] == pytest.approx(found.log_likelihood - value, abs=1e-4)
-    assert made.drop.shape == (21, 21)
-    assert variance_factor(0.0) == 1.0
