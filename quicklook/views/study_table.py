@@ -16,7 +16,7 @@ __all__ = ["StudyTable"]
 
 _ROWS = ("Ic", "Is", "Ip")
 _COLUMNS = (
-    ("counts/s", "Maximum of the likelihood"),
+    ("counts/s", "Maximum of the likelihood, less its bias where Ic is faint"),
     ("± blocks", "Sigma from sums over blocks of time: knows that bins are correlated"),
     (
         "± curvature",

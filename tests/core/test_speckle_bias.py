@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
+from threading import Event
 
 import numpy as np
 import pytest
 
 from pipeline_core.errors import OperationCancelled
 from pipeline_core.simulate.speckles import speckle_photons
+from pipeline_core.speckle import compute, resampling
 from pipeline_core.speckle.bias import bound_bias, multipliers
 from pipeline_core.speckle.binning import BinnedPixel, TimeBins
 from pipeline_core.speckle.blocks import block_histograms, block_numbers, lengthen_blocks
 from pipeline_core.speckle.fit import fit_histogram
-from pipeline_core.speckle.likelihood import bin_model
+from pipeline_core.speckle.likelihood import (
+    bin_model,
+    count_probabilities,
+    histogram_log_likelihood,
+)
 from pipeline_core.speckle.pixelfit import measure, pixel_work
 from pipeline_core.speckle.pixelrow import fit_pixel
 from pipeline_core.speckle.resampling import bootstrap_of, sample_errors, sample_intervals
 from pipeline_core.speckle.settings import Prior, SpeckleSettings
 from pipeline_core.speckle.status import PixelStatus
+from pipeline_core.speckle.study import study_counts
 
 N_BINS = 1500
 NO_TIMES = np.zeros((0, 2))
@@ -191,6 +198,56 @@ def test_a_bootstrap_can_be_cancelled_within_one_pixel():
     assert hasty.heard[-1][0] < 100
     with pytest.raises(OperationCancelled):
         fit_pixel(*work_of(counts, bootstrap=10_000), Listener(cancel_after=2))
+
+
+def test_cancelling_maps_is_heard_within_a_pixel(monkeypatch):
+    stop, calls = Event(), []
+
+    def kernel(*arguments):
+        calls.append(arguments[-1].shape)
+        arguments[-1][:] = 1.0
+        stop.set()
+
+    monkeypatch.setattr(resampling, "bootstrap_kernel", kernel)
+    counts = counts_of(300.0, 100.0, np.random.default_rng(20261211))
+    one, work = work_of(counts, bootstrap=10_000)
+    with pytest.raises(OperationCancelled):
+        compute._fit_batch([[one]], [work], stop)
+    assert calls == [(1, 3)]
+
+
+def test_cancelling_a_study_is_heard_within_its_bootstrap():
+    one, work = work_of(counts_of(300.0, 100.0, np.random.default_rng(20261212)), bootstrap=10_000)
+    hasty = Listener(cancel_after=2)
+    with pytest.raises(OperationCancelled):
+        study_counts(one, work.bins, work.settings, progress=hasty)
+    assert hasty.heard[-1][0] < 100
+
+
+def test_a_study_has_the_contours_of_the_profile():
+    one, work = work_of(counts_of(300.0, 100.0, np.random.default_rng(20261214)), with_ip=True)
+    made = study_counts(one, work.bins, work.settings)
+    fit, drawn = made.fit, made.contours
+    for i, j in ((10, 50), (50, 10), (30, 30)):
+        where = fit.occurrences, drawn.ic_cps[i], drawn.is_cps[j]
+        every = [histogram_log_likelihood(*where, ip, fit.model) for ip in np.linspace(0, 400, 801)]
+        assert drawn.drop[i, j] == pytest.approx(fit.log_likelihood - max(every), abs=0.02)
+
+
+def test_a_study_draws_the_maximum_and_tells_the_estimate():
+    counts = counts_of(40.0, 360.0, np.random.default_rng(20261219))
+    one, work = work_of(counts, correct_bin_width=False)
+    made = study_counts(one, work.bins, work.settings)
+    fit = made.fit
+    assert abs(fit.values[0] - fit.maximum[0]) > 2.0
+    i, j = np.unravel_index(np.argmin(made.contours.drop), made.contours.drop.shape)
+    step = np.diff(made.contours.ic_cps)[0], np.diff(made.contours.is_cps)[0]
+    assert made.contours.ic_cps[i] == pytest.approx(fit.maximum[0], abs=2 * step[0])
+    assert made.contours.is_cps[j] == pytest.approx(fit.maximum[1], abs=2 * step[1])
+    expected = made.n_bins * count_probabilities(3, *fit.maximum, fit.model)
+    assert made.expected["ml"][:4] == pytest.approx(expected)
+    low, high = made.bootstrap_interval[0]
+    assert low <= fit.values[0] <= high
 
 
 def test_resamples_are_as_wide_as_errors_from_blocks():
