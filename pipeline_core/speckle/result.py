@@ -44,7 +44,7 @@ _FLAT = "the likelihood is flat"
 _NO_TAU = "its light curve does not tell it"
 _CURVATURE = "sigma, from the curvature of the likelihood: too small where bins are correlated"
 QUANTITIES: dict[str, Quantity] = {
-    "ic": Quantity("Ic", "count/s", "Coherent intensity"),
+    "ic": Quantity("Ic", "count/s", "Coherent intensity, less its bias where it is faint"),
     "is": Quantity("Is", "count/s", "Speckle intensity"),
     "ip": Quantity("Ip", "count/s", "Steady intensity beside star and speckles", True),
     "ic_over_is": Quantity(
