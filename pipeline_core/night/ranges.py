@@ -84,7 +84,8 @@ def overlaps(ranges: Sequence[Placed], *, dithered: bool) -> Iterator[tuple[int,
     """Say which ranges share seconds that cannot be both: (line, text) each.
 
     One laser is on at a time, and none in a dark. An observation of the sky may share seconds with any of them (a
-    flat of the twilight may be wanted as an image too), and with others of the sky unless they are positions of a dither.
+    flat of the twilight may be wanted as an image too), and with others of the sky unless they are positions of a
+    dither.
     """
     placed = sorted(ranges, key=lambda one: one.line)
     for i, one in enumerate(placed):

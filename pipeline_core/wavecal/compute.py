@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.beammap import NO_RES_ID, Beammap, camera_name
+from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.spectral_bins import HC_EV_NM
 from pipeline_core.wavecal.curvefit import fit_curves
@@ -67,9 +68,10 @@ def run(
     inputs = settings.check_inputs()
     if settings.frequencies is not None:
         read_frequencies(settings.frequencies, inputs.beammap.res_id)
-    histograms = make_histograms(settings, part_of(progress, 0.0, 0.5))
-    rest = part_of(progress, 0.5, 1.0)
-    return solve(histograms, inputs.beammap, settings, rest, inputs=inputs, watch=watch)
+    with telling_of_compilation(progress) as report:
+        histograms = make_histograms(settings, part_of(report, 0.0, 0.5))
+        rest = part_of(report, 0.5, 1.0)
+        return solve(histograms, inputs.beammap, settings, rest, inputs=inputs, watch=watch)
 
 
 def solve(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -60,6 +60,7 @@ DOUBLED_LINE_SHARE, DOUBLED_LINE_DISTANCE, DOUBLED_LINE_GAIN = 0.17, 1.5, 20.0
 """The same of one line alone, where the others show nothing."""
 
 _BLOCK = 64  # pixels between two reports of progress
+_LOOK_EVERY_S = 0.1
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -218,7 +219,11 @@ def fit_lines(
     blocks = range(0, n_pixel, _BLOCK)
     with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="line-fit") as pool:
         try:
-            for first, _ in zip(blocks, pool.map(work, blocks), strict=True):
+            for first, done in [(first, pool.submit(work, first)) for first in blocks]:
+                while not wait([done], _LOOK_EVERY_S).done:
+                    # a block may take long, and the first one has its kernels compiled
+                    progress(first, n_pixel, "fit lines")
+                done.result()
                 stop = min(first + _BLOCK, n_pixel)
                 if watch is not None:
                     theta = raw.theta[first:stop]

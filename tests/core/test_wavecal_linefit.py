@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 from line_histograms import EDGES, draw_lines
@@ -311,6 +313,24 @@ def test_only_the_models_asked_for_are_used():
     drawn = draw_lines(np.random.default_rng(21), 20, 4000, second=(0.3, 3.0))
     fits = fit_lines(drawn.counts, EDGES, models=("gauss_tail",))
     assert set(np.unique(fits.model)) == {LINE_MODELS["gauss_tail"]}
+
+
+def test_a_long_block_is_told_of_and_can_be_cancelled(clean, monkeypatch):
+    begun, told = threading.Event(), []
+
+    def slow(*args):
+        begun.wait(5)  # as long as compiling may take
+
+    def progress(done, total, stage):
+        told.append((done, total, stage))
+        if len(told) == 3:
+            begun.set()
+            raise OperationCancelled
+
+    monkeypatch.setattr("pipeline_core.wavecal.linefit.fit_pixel", slow)
+    with pytest.raises(OperationCancelled):
+        fit_lines(clean.counts[:70], EDGES, progress=progress)
+    assert told == [(0, 70, "fit lines")] * 3
 
 
 def test_fits_can_be_cancelled(clean):
