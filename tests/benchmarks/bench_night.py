@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from yardsticks import evict, machine, plain_read, plain_write, rest, run_child
 
 from pipeline_core.simulate import SimulationSettings, simulate
-from pipeline_core.simulate.settings import LASERS_NM
+from pipeline_core.simulate.settings import LASERS_NM, LightSettings
 
 START = 1602050400
 LASER_S, DARK_S, FLAT_S, EXPOSURE_S, EXPOSURES = 10, 10, 20, 10, 20
@@ -60,7 +60,10 @@ def prepare(folder: Path, n_photons: float) -> Path:
         if (raw / f"{begun + seconds - 1}.bin").exists():
             continue
         part = folder / "part"
-        light = {} if nm is None else {"wavelength_nm": nm}
+        light: dict[str, object] = {} if nm is None else {"wavelength_nm": nm}
+        if kind == "dark":
+            # the lasers come without the sky's background, and so must their dark
+            light["light"] = LightSettings(background_cps=0.0)
         simulate(
             SimulationSettings(
                 kind=kind, seconds=seconds, rate_cps=rate, seed=7, start=begun, **light
