@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from pipeline_core.atomic import write_aside
@@ -13,6 +17,8 @@ from pipeline_core.progress import Progress, silent
 __all__ = ["HashCache"]
 
 _BLOCK = 1 << 22
+_MOST_AT_ONCE = 4
+_LOOK_EVERY_S = 0.05
 
 
 class HashCache:
@@ -25,7 +31,7 @@ class HashCache:
     verify : bool
         Whether every file is read again, whatever is remembered.
     progress : Progress
-        Called while a file is read; may cancel.
+        Called while files are read; may cancel.
     """
 
     def __init__(self, path: Path, *, verify: bool = False, progress: Progress = silent) -> None:
@@ -50,6 +56,35 @@ class HashCache:
         InputFormatError
             If it cannot be read.
         """
+        return self.of_all([path])[0]
+
+    def of_all(self, paths: Sequence[Path]) -> list[str]:
+        """Return the hash of each file; several are read at a time.
+
+        Raises
+        ------
+        InputFormatError
+            If one cannot be read.
+        """
+        stop = threading.Event()
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE), "hash") as pool:
+            reading = [pool.submit(self._look, path, stop) for path in paths]
+            try:
+                for path, one in zip(paths, reading, strict=True):
+                    while not wait([one], _LOOK_EVERY_S).done:
+                        self._progress(0, 0, f"reading {path.name}")
+                    self._progress(0, 0, f"reading {path.name}")
+                    one.result()
+            except BaseException:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [
+            self._remember(path, one.result()) for path, one in zip(paths, reading, strict=True)
+        ]
+
+    def _look(self, path: Path, stop: threading.Event) -> list[object]:
+        """Return size, time of change, inode and hash of a file: as remembered, or read. In any thread."""
         try:
             facts = path.stat()
             stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
@@ -57,20 +92,24 @@ class HashCache:
             known = self._known.get(key)
             fresh = not self._verify or key in self._looked_at
             if fresh and known is not None and known[:3] == stamp and isinstance(known[3], str):
-                return known[3]
+                return known
             digest = hashlib.blake2b(digest_size=20)
             with path.open("rb") as stream:
-                while block := stream.read(_BLOCK):
+                while (block := stream.read(_BLOCK)) and not stop.is_set():
                     digest.update(block)
-                    self._progress(0, 0, f"reading {path.name}")
         except OSError as error:
             raise InputFormatError(
                 f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
             ) from error
-        self._known[key] = [*stamp, digest.hexdigest()]
-        self._looked_at.add(key)
-        self._changed = True
-        return digest.hexdigest()
+        return [*stamp, digest.hexdigest()]
+
+    def _remember(self, path: Path, found: list[object]) -> str:
+        key = str(path.absolute())
+        if self._known.get(key) is not found:
+            self._known[key] = found
+            self._looked_at.add(key)
+            self._changed = True
+        return str(found[3])
 
     def save(self) -> None:
         """Keep what is known. A folder that cannot be written costs time later, nothing else."""

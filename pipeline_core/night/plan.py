@@ -122,7 +122,7 @@ class _Planner:
             )
             return None
         paths = [folder.path(second) for second in folder.covering(window.start, window.seconds)]
-        content = [self._hashes.of(path) for path in paths]
+        content = self._hashes.of_all(paths)
         arguments = {
             "bin_dir": str(folder.folder),
             "start": window.start,

@@ -18,7 +18,7 @@ from astropy.io import fits
 
 from pipeline_core import ObsFile
 from pipeline_core.cli import main
-from pipeline_core.errors import ConfigError, InputFormatError, OutputError
+from pipeline_core.errors import ConfigError, InputFormatError, OperationCancelled, OutputError
 from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.night import run as night_run
 from pipeline_core.night import steps
@@ -248,6 +248,32 @@ def test_hashes_are_remembered_until_a_file_changes(tmp_path, monkeypatch):
     assert HashCache(memory).of(file) == hashlib.blake2b(b"two", digest_size=20).hexdigest()
     with pytest.raises(InputFormatError, match=r"missing\.bin"):
         cache.of(tmp_path / "missing.bin")
+
+
+def test_many_files_are_hashed_in_their_order_and_a_cancelled_one_is_not_remembered(tmp_path):
+    files = [tmp_path / f"{k}.bin" for k in range(7)]
+    for k, file in enumerate(files):
+        file.write_bytes(bytes([k]) * (1 << 20) * (8 - k))  # the first ones take longest
+    wanted = [hashlib.blake2b(file.read_bytes(), digest_size=20).hexdigest() for file in files]
+    memory = tmp_path / "hashes.json"
+    seen = []
+
+    def cancel(done, total, stage):
+        seen.append(stage)
+        raise OperationCancelled
+
+    cancelled = HashCache(memory, progress=cancel)
+    with pytest.raises(OperationCancelled):
+        cancelled.of_all(files)
+    cancelled.save()
+    assert seen == ["reading 0.bin"]
+    assert not memory.exists()
+    cache = HashCache(memory)
+    assert cache.of_all(files) == wanted
+    cache.save()
+    files[3].unlink()
+    with pytest.raises(InputFormatError, match=r"3\.bin"):
+        HashCache(memory).of_all(files)
 
 
 # --- doing it, without the work -------------------------------------------------------------------
