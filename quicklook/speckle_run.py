@@ -6,6 +6,7 @@ Created by the controller of speckle maps, run in the jobs lane.
 from __future__ import annotations
 
 import threading
+import time
 
 from pipeline_core.progress import Progress
 from pipeline_core.speckle.result import MapPart
@@ -20,6 +21,8 @@ __all__ = ["Messenger", "SpeckleRun", "make_maps_in_child"]
 _GRACE_S = 60.0
 """A cancelled computation finishes the pixels that it is at, and hands over what is done: with a bootstrap of
 thousands of resamples that may take a while."""
+_WINDOW_FIRST_S, _STEP_S = 0.3, 0.02
+"""A process begins while the window for it is made and painted: on two processors that would hold up the window."""
 _NO_WORK = (PixelStatus.NOT_COMPUTED, PixelStatus.TOO_FEW_PHOTONS)
 
 
@@ -63,6 +66,9 @@ class SpeckleRun:
 
 def make_maps_in_child(run: SpeckleRun, *, progress: Progress) -> object:
     """Make speckle maps in a child process; returns the core's `SpeckleMaps`. Runs in the jobs lane."""
+    for _ in range(round(_WINDOW_FIRST_S / _STEP_S)):
+        progress(0, 0, "starting")
+        time.sleep(_STEP_S)
     made: object = run_in_child(
         speckle_tasks.make_maps,
         run.form,
