@@ -134,6 +134,9 @@ def test_work_holds_the_photon_files(folder, monkeypatch):
         (folder / "raw" / f"{second}.bin").write_bytes(b"12345678")
 
     class NoHashes:
+        def of_all(self, paths):
+            return [self.of(path) for path in paths]
+
         def of(self, path):
             return path.name
 

@@ -29,7 +29,7 @@ def test_it_looks_again_when_a_job_has_loaded_modules(qtbot, lane, monkeypatch):
     assert frozen > 10_000
     with qtbot.waitSignal(lane.succeeded):
         lane.submit("nothing", lambda progress: None)
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() <= frozen  # what is spared may still go when nobody needs it
 
     def load(progress):
         for k in range(25):
