@@ -102,12 +102,10 @@ def test_a_growing_file_is_sent_to_the_disk_and_errors_are_told(tmp_path, monkey
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fdatasync", fail)
+    others = set(threading.enumerate())
     with pytest.raises(OSError, match="Input/output"), written_back(path, 0.001):
-        while threading.active_count() > before:
+        while set(threading.enumerate()) - others:
             pass
-
-
-before = threading.active_count()
 
 
 def test_no_hard_links(tmp_path, monkeypatch):
