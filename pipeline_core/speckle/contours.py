@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.speckle.fit import NO_PRIORS
-from pipeline_core.speckle.likelihood import BinModel, log_likelihood, scratch_size
+from pipeline_core.speckle.fit import NO_PRIORS, log_posterior
+from pipeline_core.speckle.likelihood import BinModel, scratch_size
 
 __all__ = ["CONTOUR_DROPS", "CONTOUR_LEVELS", "LikelihoodMap", "likelihood_map"]
 
@@ -53,23 +53,6 @@ class LikelihoodMap:
 
 
 @kernel
-def _value(
-    occurrences: IntArray,
-    ic: float,
-    is_: float,
-    ip: float,
-    model: BinModel,
-    priors: FloatArray,
-    ratios: FloatArray,
-) -> float:
-    value = log_likelihood(occurrences, ic, is_, ip, model, ratios)
-    for k, one in enumerate((ic, is_, ip)):
-        off = (one - priors[k, 0]) / priors[k, 1]
-        value -= 0.5 * off * off
-    return value
-
-
-@kernel
 def _with_best_ip(
     occurrences: IntArray,
     ic: float,
@@ -86,19 +69,23 @@ def _with_best_ip(
     """
     step = 2e-3 * longest
     at = start
-    here = _value(occurrences, ic, is_, at, model, priors, ratios)
+    here = log_posterior(occurrences, ic, is_, at, model, priors, ratios)
     for _ in range(_MOST_STEPS):
         middle = max(at, step)
-        low = _value(occurrences, ic, is_, middle - step, model, priors, ratios)
-        mid = here if middle == at else _value(occurrences, ic, is_, middle, model, priors, ratios)
-        high = _value(occurrences, ic, is_, middle + step, model, priors, ratios)
+        low = log_posterior(occurrences, ic, is_, middle - step, model, priors, ratios)
+        mid = (
+            here
+            if middle == at
+            else log_posterior(occurrences, ic, is_, middle, model, priors, ratios)
+        )
+        high = log_posterior(occurrences, ic, is_, middle + step, model, priors, ratios)
         slope, bend = 0.5 * (high - low) / step, (high - 2.0 * mid + low) / (step * step)
         move = -slope / bend if bend < 0.0 else math.copysign(longest, slope)
         there = max(middle + min(max(move, -longest), longest), 0.0)
-        value = _value(occurrences, ic, is_, there, model, priors, ratios)
+        value = log_posterior(occurrences, ic, is_, there, model, priors, ratios)
         while value < here and abs(there - at) > 1e-3 * step:
             there = 0.5 * (there + at)
-            value = _value(occurrences, ic, is_, there, model, priors, ratios)
+            value = log_posterior(occurrences, ic, is_, there, model, priors, ratios)
         gain = value - here
         if gain > 0.0:
             at, here = there, value
@@ -126,7 +113,7 @@ def _fill(
         for j in range(is_.size):
             where = occurrences, ic[i], is_[j]
             if not with_ip:
-                out[i, j] = _value(*where, ip, model, priors, ratios)
+                out[i, j] = log_posterior(*where, ip, model, priors, ratios)
                 continue
             # the neighbour's Ip is close
             out[i, j], best = _with_best_ip(*where, best, model, priors, ratios, longest)
@@ -172,6 +159,6 @@ def likelihood_map(
     _fill(occurrences, axes[0], axes[1], float(values[2]), with_ip, model, priors, found)
     ratios = np.empty(scratch_size(occurrences.size - 1, model.dead))
     ic, is_, ip = (float(one) for one in values)
-    top = max(_value(occurrences, ic, is_, ip, model, priors, ratios), float(found.max()))
+    top = max(log_posterior(occurrences, ic, is_, ip, model, priors, ratios), float(found.max()))
     known = inflation if np.isfinite(inflation) else 1.0
     return LikelihoodMap(axes[0], axes[1], top - found, known)

@@ -19,7 +19,15 @@ from pipeline_core.speckle.moments import moments_of, start_values
 from pipeline_core.speckle.settings import Prior
 from pipeline_core.speckle.status import PixelStatus
 
-__all__ = ["NO_PRIORS", "FitResult", "bound_errors", "fit_histogram", "fit_kernel", "prior_array"]
+__all__ = [
+    "NO_PRIORS",
+    "FitResult",
+    "bound_errors",
+    "fit_histogram",
+    "fit_kernel",
+    "log_posterior",
+    "prior_array",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -74,6 +82,24 @@ def prior_array(priors: tuple[Prior | None, ...]) -> FloatArray:
 
 
 @kernel
+def log_posterior(
+    occurrences: IntArray,
+    ic: float,
+    is_: float,
+    ip: float,
+    model: BinModel,
+    priors: FloatArray,
+    ratios: FloatArray,
+) -> float:
+    """Return `log_likelihood` with Gaussian priors (see `prior_array`), but for a constant."""
+    value = log_likelihood(occurrences, ic, is_, ip, model, ratios)
+    for k, found in enumerate((ic, is_, ip)):
+        off = (found - priors[k, 0]) / priors[k, 1]
+        value -= 0.5 * off * off
+    return value
+
+
+@kernel
 def _objective(
     logs: FloatArray,
     present: npt.NDArray[np.bool_],
@@ -85,11 +111,7 @@ def _objective(
     ic = math.exp(logs[0]) if present[0] else 0.0
     is_ = math.exp(logs[1]) if present[1] else 0.0
     ip = math.exp(logs[2]) if present[2] else 0.0
-    value = log_likelihood(occurrences, ic, is_, ip, model, ratios)
-    for k, found in enumerate((ic, is_, ip)):
-        off = (found - priors[k, 0]) / priors[k, 1]
-        value -= 0.5 * off * off
-    return value
+    return log_posterior(occurrences, ic, is_, ip, model, priors, ratios)
 
 
 @kernel

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from pipeline_core._jit import kernel
 from pipeline_core.wavecal._edgekernels import trigger
 
-__all__ = ["MOST_TILT", "NO_DARK", "dark_spectrum"]
+__all__ = ["NO_DARK", "dark_spectrum"]
 
 NO_DARK = 0.0
-MOST_TILT = 3.0
+_MOST_TILT = 3.0
 """Widths of the dark from its centre: beyond, a tilt grows no more."""
 
 _LEAST_SEEN = (
@@ -149,7 +149,7 @@ def dark_spectrum(
         Expected counts for each of the dark's.
     result : ndarray, shape (2, n_bin)
         Set to the expected counts before the trigger, and to the distance of each bin from the centre of what is seen
-        in widths of that, at most `MOST_TILT`.
+        in widths of that, at most 3.
 
     Returns
     -------
@@ -194,5 +194,5 @@ def dark_spectrum(
         log = best[last] + (i - last) * (best[stop - 1] - best[stop - 2])
         result[0, i] = scale * math.exp(log)
         tilt = (0.5 * (edges[i] + edges[i + 1]) - centre) / spread
-        result[1, i] = min(max(tilt, -MOST_TILT), MOST_TILT)
+        result[1, i] = min(max(tilt, -_MOST_TILT), _MOST_TILT)
     return math.sqrt(1.0 / total + _MODEL_ERROR**2)

@@ -7,8 +7,9 @@ what is made of the numbers: a status per line. `compute` calls it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -216,23 +217,30 @@ def fit_lines(
                 raw.joint[p],
             )  # fmt: skip
 
-    blocks = range(0, n_pixel, _BLOCK)
+    with closing(_blocks_done(work, n_pixel, threads, progress)) as blocks:
+        for part in blocks:
+            if watch is not None:
+                theta = raw.theta[part]
+                watch(part.start, theta[..., 1].copy(), np.exp(theta[..., 2]))
+            progress(part.stop, n_pixel, "fit lines")
+    return _results(raw, skip)
+
+
+def _blocks_done(
+    work: Callable[[int], None], n_pixel: int, threads: int | None, progress: Progress
+) -> Generator[slice, None, None]:
+    """Do blocks of pixels in threads; yield them in their order, each as soon as it is done. `progress` may cancel."""
     with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="line-fit") as pool:
         try:
-            for first, done in [(first, pool.submit(work, first)) for first in blocks]:
+            for first, done in [(k, pool.submit(work, k)) for k in range(0, n_pixel, _BLOCK)]:
                 while not wait([done], _LOOK_EVERY_S).done:
                     # a block may take long, and the first one has its kernels compiled
                     progress(first, n_pixel, "fit lines")
                 done.result()
-                stop = min(first + _BLOCK, n_pixel)
-                if watch is not None:
-                    theta = raw.theta[first:stop]
-                    watch(first, theta[..., 1].copy(), np.exp(theta[..., 2]))
-                progress(stop, n_pixel, "fit lines")
-        except BaseException:
+                yield slice(first, min(first + _BLOCK, n_pixel))
+        except BaseException:  # also when whoever takes the blocks has enough
             pool.shutdown(cancel_futures=True)
             raise
-    return _results(raw, skip)
 
 
 def dark_spectra(

@@ -1,7 +1,7 @@
 """Wavelength calibration of 10 000 pixels x 5 lasers x 4000 photons: seconds a stage, pixels/s, memory.
 
-Run as ``python tests/benchmarks/bench_wavecal.py [FOLDER]``; the photon files are simulated into FOLDER once. Goals: 20
-s for all stages, 2 GB.
+Run as ``python tests/benchmarks/bench_wavecal.py [FOLDER] [--dark]``; the photon files are simulated into FOLDER once.
+Goals: 20 s for all stages, 2 GB. With ``--dark`` a dark as long as the exposures belongs to all lasers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from yardsticks import evict, machine, plain_read, rest, run_child, show, warm
 
-from pipeline_core.simulate.settings import LASERS_NM
+from pipeline_core.simulate import SimulationSettings
+from pipeline_core.simulate.settings import LASERS_NM, LightSettings
 
 RATE_CPS, SECONDS = 400.0, 10
 _START = 1602050400
@@ -32,17 +33,12 @@ run_once(sys.argv[2], *sys.argv[3:])
 
 def laser_files(folder: Path) -> list[Path]:
     """Return the photon files of the lasers; simulate those that are absent."""
-    from pipeline_core.convert import ConvertSettings, convert
-    from pipeline_core.simulate import SimulationSettings, simulate
-
     paths = []
     for k, nm in enumerate(LASERS_NM):
         path = folder / f"laser_{nm:g}.h5"
         paths.append(path)
         if path.exists():
             continue
-        print(f"simulating {nm:g} nm into {folder} ...", flush=True)
-        raw = folder / f"raw_{nm:g}"
         settings = SimulationSettings(
             kind="laser",
             seconds=SECONDS,
@@ -51,11 +47,34 @@ def laser_files(folder: Path) -> list[Path]:
             start=_START + 100 * k,
             wavelength_nm=nm,
         )
-        made = simulate(settings, raw)
-        convert(ConvertSettings(raw, settings.start, SECONDS, made.beammap_path, path))
-        for piece in made.bin_paths:
-            piece.unlink()
+        _photons(settings, path)
     return paths
+
+
+def dark_file(folder: Path) -> Path:
+    """Return the photon file of the dark that belongs to the lasers; simulate it if it is absent."""
+    path = folder / "dark.h5"
+    if not path.exists():
+        closed = LightSettings(background_cps=0.0)  # the lasers see no sky either
+        start = _START + 100 * len(LASERS_NM)
+        _photons(
+            SimulationSettings(kind="dark", seconds=SECONDS, seed=1, start=start, light=closed),
+            path,
+        )
+    return path
+
+
+def _photons(settings: SimulationSettings, path: Path) -> None:
+    """Simulate and convert."""
+    from pipeline_core.convert import ConvertSettings, convert
+    from pipeline_core.simulate import simulate
+
+    print(f"simulating {path.name} ...", flush=True)
+    raw = path.with_suffix(".raw")
+    made = simulate(settings, raw)
+    convert(ConvertSettings(raw, settings.start, SECONDS, made.beammap_path, path))
+    for piece in made.bin_paths:
+        piece.unlink()
 
 
 class Stages:
@@ -72,12 +91,13 @@ class Stages:
 
 
 def run_once(out: str, *paths: str) -> None:
-    """Calibrate in this process and print what it took; stages by what the progress was told."""
+    """Calibrate in this process and print what it took; stages by what the progress was told. A sixth file: a dark."""
     from pipeline_core.wavecal.compute import run
     from pipeline_core.wavecal.settings import Laser, WavecalSettings
     from pipeline_core.wavecal.solution import load_solution
 
-    lasers = [Laser(nm, Path(p)) for nm, p in zip(LASERS_NM, paths, strict=True)]
+    dark = Path(paths[len(LASERS_NM)]) if len(paths) > len(LASERS_NM) else None
+    lasers = [Laser(nm, Path(p), dark) for nm, p in zip(LASERS_NM, paths, strict=False)]
     stages = Stages()
     begun = time.perf_counter()
     solution = run(WavecalSettings(tuple(lasers)), stages)
@@ -108,9 +128,12 @@ def main() -> None:
     default = Path(tempfile.gettempdir()) / "quicklook-bench-wavecal"
     parser.add_argument("folder", nargs="?", type=Path, default=default)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--dark", action="store_true")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     paths = laser_files(args.folder)
+    if args.dark:
+        paths.append(dark_file(args.folder))
     print(machine())
     size = sum(path.stat().st_size for path in paths)
     print(f"{len(paths)} files, {size / 1e6:.0f} MB")
