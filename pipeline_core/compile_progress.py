@@ -13,17 +13,14 @@ from typing import Any
 from numba.core.event import Listener, install_listener
 
 from pipeline_core.errors import OperationCancelled
-from pipeline_core.progress import Progress
+from pipeline_core.progress import COMPILING, Progress
 
-__all__ = ["COMPILING", "telling_of_compilation"]
-
-COMPILING = "compiling the numerical kernels, once"
-"""The stage while a kernel is compiled; kernels that are found on disk are none."""
+__all__ = ["telling_of_compilation"]
 
 
 @contextmanager
 def telling_of_compilation(progress: Progress) -> Iterator[Progress]:
-    """Give a progress whose stage is `COMPILING` while a kernel is compiled, in whatever thread.
+    """Give a progress whose stage is `COMPILING` while a kernel is compiled, in whatever thread; not if it is on disk.
 
     The thread that entered may be the one that compiles: it reports when that begins. Numba's work is never broken
     off by a progress that cancels; the next report does.

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Progress", "part_of", "silent"]
+__all__ = ["COMPILING", "Progress", "part_of", "silent"]
+
+COMPILING = "compiling the numerical kernels, once"
+"""The stage while kernels are compiled (see `compile_progress`): it tells nothing of how long the rest will take."""
 
 
 class Progress(Protocol):

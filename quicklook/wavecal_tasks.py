@@ -140,7 +140,7 @@ def _settings(form: WavecalForm) -> WavecalSettings:
 
     for row in form.lasers:
         if not row.wavelength:
-            raise ConfigError(f"Give the wavelength of {Path(row.path).name}.")
+            raise ConfigError(f"Give the wavelength of {Path(row.path).name}, or remove it.")
     return WavecalSettings.from_mapping(
         {
             "lasers": [

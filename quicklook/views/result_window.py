@@ -10,6 +10,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from pipeline_core.progress import COMPILING
 from quicklook.assets import icon
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.views.solution_map import SolutionMap
@@ -59,6 +60,7 @@ class ResultWindow(QtWidgets.QWidget):
         self.setWindowIcon(icon(picture))
         self._since = 0.0
         self._done = (0, 0)
+        self._compiling = False
         self.messages = MessageBar()
         self.map = SolutionMap()
         self._build_header()
@@ -184,6 +186,7 @@ class ResultWindow(QtWidgets.QWidget):
             self._clock.start()
         if self.cancel.isEnabled():
             self.stage.setText(stage or "working")
+        self._compiling = stage == COMPILING
         self._done = (done, total)
         if total > 0:
             self.progress.setValue(round(1000 * done / total))
@@ -193,7 +196,7 @@ class ResultWindow(QtWidgets.QWidget):
         done, total = self._done
         passed = time.monotonic() - self._since
         left = ""
-        if total and done > 0.05 * total and passed > 1:
+        if total and done > 0.05 * total and passed > 1 and not self._compiling:
             left = f", about {math.ceil(passed * (total - done) / done)} s left"
         self.time_left.setText(f"{passed:.0f} s so far{left}")
 

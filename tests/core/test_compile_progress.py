@@ -7,8 +7,9 @@ import threading
 import numba
 import pytest
 
-from pipeline_core.compile_progress import COMPILING, telling_of_compilation
+from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.errors import OperationCancelled
+from pipeline_core.progress import COMPILING
 
 pytestmark = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT), reason="nothing is compiled where numba is switched off"

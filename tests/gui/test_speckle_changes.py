@@ -13,16 +13,19 @@ from wavecal_solutions import COEFFICIENTS, essentials, save_essentials
 from window_rig import open_path, real_window
 
 from pipeline_core import ObsFile
-from pipeline_core.compile_progress import COMPILING
+from pipeline_core.progress import COMPILING
 from pipeline_core.speckle.basis import MapBasis, basis_of
 from pipeline_core.speckle.compute import compute_maps
 from pipeline_core.speckle.result import MapPart
 from pipeline_core.speckle.status import PixelStatus
 from quicklook import child_process
 from quicklook.child_process import GRACE_S
+from quicklook.qt import QtCore
 from quicklook.speckle_run import Messenger, SpeckleRun
+from quicklook.speckle_store import SpeckleStore
 from quicklook.speckle_tasks import SpeckleForm
 from quicklook.views.image_pane import SPECKLES
+from quicklook.views.speckle_window import SpeckleWindow
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
 
@@ -263,3 +266,20 @@ def test_only_what_holds_a_fitted_pixel_is_waited_for():
     assert run.grace_s() > 10 * GRACE_S
     run.give_up()
     assert run.grace_s() == GRACE_S
+
+
+def test_while_kernels_compile_nothing_is_said_of_how_long_it_takes(qtbot):
+    owner = QtCore.QObject()
+    window = SpeckleWindow(SpeckleStore(owner))
+    qtbot.addWidget(window)
+    window.show_running("obs.h5")
+    for stage, estimated in (
+        ("fitting pixels", True),
+        (COMPILING, False),
+        ("fitting pixels", True),
+    ):
+        window.show_progress(500, 1000, stage)
+        window._since -= 10
+        window._show_time()
+        assert (" left" in window.time_left.text()) == estimated
+        assert "so far" in window.time_left.text()
