@@ -7,7 +7,6 @@ belongs to a second is therefore spread over neighbouring files. Nothing here wr
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import random
 import re
@@ -23,6 +22,7 @@ import numpy.typing as npt
 
 from pipeline_core.errors import InputFormatError
 from pipeline_core.rawwords import BYTES_PER_WORD
+from pipeline_core.scratch import BLOCK, page_aligned
 
 __all__ = [
     "HEADROOM_WORDS",
@@ -48,8 +48,7 @@ NO_SECOND = -1
 """Stands for the unix second of a file whose name tells none."""
 
 _PROBES = 3
-_BLOCK = 4096
-_BLOCK_WORDS = _BLOCK // BYTES_PER_WORD
+_BLOCK_WORDS = BLOCK // BYTES_PER_WORD
 
 
 def second_in_name(path: Path) -> int | None:
@@ -223,7 +222,7 @@ class _RawFile:
                 return got, True
             got += count
             self._at += count
-            if self.direct and count % _BLOCK:  # only the end of a file is not a whole block
+            if self.direct and count % BLOCK:  # only the end of a file is not a whole block
                 return got, True
         return got, False
 
@@ -302,10 +301,10 @@ def stream_files(files: Sequence[tuple[int, Path]], slab_words: int = SLAB_WORDS
     InputFormatError
         If a file cannot be opened or read.
     """
-    # from mmap: page-aligned, as reads past the cache need it
-    size = -(-(HEADROOM_WORDS + slab_words) * BYTES_PER_WORD // _BLOCK) * _BLOCK
+    # reads past the cache need whole pages
     buffers = [
-        np.frombuffer(mmap.mmap(-1, size), np.uint64) for _ in range(SLABS_HELD + 1 + _READ_AHEAD)
+        page_aligned(HEADROOM_WORDS + slab_words, np.uint64)
+        for _ in range(SLABS_HELD + 1 + _READ_AHEAD)
     ]
     filler = _Filler(files, slab_words)
     with ThreadPoolExecutor(1, thread_name_prefix="bin-reader") as pool:

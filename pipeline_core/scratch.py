@@ -33,7 +33,11 @@ def page_aligned(count: int, dtype: type[Item]) -> npt.NDArray[Item]:
     if not count:
         return np.empty(0, dtype)
     size = -(-count * np.dtype(dtype).itemsize // BLOCK) * BLOCK
-    pages = mmap.mmap(-1, size)
+    # private: memory that could be shared comes in small pages, each of which costs a fault
+    private = (
+        {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    )
+    pages = mmap.mmap(-1, size, **private)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a kernel without them
             pages.madvise(mmap.MADV_HUGEPAGE)
