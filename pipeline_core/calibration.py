@@ -27,7 +27,7 @@ WAVECAL_FLAGS = sum(1 << flag.bit for flag in FLAGS if flag.name.startswith("wav
 STORED = 255
 """Kind of the "curve" of a pixel whose photons have wavelengths (nm) stored in the place of phases."""
 _FURTHEST_DEG = 1000.0
-_NEAR_DEG = 1e-3
+_NEAR = 3e-7  # of a phase: some steps of float32
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -244,7 +244,8 @@ def _first_phase(
         guess = wavelength_nm
     elif wavelength_nm > 0.0 and wavelength_nm < np.inf:
         guess = phase_at(kind, a, b, c, valid_deg[0], valid_deg[1], HC_EV_NM / wavelength_nm)
-    low, high = float(np.float32(guess - _NEAR_DEG)), float(np.float32(guess + _NEAR_DEG))
+    near = _NEAR * abs(guess)
+    low, high = float(np.float32(guess - near)), float(np.float32(guess + near))
     below = np.float64(rounded_nm(*curve, low)) < wavelength_nm
     if not (below and np.float64(rounded_nm(*curve, high)) >= wavelength_nm):
         low, high = -_FURTHEST_DEG, _FURTHEST_DEG

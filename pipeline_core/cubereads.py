@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.attached import Attached
-from pipeline_core.cubes import NO_INTERVALS, Counts, count_cube, weigh_cube
+from pipeline_core.cubes import NO_INTERVALS, Counts, count_cube
 from pipeline_core.errors import CalibrationError, ConfigError
 from pipeline_core.exposure import live_time_us, live_times_s
 from pipeline_core.histograms import Spectrum
@@ -18,6 +18,7 @@ from pipeline_core.lightcurves import LightCurve, bin_edges_us
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Band, Pixel, inside, window_us
 from pipeline_core.spectral_bins import equal_energy_edges
+from pipeline_core.weighed_cubes import weigh_cube
 
 if TYPE_CHECKING:
     from pipeline_core.calibration import WavelengthCalibration

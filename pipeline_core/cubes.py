@@ -1,7 +1,7 @@
-"""Counts of every pixel in bins of time and of wavelength, in one pass through a photon file; plain, or weighted.
+"""Counts of every pixel in bins of time and of wavelength, in one pass through a photon file.
 
-`count_cube` and `weigh_cube` are called by `ObsFile` for images and cubes, and by the flat field for its spectra. The
-result does not depend on the number of threads.
+`count_cube` is called by `ObsFile` for images and cubes, and by the flat field for its spectra; `weighed_cubes` adds up
+weights instead. The result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -15,22 +15,29 @@ import numpy.typing as npt
 
 from pipeline_core._jit import inline, kernel
 from pipeline_core.binning import first_at_or_after
-from pipeline_core.calibration import WavelengthCalibration, rounded_nm
 from pipeline_core.chunkcodec import CHUNK_ROWS
 from pipeline_core.errors import ConfigError
-from pipeline_core.flatfield import FlatCalibration, weight_at
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.photon_kernels import ChunkOfRows, gather
 from pipeline_core.photon_reader import SCAN_THREADS
 from pipeline_core.progress import Progress, silent
 
-__all__ = ["NO_INTERVALS", "Counts", "WeightedCounts", "count_cube", "weigh_cube"]
+__all__ = [
+    "CELLS",
+    "NO_INTERVALS",
+    "Counts",
+    "band_of",
+    "check_size",
+    "count_cube",
+    "fill_cells",
+    "in_order",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 NO_INTERVALS: IntArray = np.empty((0, 2), np.int64)
-_CELLS = 1025
+CELLS = 1025
 _LARGEST = 1_500_000_000
 """Bytes of a result."""
 
@@ -50,16 +57,8 @@ class Counts:
     recorded: npt.NDArray[np.uint32]
 
 
-@dataclass(frozen=True, eq=False)
-class WeightedCounts:
-    """Sums of the photons' weights, and of their squares (the variance of the sums), in bins as in `Counts`."""
-
-    sums: FloatArray
-    variances: FloatArray
-
-
 @kernel
-def _fill_cells(thresholds: FloatArray, cells: npt.NDArray[np.int32]) -> None:
+def fill_cells(thresholds: FloatArray, cells: npt.NDArray[np.int32]) -> None:
     """Remember in which band each of many equal steps of phase begins; one cell more, for what is rounded up."""
     last = thresholds.size - 1
     step = (thresholds[last] - thresholds[0]) / (cells.size - 1)
@@ -72,8 +71,8 @@ def _fill_cells(thresholds: FloatArray, cells: npt.NDArray[np.int32]) -> None:
 
 
 @inline
-def _band_of(phase, thresholds, per_deg, cells):  # type: ignore[no-untyped-def]
-    """Return the band of a phase that lies in one of several; `cells` as `_fill_cells` makes them."""
+def band_of(phase, thresholds, per_deg, cells):  # type: ignore[no-untyped-def]
+    """Return the band of a phase that lies in one of several; `cells` as `fill_cells` makes them."""
     k = cells[int((phase - thresholds[0]) * per_deg)]
     # mostly there is at most one edge in a cell: no branch that cannot be foreseen
     k += int(phase >= thresholds[k + 1])
@@ -105,7 +104,7 @@ def _count_rows(
     for value in phases:
         phase = np.float64(value)
         if phase >= low and phase < high:
-            counts[_band_of(phase, thresholds, per_deg, cells)] += np.uint32(1)
+            counts[band_of(phase, thresholds, per_deg, cells)] += np.uint32(1)
 
 
 @kernel
@@ -123,7 +122,7 @@ def _count_pixel(
     some = thresholds[0] < thresholds[last]
     per_deg = 0.0
     if some and last > 1:
-        _fill_cells(thresholds, cells)
+        fill_cells(thresholds, cells)
         per_deg = (cells.size - 1) / (thresholds[last] - thresholds[0])
     begin = first_at_or_after(times, edges_us[0])
     m = 0
@@ -224,11 +223,11 @@ def count_cube(
         If the file is damaged.
     """
     n_pixel, n_time, n_band = file.order.size, edges_us.size - 1, thresholds_deg.shape[1] - 1
-    _check_size(4 * n_pixel * n_time * (n_band + 1))
+    check_size(4 * n_pixel * n_time * (n_band + 1))
     counts = np.zeros((n_pixel, n_time, n_band), np.uint32)
     recorded = np.zeros((n_pixel, n_time), np.uint32)
     thresholds = np.ascontiguousarray(thresholds_deg[file.order])
-    scratch = [_Scratch(2) for _ in range(SCAN_THREADS)]
+    scratch = [_Scratch() for _ in range(SCAN_THREADS)]
     adding = threading.Lock()
 
     def work(thread: int, chunk: ChunkOfRows) -> None:
@@ -246,175 +245,26 @@ def count_cube(
                     recorded[owners[side]] += border_recorded[side]
 
     file.each_chunk(work, progress, stage)
-    return Counts(_in_order(counts, file.order), _in_order(recorded, file.order))
-
-
-@kernel
-def _weigh_pixel(
-    times: npt.NDArray[np.uint32],
-    phases: npt.NDArray[np.float32],
-    edges_us: IntArray,
-    excluded_us: IntArray,
-    thresholds: FloatArray,
-    cells: npt.NDArray[np.int32],
-    kind: int,
-    coefficients: FloatArray,
-    valid_deg: FloatArray,
-    energies_ev: FloatArray,
-    weights: npt.NDArray[np.float32],
-    sums: FloatArray,
-    squares: FloatArray,
-) -> None:
-    last = thresholds.size - 1
-    low, high = thresholds[0], thresholds[last]
-    if not low < high or kind == 0 or not np.isfinite(weights[0]):
-        return
-    per_deg = 0.0
-    if last > 1:
-        _fill_cells(thresholds, cells)
-        per_deg = (cells.size - 1) / (high - low)
-    begin = first_at_or_after(times, edges_us[0])
-    m = 0
-    for t in range(edges_us.size - 1):
-        if begin == times.size:
-            break
-        end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
-        while begin < end:
-            # up to the next excluded interval, and on behind it
-            while m < excluded_us.shape[0] and excluded_us[m, 1] <= np.int64(times[begin]):
-                m += 1
-            stop = end
-            if m < excluded_us.shape[0]:
-                stop = begin + first_at_or_after(times[begin:end], excluded_us[m, 0])
-            for value in phases[begin:stop]:
-                phase = np.float64(value)
-                if phase >= low and phase < high:
-                    k = 0 if last == 1 else _band_of(phase, thresholds, per_deg, cells)
-                    nm = rounded_nm(kind, coefficients, valid_deg, phase)
-                    weight = np.float64(weight_at(nm, energies_ev, weights))
-                    sums[t, k] += weight
-                    squares[t, k] += weight * weight
-            begin = stop
-            if stop < end:
-                begin = stop + first_at_or_after(times[stop:end], excluded_us[m, 1])
-        begin = end
-
-
-@kernel
-def _weigh_chunk(
-    planes: npt.NDArray[np.uint8],
-    rows_a_block: int,
-    row_bytes: int,
-    chunk_first: int,
-    stops: IntArray,
-    scratch: npt.NDArray[np.uint32],
-    cells: npt.NDArray[np.int32],
-    edges_us: IntArray,
-    excluded_us: IntArray,
-    thresholds: FloatArray,
-    kinds: npt.NDArray[np.uint8],
-    coefficients: FloatArray,
-    valid_deg: FloatArray,
-    energies_ev: FloatArray,
-    weights: npt.NDArray[np.float32],
-    sums: FloatArray,
-    squares: FloatArray,
-    border: FloatArray,
-    owners: IntArray,
-) -> None:
-    """As `_count_chunk`, for sums of weights (``border[side, 0]``) and of their squares (``border[side, 1]``)."""
-    chunk_stop = min(chunk_first + CHUNK_ROWS, stops[-1])
-    n_rows = chunk_stop - chunk_first
-    times, bits = scratch[0, :n_rows], scratch[1, :n_rows]
-    gather(planes, rows_a_block, row_bytes, 1, 0, times)
-    gather(planes, rows_a_block, row_bytes, 2, 0, bits)
-    phases = bits.view(np.float32)
-    owners[:] = -1
-    p = np.searchsorted(stops, chunk_first, side="right")
-    row = 0
-    while row < n_rows:
-        high = min(stops[p], chunk_stop) - chunk_first
-        before = row == 0 and (stops[p - 1] if p else 0) < chunk_first
-        after = stops[p] > chunk_stop
-        where = (times[row:high], phases[row:high], edges_us, excluded_us, thresholds[p], cells)
-        pixel = (kinds[p], coefficients[p], valid_deg[p], energies_ev, weights[p])
-        if before or after:
-            side = 0 if before else 1
-            owners[side] = p
-            _weigh_pixel(*where, *pixel, border[side, 0], border[side, 1])
-        else:
-            _weigh_pixel(*where, *pixel, sums[p], squares[p])
-        row = high
-        p += 1
-        while p < stops.size and stops[p] == chunk_first + row:
-            p += 1
-
-
-def weigh_cube(
-    file: PhotonFile,
-    wavecal: WavelengthCalibration,
-    flat: FlatCalibration,
-    edges_us: IntArray,
-    thresholds_deg: FloatArray,
-    excluded_us: IntArray = NO_INTERVALS,
-    progress: Progress = silent,
-    stage: str = "weighing photons",
-) -> WeightedCounts:
-    """Add up the weights of each pixel's photons in bins of time and of phase; see `count_cube`.
-
-    Pixels without wavelengths or weights have 0; `FlatCalibration.weighted` tells which.
-    """
-    n_pixel, n_time, n_band = file.order.size, edges_us.size - 1, thresholds_deg.shape[1] - 1
-    _check_size(16 * n_pixel * n_time * n_band)
-    order = file.order
-    sums = np.zeros((n_pixel, n_time, n_band))
-    squares = np.zeros_like(sums)
-    by_pixel: Any = (
-        np.ascontiguousarray(thresholds_deg[order]),
-        wavecal.kind.reshape(-1)[order],
-        wavecal.coefficients.reshape(-1, 3)[order],
-        wavecal.valid_phase_deg.reshape(-1, 2)[order],
-        flat.energies_ev,
-        flat.weights.reshape(n_pixel, -1)[order],
-    )
-    scratch = [_Scratch(2) for _ in range(SCAN_THREADS)]
-    pieces: dict[int, list[tuple[int, FloatArray]]] = {}
-
-    def work(thread: int, chunk: ChunkOfRows) -> None:
-        room = scratch[thread]
-        border = np.zeros((2, 2, n_time, n_band))
-        owners = np.empty(2, np.int64)
-        where = (room.columns, room.cells, edges_us, excluded_us)
-        found: Any = (*by_pixel, sums, squares, border, owners)
-        _weigh_chunk(*chunk, *where, *found)
-        pieces[chunk.first] = [
-            (int(owners[side]), border[side].copy()) for side in (0, 1) if owners[side] >= 0
-        ]
-
-    file.each_chunk(work, progress, stage)
-    for first in sorted(pieces):  # floats: always added in the same order
-        for owner, piece in pieces[first]:
-            sums[owner] += piece[0]
-            squares[owner] += piece[1]
-    return WeightedCounts(_in_order(sums, order), _in_order(squares, order))
+    return Counts(in_order(counts, file.order), in_order(recorded, file.order))
 
 
 class _Scratch:
     """Buffers of one thread: columns of a chunk, and the first band of each step of phase."""
 
-    def __init__(self, n_columns: int) -> None:
-        self.columns = np.empty((n_columns, CHUNK_ROWS), np.uint32)
-        self.cells = np.empty(_CELLS, np.int32)
+    def __init__(self) -> None:
+        self.columns = np.empty((2, CHUNK_ROWS), np.uint32)
+        self.cells = np.empty(CELLS, np.int32)
 
 
-def _in_order(values: npt.NDArray[Any], order: IntArray) -> npt.NDArray[Any]:
+def in_order(values: npt.NDArray[Any], order: IntArray) -> npt.NDArray[Any]:
     """Return rows in the order of the file as rows in the order of pixels."""
     ordered = np.empty_like(values)
     ordered[order] = values
     return ordered
 
 
-def _check_size(size_bytes: int) -> None:
+def check_size(size_bytes: int) -> None:
+    """Raise ConfigError for a result that would not fit into memory."""
     if size_bytes > _LARGEST:
         raise ConfigError(
             f"These bins would take {size_bytes / 1e9:.1f} GB. Choose fewer or wider bins of time or wavelength."

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
+from pipeline_core.wavecal._tangent import tangent
 
 __all__ = [
     "ARCTAN",
@@ -72,7 +73,7 @@ def inner_energy(kind: int, a: float, b: float, c: float, phase: float) -> float
             return 2.0 * (phase - a) / (b - math.sqrt(root))
         return -(b + math.sqrt(root)) / (2.0 * c)
     if kind == ARCTAN:
-        return math.tan(min(-phase / (2.0 * b * _DEG), _ALMOST_90)) / a
+        return tangent(min(-phase / (2.0 * b * _DEG), _ALMOST_90)) / a
     if kind == ENERGY_QUADRATIC:
         return a - (b - c * phase) * phase
     return math.nan

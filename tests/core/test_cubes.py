@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observations import make_observation
 
-from pipeline_core import ObsFile, cubes
+from pipeline_core import ObsFile, cubes, weighed_cubes
+from pipeline_core.calibration import rounded_nm
 from pipeline_core.errors import CalibrationError
-from pipeline_core.wavecal._curvekernels import LINEAR
+from pipeline_core.flatfield import weight_at
+from pipeline_core.wavecal._curvekernels import ARCTAN, ENERGY_QUADRATIC, LINEAR, QUADRATIC
 
 
 @st.composite
@@ -59,8 +61,9 @@ def test_weighing_is_what_a_loop_adds_up(given):
     weights = np.linspace(0.5, 1.7, 7).astype(np.float32) ** 2
     shape = (edges.size - 1, thresholds.size - 1)
     sums, squares, cells = np.zeros(shape), np.zeros(shape), np.empty(17, np.int32)
-    pixel = (LINEAR, line, valid, middle, weights)
-    cubes._weigh_pixel(times, phases, edges, excluded, thresholds, cells, *pixel, sums, squares)
+    pixel = (LINEAR, line, valid, middle, weights, *rooms(times.size))
+    where = (times, phases, edges, excluded, thresholds, cells)
+    weighed_cubes._weigh_pixel(*where, *pixel, sums, squares)
     dumb, dumb_squares = np.zeros(shape), np.zeros(shape)
     for time, phase in zip(times.tolist(), phases.tolist(), strict=True):
         if any(a <= time < b for a, b in excluded.tolist()):
@@ -73,6 +76,55 @@ def test_weighing_is_what_a_loop_adds_up(given):
                     dumb_squares[t, k] += weight**2
     np.testing.assert_allclose(sums, dumb, rtol=1e-5)
     np.testing.assert_allclose(squares, dumb_squares, rtol=1e-5)
+
+
+def rooms(n):
+    return np.empty(n + 1), np.empty(n, np.float32), np.empty(n)
+
+
+@pytest.mark.parametrize("n_bin", [1, 2, 94])
+@pytest.mark.parametrize(
+    ("kind", "coefficients"),
+    [
+        (LINEAR, (6.3, -21.0, 0.0)),
+        (
+            QUADRATIC,
+            (6.3, -21.0, -1.5),
+        ),  # without an energy above 79.8 deg: such photons have no weight
+        (ARCTAN, (0.4, 1.1, 0.0)),
+        (ENERGY_QUADRATIC, (0.3, 0.02, 1e-4)),
+    ],
+)
+def test_weights_are_those_of_photons_one_by_one_to_the_last_bit(kind, coefficients, n_bin):
+    """Phases reach beyond the valid range, and energies beyond the weights, on both sides."""
+    rng = np.random.default_rng(5)
+    phases = rng.uniform(-160.0, 90.0, 4000).astype(np.float32)
+    coefficients, valid = np.array(coefficients), np.array([-80.0, -3.0])
+    middle = np.linspace(3.0, 1.2, n_bin)
+    phases[:n_bin] = [(-80.0 + 77.0 * k / n_bin) for k in range(n_bin)]
+    weights = rng.uniform(0.3, 3.0, n_bin).astype(np.float32)
+    thresholds, cells = np.array([-150.0, -90.0, -20.0, 85.0]), np.empty(17, np.int32)
+    sums, squares = np.zeros(3), np.zeros(3)
+    pixel = (kind, coefficients, valid, middle, weights)
+    weighed_cubes._weigh_rows(
+        phases, thresholds, cells_of(thresholds, cells), *pixel, *rooms(phases.size), sums, squares
+    )
+    dumb, dumb_squares = np.zeros(3), np.zeros(3)
+    for phase in phases.astype(float):
+        k = np.searchsorted(thresholds, phase, side="right") - 1
+        if 0 <= k < 3:
+            nm = rounded_nm(kind, coefficients, valid, phase)
+            weight = np.float64(weight_at(nm, middle, weights))
+            dumb[k] += weight
+            dumb_squares[k] += weight * weight
+    assert (dumb[:2] > 0).all()
+    np.testing.assert_array_equal(sums, dumb)
+    np.testing.assert_array_equal(squares, dumb_squares)
+
+
+def cells_of(thresholds, cells):
+    cubes.fill_cells(thresholds, cells)
+    return cells
 
 
 @pytest.fixture
