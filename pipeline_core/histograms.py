@@ -69,10 +69,10 @@ class IntensityHistogram:
         k = np.arange(self.occurrences.size)
         if not self.mean > 0:
             return np.where(k == 0, 1.0, 0.0) if self.n_bins else np.zeros(k.size)
-        from scipy.special import gammaln  # here: what reads photons need not wait for it
-
-        # logarithms: mu**k / k! would overflow above 170 counts
-        return np.exp(k * math.log(self.mean) - self.mean - gammaln(k + 1.0))
+        # logarithms: mu**k / k! would overflow above 170 counts. A pane draws this: a library that has to be loaded for
+        # it would hold up the window at the first click
+        log_factorials = np.cumsum(np.log(np.maximum(k, 1.0)))
+        return np.exp(k * math.log(self.mean) - self.mean - log_factorials)
 
 
 def intensity_histogram(curve: LightCurve) -> IntensityHistogram:

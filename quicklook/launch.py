@@ -9,6 +9,7 @@ from pathlib import Path
 from quicklook import app, theme
 from quicklook.collector import SpareLibraries
 from quicklook.demo import Demo
+from quicklook.idle import IdleWork
 from quicklook.main_window import MainWindow
 from quicklook.qt import QtCore, QtWidgets
 from quicklook.settings import Settings
@@ -38,7 +39,9 @@ def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int
         signal.signal(signal.SIGINT, lambda *_: window.close())
         heartbeat = _let_python_see_signals()
         window.show()
-        SpareLibraries((window.reads, window.chores, window.jobs), window)
+        lanes = (window.reads, window.chores, window.jobs)
+        SpareLibraries(lanes, window)
+        IdleWork(lanes, window)
         walk = None
         if demo:
             walk = Demo(window, Path.cwd() / "quicklook-demo", pictures=pictures)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline_core.progress import COMPILING
 from quicklook.assets import icon
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
-from quicklook.views.solution_map import SolutionMap
+from quicklook.views.spare_map import new_map
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.message_bar import MessageBar
 
@@ -62,7 +62,7 @@ class ResultWindow(QtWidgets.QWidget):
         self._done = (0, 0)
         self._compiling = False
         self.messages = MessageBar()
-        self.map = SolutionMap()
+        self.map = new_map()
         self._build_header()
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
