@@ -196,6 +196,30 @@ class WavelengthCalibration:
             list(pool.map(fill, parts))
         return phases
 
+    def coverage(self, edges_nm: FloatArray, *, extrapolated: bool = False) -> FloatArray:
+        """Return what part of each wavelength bin lies in each pixel's valid range.
+
+        Parameters
+        ----------
+        edges_nm : ndarray of float64, shape (n + 1,)
+            Ascending.
+        extrapolated : bool
+            Whether photons outside a pixel's valid range count: all of the bin is covered then.
+
+        Returns
+        -------
+        ndarray of float64, shape (ncols, nrows, n)
+            0 to 1; 0 where the pixel is not calibrated.
+        """
+        found = np.zeros((self.kind.size, edges_nm.size - 1))
+        flat = (
+            self.kind.reshape(-1),
+            self.coefficients.reshape(-1, 3),
+            self.valid_phase_deg.reshape(-1, 2),
+        )
+        _coverage(*flat, np.ascontiguousarray(edges_nm, np.float64), extrapolated, found)
+        return found.reshape(*self.kind.shape, -1)
+
     def valid_wavelengths(self, pixel: tuple[int, int]) -> tuple[float, float]:
         """Return the wavelengths (nm) at the ends of a pixel's valid range; NaN where it is not calibrated."""
         ends = self.valid_phase_deg[pixel].astype(np.float32)
@@ -301,3 +325,25 @@ def _phase_limits(
             if not extrapolated:
                 limits[p, 0] = max(limits[p, 0], valid_deg[p, 0])
                 limits[p, 1] = min(limits[p, 1], valid_deg[p, 1])
+
+
+@kernel
+def _coverage(
+    kinds: npt.NDArray[np.uint8],
+    coefficients: FloatArray,
+    valid_deg: FloatArray,
+    edges_nm: FloatArray,
+    extrapolated: bool,
+    found: FloatArray,
+) -> None:
+    for p in range(kinds.size):
+        if kinds[p] == 0:
+            continue
+        low, high = edges_nm[0], edges_nm[-1]
+        if not extrapolated:
+            curve = (kinds[p], coefficients[p], valid_deg[p])
+            low = np.float64(rounded_nm(*curve, valid_deg[p, 0]))
+            high = np.float64(rounded_nm(*curve, valid_deg[p, 1]))
+        for k in range(edges_nm.size - 1):
+            inside = min(high, edges_nm[k + 1]) - max(low, edges_nm[k])
+            found[p, k] = max(inside, 0.0) / (edges_nm[k + 1] - edges_nm[k])

@@ -49,6 +49,8 @@ class CubePlan:
         Whether the values are counts.
     unit : str
     flags : ndarray of uint32, shape (ncols, nrows)
+    coverage : ndarray of float64, shape (ncols, nrows, n_band), or None
+        What part of each bin of wavelength a pixel's calibration covers: where it is below 1, photons are missing.
     facts : mapping of keyword to (value, comment)
         Header of the values, with their coordinates.
     coordinates : mapping of keyword to (value, comment)
@@ -64,6 +66,7 @@ class CubePlan:
     whole_numbers: bool
     unit: str
     flags: npt.NDArray[np.uint32]
+    coverage: FloatArray | None
     facts: Facts
     coordinates: Facts
 
@@ -81,7 +84,8 @@ class CubePlan:
     def n_bytes(self) -> int:
         """Size of the finished file, all but headers."""
         area = self.ncols * self.nrows
-        return area * self.n_time * (8 * self.n_band + 4) + 4 * area
+        covered = 0 if self.coverage is None else 4 * self.n_band
+        return area * self.n_time * (8 * self.n_band + 4) + (4 + covered) * area
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -245,6 +249,10 @@ def _rest(plan: CubePlan) -> bytes:
     """Return flags and tables as they stand behind the cube."""
     flags = np.ascontiguousarray(plan.flags.T).view(np.int32)
     hdus: list[Any] = [fits.PrimaryHDU(), fits.ImageHDU(flags, name="FLAGS")]
+    if plan.coverage is not None:
+        coverage = np.ascontiguousarray(plan.coverage.T, np.float32)
+        hdus.append(fits.ImageHDU(coverage, name="COVERAGE"))
+        hdus[-1].header["BUNIT"] = ("", "part of the band in the pixel's calibrated range")
     for name, columns in plan.tables().items():
         made = [
             fits.Column(name=key, unit=unit, array=values, format="D")
@@ -293,6 +301,8 @@ def _npz(part: Path, plan: CubePlan) -> Iterator[_MemoryWriter]:
     }
     if plan.edges_nm is not None:
         arrays["wavelength_edges_nm"] = plan.edges_nm
+    if plan.coverage is not None:
+        arrays["coverage"] = plan.coverage.astype(np.float32)
     about = json.dumps({key: as_plain(value) for key, (value, _) in plan.facts.items()})
     with part.open("wb") as stream:
         np.savez_compressed(
@@ -336,6 +346,9 @@ def _hdf5(part: Path, plan: CubePlan) -> Iterator[_Hdf5Writer]:
         h5.create_array("/", "time_edges_s", plan.edges_s)
         if plan.edges_nm is not None:
             h5.create_array("/", "wavelength_edges_nm", plan.edges_nm)
+        if plan.coverage is not None:
+            coverage = np.ascontiguousarray(plan.coverage.T, np.float32)
+            h5.create_array("/", "coverage", coverage, "[wavelength, y, x]")
         h5.root._v_attrs.format = "mkid-cube"
         h5.root._v_attrs.unit = plan.unit
         about = json.dumps({key: as_plain(value) for key, (value, _) in plan.facts.items()})

@@ -75,8 +75,9 @@ def write_cube(
 ) -> CubeSummary:
     """Count the photons of every pixel in bins, and write them.
 
-    The file holds the values, their variances, each pixel's time alive, flags, and the edges of the bins. Raw counts
-    are whole numbers: their sum is the number of photons, exactly.
+    The file holds the values, their variances, each pixel's time alive, flags, the edges of the bins, and what part of
+    each band the pixel's calibration covers: photons are missing where it is below 1. Raw counts are whole numbers:
+    their sum is the number of photons, exactly.
 
     Parameters
     ----------
@@ -185,6 +186,10 @@ def _plan(
     if settings.time_bin_s is not None:
         axes |= time_axis(edges_us / 1e6, axis)
     axes = dict(with_wavelength_table(axes, 3))
+    inside = (slice(crop[0], crop[2] + 1), slice(crop[1], crop[3] + 1))
+    covered = None
+    if edges_nm is not None:
+        covered = obs.band_coverage(edges_nm, extrapolated=settings.extrapolated)
     return CubePlan(
         n_pixel=obs.shape[0] * obs.shape[1],
         ncols=crop[2] - crop[0] + 1,
@@ -194,7 +199,8 @@ def _plan(
         has_time_axis=settings.time_bin_s is not None,
         whole_numbers=not (settings.weighted or settings.rates or settings.exclude),
         unit=unit,
-        flags=obs.flags[crop[0] : crop[2] + 1, crop[1] : crop[3] + 1],
+        flags=obs.flags[inside],
+        coverage=None if covered is None else covered[inside],
         facts={**facts, **axes},
         coordinates=axes,
     )

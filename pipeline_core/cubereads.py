@@ -234,6 +234,16 @@ class CubeReads(Attached):
         wavecal: WavelengthCalibration = self._calibrated_photons().calibration
         return wavecal.edge_phases(edges, extrapolated=extrapolated)
 
+    def band_coverage(self, edges_nm: npt.ArrayLike, *, extrapolated: bool = False) -> FloatArray:
+        """Return what part of each wavelength bin each pixel covers; see `WavelengthCalibration.coverage`.
+
+        Returns
+        -------
+        ndarray of float64, shape (ncols, nrows, n_band)
+        """
+        wavecal: WavelengthCalibration = self._calibrated_photons().calibration
+        return wavecal.coverage(_spectral_edges(edges_nm, 0.0), extrapolated=extrapolated)
+
     def binned_counts(
         self,
         edges_us: IntArray,

@@ -420,3 +420,42 @@ def test_the_command(path, tmp_path, capsys):
         assert main([*base, *bad]) == 1
     with pytest.raises(SystemExit):
         main([*base, "--energy-bin", "0.1", "--wavelength-bin", "5"])
+
+
+def dumb_coverage(obs, edges_nm):
+    """What part of each band lies in the range of each pixel, sampled."""
+    covered = np.zeros((*obs.shape, len(edges_nm) - 1))
+    for x, y in np.ndindex(obs.shape):
+        low, high = obs._calibrated_photons().calibration.valid_wavelengths((x, y))
+        for k in range(len(edges_nm) - 1):
+            nm = np.linspace(edges_nm[k], edges_nm[k + 1], 20_001)
+            covered[x, y, k] = np.mean((nm >= low) & (nm <= high))  # nothing is in a range of NaN
+    return covered
+
+
+@pytest.mark.parametrize("ending", ["fits", "npz", "h5"])
+def test_a_cube_says_what_part_of_a_band_each_pixel_covers(path, tmp_path, ending):
+    edges, out = (300.0, 600.0, 820.0, 1000.0, 1400.0, 1900.0), tmp_path / f"cube.{ending}"
+    with ObsFile(path) as obs:
+        write_cube(out, obs, CubeSettings(edges_nm=edges, crop=(1, 0, 3, 1)))
+        dumb = dumb_coverage(obs, edges)[1:4, 0:2]
+    assert {0.0, 1.0} < set(dumb.ravel().tolist())  # bands inside, outside, and on the border
+    if ending == "fits":
+        found = read(out)[0]["COVERAGE"]
+    elif ending == "npz":
+        found = np.load(out)["coverage"]
+    else:
+        with tables.open_file(out) as h5:
+            found = h5.root.coverage.read().T
+    assert found.shape == (3, 2, 5)
+    np.testing.assert_allclose(found, dumb, atol=2e-4)
+
+
+def test_extrapolated_photons_leave_no_part_of_a_band_uncovered(path, tmp_path):
+    with ObsFile(path) as obs:
+        settings = CubeSettings(edges_nm=(300.0, 600.0, 1900.0), extrapolated=True)
+        write_cube(tmp_path / "cube.fits", obs, settings)
+        calibrated = dumb_coverage(obs, (700.0, 1000.0))[..., 0] > 0
+    found = read(tmp_path / "cube.fits")[0]["COVERAGE"]
+    np.testing.assert_array_equal(found, np.repeat(calibrated[..., None], 2, axis=2))
+    assert not calibrated.all()
