@@ -40,6 +40,9 @@ _WEIGHTS = (
     ("by the expected variance", "variance"),
     ("alike", "equal"),
 )
+_WHOLE, _PADDED = "whole", "padded"
+_EXTENT = (("all frames whole", _WHOLE), ("the first frame, and around it", _PADDED))
+_MEASURED = ("centroid", "correlate")
 _FILES = "FITS (*.fits);;NumPy (*.npz)"
 _INPUTS = "Photon files, images, cubes (*.h5 *.fits *.npz);;All files (*)"
 _YAML = "Offsets (*.yml *.yaml);;All files (*)"
@@ -79,7 +82,7 @@ class StackDialog(QtWidgets.QDialog):
         self._answer: OffsetsAnswer | None = None
         self._unread = ""
         self.table = PositionTable()
-        self.table.setMinimumHeight(round(190 * theme.text_scale()))
+        self.table.setMinimumHeight(round(130 * theme.text_scale()))
         self.add = QtWidgets.QPushButton("Add files…")
         self.remove = QtWidgets.QPushButton("Remove")
         self.read = QtWidgets.QPushButton("Read offsets…")
@@ -89,11 +92,18 @@ class StackDialog(QtWidgets.QDialog):
         self.log = PathEdit("open", "Dither log", _LOGS)
         self.log_scale = QtWidgets.QLineEdit(placeholderText="it is in pixels")
         self.log_scale.setAccessibleName("Pixels for 1 in the dither log")
+        self.near_log = QtWidgets.QCheckBox("searched near the positions of the dither log")
         self.band = BandBoxes(
             band if facts.wavelength_calibrated else (None, None),
             calibrated=facts.wavelength_calibrated,
         )
-        self.more = Folding("More: weights, drops, coordinates on the sky")
+        self.more = Folding("More: times, weights, drops, size, coordinates on the sky")
+        self.limited = QtWidgets.QCheckBox("only")
+        self.start = NumberBox(minimum=0, maximum=1e5, decimals=3, suffix=" s")
+        self.stop = NumberBox(minimum=0, maximum=1e5, decimals=3, suffix=" s")
+        self.stop.setValue(facts.exposure_s)
+        self.extent = _choices(_EXTENT)
+        self.padding = NumberBox(minimum=0, maximum=10, decimals=2, value=0.5, suffix=" × its size")
         self.fewest = NumberBox(minimum=1, maximum=10_000, decimals=0, value=1)
         self.sky = SkyBoxes(facts.camera, facts.shape)
         self.method = _choices(_METHODS)
@@ -124,6 +134,12 @@ class StackDialog(QtWidgets.QDialog):
             "A median of few counts is too low; drizzle shares light out by area, the others by whole pixels"
         )
         self.log_scale.setToolTip(_SCALE.replace("the table", "the log"))
+        self.near_log.setToolTip("The offsets are measured, beginning with those of the log")
+        self.limited.setToolTip("Of each file, from its beginning")
+        self.start.setAccessibleName("From")
+        self.stop.setAccessibleName("To")
+        self.padding.setAccessibleName("Padding")
+        self.padding.setToolTip("On each side of the first frame: 0 for that frame alone")
         self.fewest.setToolTip("Pixels of the stack that fewer frames have seen have no value")
         self.remove.setToolTip("Take the selected rows out")
         if not self._facts.flat_calibrated:
@@ -141,6 +157,7 @@ class StackDialog(QtWidgets.QDialog):
         form.addRow("Positions", files)
         self._unit = QtWidgets.QLabel("pixels for 1 in the table:")
         form.addRow("Registered", side_by_side(self.register, self._unit, self.scale))
+        form.addRow("", self.near_log)
         self._log_row = QtWidgets.QWidget()
         log = QtWidgets.QHBoxLayout(self._log_row)
         log.setContentsMargins(0, 0, 0, 0)
@@ -155,9 +172,12 @@ class StackDialog(QtWidgets.QDialog):
         form.addRow("Wavelengths", self.band)
         form.addRow("Counts", side_by_side(self.exclude, self.weighted))
         more = self.more.form
-        more.addRow("Weights", side_by_side(self.weights))
-        more.addRow("Drop (pixfrac)", side_by_side(self.pixfrac))
+        until = QtWidgets.QLabel("to")
+        more.addRow("Times", side_by_side(self.limited, self.start, until, self.stop))
+        drop = QtWidgets.QLabel("drop (pixfrac)")
+        more.addRow("Weights", side_by_side(self.weights, drop, self.pixfrac))
         more.addRow("Fewest frames", side_by_side(self.fewest))
+        more.addRow("The stack holds", side_by_side(self.extent, self.padding))
         more.addRow("On the sky", self.sky)
         form.addRow(self.more)
         form.addRow("", self.contents)
@@ -174,15 +194,18 @@ class StackDialog(QtWidgets.QDialog):
         self.remove.clicked.connect(self.table.remove_selected)
         self.read.clicked.connect(self._choose_offsets)
         self.table.changed.connect(self._check)
-        for combo in (self.register, self.method, self.weights):
+        for combo in (self.register, self.method, self.weights, self.extent):
             combo.currentIndexChanged.connect(self._check)
         for part in (self.band, self.sky):
             part.changed.connect(self._check)
         self.log.changed.connect(self._check)
         self.log_scale.textChanged.connect(self._check)
-        for box in (self.upsample, self.pixfrac, self.fewest):
+        for box in (self.upsample, self.pixfrac, self.fewest, self.padding, self.start, self.stop):
             box.valueChanged.connect(self._check)
-        for button in (self.exclude, self.weighted, self.overwrite):
+        for button in (
+            *(self.exclude, self.weighted, self.overwrite),
+            *(self.limited, self.near_log),
+        ):
             button.toggled.connect(self._check)
         self.scale.textChanged.connect(self._check)
         self.out.changed.connect(self._check)
@@ -215,10 +238,14 @@ class StackDialog(QtWidgets.QDialog):
         self.offsetsWanted.emit(self._asked)
         self._check()
 
+    def _uses_log(self) -> bool:
+        """Whether the dither log tells the offsets, or where the search for them begins."""
+        register = self.register.currentData()
+        return register == _LOG or (register in _MEASURED and self.near_log.isChecked())
+
     def _question(self) -> OffsetsQuestion | None:
         """Return what is to be known of the dither log; None if none is used."""
-        needed = self.register.currentData() == _LOG and self.table.rowCount()
-        if not needed or not self.log.text():
+        if not self._uses_log() or not self.table.rowCount() or not self.log.text():
             return None
         path = Path(self.log.text()).expanduser()
         return OffsetsQuestion(_LOG, path, self.log_scale.text().strip(), self.table.paths())
@@ -274,6 +301,8 @@ class StackDialog(QtWidgets.QDialog):
         """
         register = self.register.currentData()
         drizzled = self.method.currentData() == "drizzle"
+        if self.limited.isChecked() and self.start.value() >= self.stop.value():
+            raise ConfigError("The range of time ends before it begins.")
         return StackSettings(
             method=self.method.currentData(),
             register="dither" if register == _LOG else register,
@@ -281,9 +310,12 @@ class StackDialog(QtWidgets.QDialog):
             upsample=round(self.upsample.value()),
             pixfrac=self.pixfrac.value() if drizzled else 1.0,
             weights=self.weights.currentData(),
+            padding=self.padding.value() if self.extent.currentData() == _PADDED else None,
             fewest=round(self.fewest.value()),
             photons=CubeSettings(
                 **self.band.settings(),
+                start=self.start.value() if self.limited.isChecked() else None,
+                stop=self.stop.value() if self.limited.isChecked() else None,
                 weighted=self.weighted.isChecked(),
                 exclude=PROBLEM_FLAGS if self.exclude.isChecked() else 0,
                 pointing=self.sky.pointing(),
@@ -291,7 +323,7 @@ class StackDialog(QtWidgets.QDialog):
         )
 
     def _offsets(self, register: str) -> Offsets | None:
-        if register == _LOG:
+        if self._uses_log():
             return self._offsets_of_the_log()
         if register != "dither":
             return None
@@ -314,13 +346,17 @@ class StackDialog(QtWidgets.QDialog):
     def _check(self) -> None:
         """Say what the stack will be, or why it cannot be written."""
         register = self.register.currentData()
-        typed, logged = register == "dither", register == _LOG
+        typed, logged = register == "dither", self._uses_log()
         self.table.set_editable(typed, _FROM_LOG if logged else "")
         self.table.show_unit("pixels" if logged else "")
         for widget in (self._unit, self.scale):
             widget.setVisible(typed)
         for widget in (self._log_row, self._log_label):
             widget.setVisible(logged)
+        self.near_log.setVisible(register in _MEASURED)
+        for box in (self.start, self.stop):
+            box.setEnabled(self.limited.isChecked())
+        self.padding.setVisible(self.extent.currentData() == _PADDED)
         drizzled = self.method.currentData() == "drizzle"
         self.pixfrac.setEnabled(drizzled)
         self.pixfrac.setToolTip(
@@ -359,7 +395,8 @@ class StackDialog(QtWidgets.QDialog):
             # a log may have more positions than there are files
             settings = replace(settings, offsets=Offsets(self._answer.pixels))
         columns, rows, n_bytes = settings.size(self._facts.shape)
-        least = "" if settings.register in ("dither", "none") else "at least "
+        fixed = settings.register in ("dither", "none") or settings.padding is not None
+        least = "" if fixed else "at least "
         return f"frames: {self.table.rowCount()}; {least}{columns} × {rows} pixels, {n_bytes / 1e6:,.1f} MB"
 
     def form(self) -> StackForm:

@@ -43,13 +43,18 @@ class SkyBoxes(QtWidgets.QWidget):
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
+        self._rows = QtWidgets.QWidget()
+        rows = QtWidgets.QVBoxLayout(self._rows)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(6)
         for row in (
-            (self.given,),
             (label("RA"), self.ra, label("Dec"), self.dec),
             (label("at column"), self.x, label("row"), self.y),
             (label("a pixel is"), self.scale, label("rows at"), self.angle),
         ):
-            column.addWidget(side_by_side(*row))
+            rows.addWidget(side_by_side(*row))
+        column.addWidget(self.given)
+        column.addWidget(self._rows)
         self.given.toggled.connect(self._on_tick)
         self._on_tick()
 
@@ -70,6 +75,5 @@ class SkyBoxes(QtWidgets.QWidget):
 
     @Slot()
     def _on_tick(self) -> None:
-        for box in self._boxes:
-            box.setEnabled(self.given.isChecked())
+        self._rows.setVisible(self.given.isChecked())
         self.changed.emit()

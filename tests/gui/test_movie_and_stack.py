@@ -369,3 +369,45 @@ def test_a_movie_that_is_cancelled_leaves_nothing(qtbot, real, path):
     real.jobs.cancel(job)
     qtbot.waitUntil(lambda: "was cancelled" in real.messages.text, timeout=60_000)
     assert not list(path.parent.glob("*movie.gif*"))
+
+
+def test_times_and_extent_are_what_the_form_says(qtbot, real, path):
+    dialog = dialog_of(qtbot, real, path, "stack_images")
+    dialog.more.button.click()
+    dialog.register.setCurrentIndex(dialog.register.findData("none"))
+    assert not dialog.start.isEnabled()
+    assert not dialog.padding.isVisible()
+    assert dialog.stop.value() == pytest.approx(dialog._facts.exposure_s)
+    dialog.limited.setChecked(True)
+    dialog.start.setValue(0.25)
+    dialog.stop.setValue(1.5)
+    dialog.extent.setCurrentIndex(dialog.extent.findData("padded"))
+    dialog.padding.setValue(0.4)
+    assert dialog.settings() == StackSettings(
+        padding=0.4, photons=CubeSettings(exclude=PROBLEM_FLAGS, start=0.25, stop=1.5)
+    )
+    assert "frames: 1; 9 × 7 pixels" in dialog.contents.text()
+    dialog.stop.setValue(0.25)
+    assert "ends before it begins" in dialog.reason.text()
+    assert not dialog.write.isEnabled()
+
+
+def test_the_search_for_a_star_begins_where_the_log_says(qtbot, real, positions):
+    first, last, log = positions
+    dialog = dialog_of(qtbot, real, first, "stack_images")
+    dialog.table.add_files([last])
+    assert dialog.register.currentData() == "centroid"
+    assert not dialog.log.isVisible()
+    assert dialog.settings().offsets is None
+    qtbot.waitUntil(lambda: dialog.log.text() == str(log), timeout=60_000)
+    dialog.near_log.setChecked(True)
+    assert dialog.log.isVisible()
+    dialog.log_scale.setText("20 -10")
+    settled(qtbot, dialog)
+    chosen = dialog.settings()
+    assert chosen.register == "centroid"
+    assert chosen.offsets.times
+    assert cells(dialog) == [["0", "0"], ["2", "2"]]
+    dialog.register.setCurrentIndex(dialog.register.findData("none"))
+    assert not dialog.near_log.isVisible()
+    assert dialog.settings().offsets is None
