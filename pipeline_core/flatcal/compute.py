@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.calibration import WavelengthCalibration
+from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.errors import CalibrationError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.flatcal.binflags import MASKED, bin_bit
@@ -65,8 +66,9 @@ def run(settings: FlatcalSettings, progress: Progress = silent) -> FlatResult:
         If a file proves damaged later on.
     """
     inputs = check_inputs(settings)
-    spectra = load_spectra(settings, inputs, part_of(progress, 0.0, 0.7))
-    return solve(spectra, settings, inputs, part_of(progress, 0.7, 1.0))
+    with telling_of_compilation(progress) as report:
+        spectra = load_spectra(settings, inputs, part_of(report, 0.0, 0.7))
+        return solve(spectra, settings, inputs, part_of(report, 0.7, 1.0))
 
 
 def solve(

@@ -30,9 +30,12 @@ def do(
     PipelineError
         Whatever is wrong with its inputs or outputs.
     """
+    from pipeline_core.compile_progress import telling_of_compilation
+
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-    return STEPS[kind](arguments, outputs, progress)
+    with telling_of_compilation(progress) as report:
+        return STEPS[kind](arguments, outputs, report)
 
 
 # the core is imported inside the steps: each process needs a part of it only

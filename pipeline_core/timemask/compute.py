@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.chunkcodec import CHUNK_ROWS
+from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.errors import ConfigError
 from pipeline_core.exposure import blind_intervals, live_time_us
 from pipeline_core.masks import TIME_KINDS
@@ -72,10 +73,11 @@ def find_bursts(
     file = source._file
     n_bins = -(-file.exposure_us // settings.bin_us)
     found: list[Burst] = []
-    for start_us, counts in _blocks(file, settings, progress):
-        found += bursts_of(
-            counts, settings, start_us=start_us, gaps_us=file.gaps_us, n_windows=n_bins
-        )
+    with telling_of_compilation(progress) as report:
+        for start_us, counts in _blocks(file, settings, report):
+            found += bursts_of(
+                counts, settings, start_us=start_us, gaps_us=file.gaps_us, n_windows=n_bins
+            )
     found = _joined(found, file.exposure_us)
     return MaskedTimes(
         camera=source.camera,

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import threading
 
+import flat_files
 import numba
+import numpy as np
 import pytest
+from observations import make_observation
 
 from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.errors import OperationCancelled
+from pipeline_core.flatcal import compute as flatcal
+from pipeline_core.night.steps import do
 from pipeline_core.progress import COMPILING
+from pipeline_core.timemask.compute import find_bursts
 
 pytestmark = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT), reason="nothing is compiled where numba is switched off"
@@ -75,3 +81,30 @@ def test_a_cancel_does_not_break_numba_and_is_heard_at_the_next_report():
         assert kernel(1) == 2
         with pytest.raises(OperationCancelled):
             report(1, 2)
+
+
+def make_flat(folder, progress):
+    flatcal.run(flat_files.settings(flat_files.night(folder)), progress)
+
+
+def look_for_bursts(folder, progress):
+    path, _ = make_observation(folder, np.full((4, 3), 50.0))
+    find_bursts(path, progress=progress)
+
+
+def do_a_task_of_a_night(folder, progress):
+    path, _ = make_observation(folder, np.full((4, 3), 50.0))
+    do("cosmics", {"photons": str(path)}, (folder / "bursts.h5",), progress)
+
+
+@pytest.mark.parametrize("work", [make_flat, look_for_bursts, do_a_task_of_a_night])
+def test_work_says_when_it_compiles(tmp_path, work):
+    said = []
+
+    def progress(done, total, stage=""):
+        said.append(stage)
+        if len(said) == 1:
+            new_kernel()(1)
+
+    work(tmp_path, progress)
+    assert said[1] == COMPILING
