@@ -28,6 +28,7 @@ from pipeline_core.photon_writer import PhotonFileContent, Repairs, write_photon
 from pipeline_core.photonruns import RunStore
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.rawwords import BYTES_PER_WORD
+from pipeline_core.scratch import pages_used_again
 from pipeline_core.slabsort import Books, SlabSorter
 from pipeline_core.targets import check_room
 
@@ -206,9 +207,12 @@ def convert(settings: ConvertSettings, progress: Progress = silent) -> Conversio
     with write_aside(settings.out, replace=settings.overwrite, mode=0o444) as part:
         until_us = settings.duration * 1_000_000 if settings.repairs_times else None
         room = _run_memory(total_bytes, keeps_baseline=keep)
-        with RunStore(
-            beammap.code.size, settings.out.parent, room, until_us, with_baseline=keep
-        ) as runs:
+        with (
+            pages_used_again(),
+            RunStore(
+                beammap.code.size, settings.out.parent, room, until_us, with_baseline=keep
+            ) as runs,
+        ):
             reading = part_of(progress, 0.0, 0.6, "reading raw files")
             books = _sort(
                 settings, beammap, stream_slabs(folder, seconds), runs, reading, total_bytes

@@ -108,11 +108,6 @@ class Room:
     photons: npt.NDArray[np.uint64]
     baseline: npt.NDArray[np.int32]
 
-    @property
-    def nbytes(self) -> int:
-        """What it takes."""
-        return self.photons.nbytes + self.baseline.nbytes
-
 
 @dataclass(frozen=True, eq=False)
 class _Run:
@@ -206,12 +201,13 @@ class RunStore:
         OutputError
             If the scratch file cannot be written.
         """
-        if room.nbytes <= self._free:
-            self._free -= room.nbytes
+        size = int(offsets[-1])
+        n_bytes = size * (room.photons.itemsize + self._with_baseline * room.baseline.itemsize)
+        if n_bytes <= self._free:
+            self._free -= n_bytes
             self._runs.append(_Run(offsets, room))
             return
         self._free = 0  # from now on memory is used over and over
-        size = int(offsets[-1])
         photons_at = self._scratch.append(room.photons, size)
         baseline_at = self._scratch.append(room.baseline, size * self._with_baseline)
         self._runs.append(_Run(offsets, None, photons_at, baseline_at))

@@ -11,7 +11,9 @@ import fcntl
 import mmap
 import os
 import tempfile
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +22,55 @@ import numpy.typing as npt
 
 from pipeline_core.errors import OutputError
 
-__all__ = ["BLOCK", "ScratchFile", "page_aligned"]
+__all__ = ["BLOCK", "ScratchFile", "page_aligned", "pages_used_again"]
 
 Item = TypeVar("Item", bound=np.generic)
 
 BLOCK = 4096
 """Bytes: places, sizes and memory of an access past the cache are multiples of it."""
+
+_PIECE = 12 << 20
+_KEPT_BYTES = 400_000_000
+
+
+class _Reuse:
+    """Pages that the next work takes over, and those that the present one has: `depth` works are under way."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.depth = 0
+        self.spoilt = False
+        self.taken: list[npt.NDArray[np.uint8]] = []
+        self.spare: list[npt.NDArray[np.uint8]] = []
+
+
+_reuse = _Reuse()
+
+
+@contextmanager
+def pages_used_again() -> Iterator[None]:
+    """Let the memory that `page_aligned` gives inside be used again by the next work in such a block.
+
+    Fresh memory is cleared by the system, and in a virtual machine it may have to be found first: that costs more than
+    sorting does. What was given must not be used any more after the block; after an error, when threads may still be
+    at work, it is left to the collector. Some 400 MB are kept.
+    """
+    with _reuse.lock:
+        _reuse.depth += 1
+    ended_well = False
+    try:
+        yield
+        ended_well = True
+    finally:
+        with _reuse.lock:
+            _reuse.depth -= 1
+            _reuse.spoilt |= not ended_well
+            if not _reuse.depth:
+                if not _reuse.spoilt:
+                    _reuse.spare += _reuse.taken
+                _reuse.taken, _reuse.spoilt = [], False
+                while sum(pages.nbytes for pages in _reuse.spare) > _KEPT_BYTES:
+                    _reuse.spare.pop(0)
 
 
 def page_aligned(count: int, dtype: type[Item]) -> npt.NDArray[Item]:
@@ -33,6 +78,18 @@ def page_aligned(count: int, dtype: type[Item]) -> npt.NDArray[Item]:
     if not count:
         return np.empty(0, dtype)
     size = -(-count * np.dtype(dtype).itemsize // BLOCK) * BLOCK
+    with _reuse.lock:
+        if not _reuse.depth:
+            return _fresh_pages(size).view(dtype)
+        size = -(-size // _PIECE) * _PIECE  # of few sizes, so that they fit
+        fitting = (k for k, pages in enumerate(_reuse.spare) if pages.nbytes == size)
+        k = next(fitting, None)
+        pages = _fresh_pages(size) if k is None else _reuse.spare.pop(k)
+        _reuse.taken.append(pages)
+        return pages.view(dtype)
+
+
+def _fresh_pages(size: int) -> npt.NDArray[np.uint8]:
     # private: memory that could be shared comes in small pages, each of which costs a fault
     private = (
         {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
@@ -41,7 +98,7 @@ def page_aligned(count: int, dtype: type[Item]) -> npt.NDArray[Item]:
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a kernel without them
             pages.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(pages, dtype)
+    return np.frombuffer(pages, np.uint8)
 
 
 class ScratchFile:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_core import scratch as scratch_module
 from pipeline_core.errors import OutputError
 from pipeline_core.photonruns import RunStore
-from pipeline_core.scratch import BLOCK, ScratchFile, page_aligned
+from pipeline_core.scratch import BLOCK, ScratchFile, page_aligned, pages_used_again
 
 
 def filled(values):
@@ -34,6 +35,65 @@ def test_memory_is_whole_pages():
         assert array.nbytes % BLOCK == 0
         assert array.ctypes.data % BLOCK == 0
     assert page_aligned(0, np.int32).size == 0
+
+
+@pytest.fixture
+def no_spare(monkeypatch):
+    monkeypatch.setattr(scratch_module, "_reuse", scratch_module._Reuse())
+
+
+def places_of(*counts):
+    arrays = [page_aligned(count, np.uint64) for count in counts]
+    for k, array in enumerate(arrays):
+        array[:] = k
+    assert [int(array[0]) for array in arrays] == list(range(len(arrays)))  # none lies in another
+    return [array.ctypes.data for array in arrays]
+
+
+def test_the_next_work_takes_over_the_memory_and_nothing_else_does(no_spare):
+    with pages_used_again():
+        first = places_of(100, 2_000_000)
+        third = page_aligned(100, np.int32)
+        assert third.ctypes.data not in first
+        assert third.ctypes.data % BLOCK == 0
+    outside = page_aligned(100, np.uint64)
+    assert outside.nbytes == BLOCK
+    with pages_used_again():
+        again = places_of(50, 90, 1_900_000, 100)
+    assert {*first, third.ctypes.data} < set(again)  # and one that is fresh
+    assert outside.ctypes.data not in again
+
+
+def test_memory_goes_back_when_the_last_of_several_works_has_ended(no_spare):
+    with pages_used_again():
+        first = places_of(100)
+        with pages_used_again():
+            second = places_of(100)
+        assert second != first
+        assert places_of(100)[0] not in first + second
+    with pages_used_again():
+        assert set(first + second) < set(places_of(100, 100, 100))
+
+
+def test_after_an_error_memory_is_not_used_again(no_spare):
+    with pytest.raises(ValueError, match="x"), pages_used_again():
+        with pages_used_again():
+            places_of(100)
+        raise ValueError("x")
+    with pytest.raises(ValueError, match="x"), pages_used_again(), pages_used_again():
+        places_of(100)
+        raise ValueError("x")
+    assert scratch_module._reuse.spare == []
+    with pages_used_again():
+        places_of(100)
+    assert len(scratch_module._reuse.spare) == 1
+
+
+def test_no_more_than_so_much_is_kept(no_spare, monkeypatch):
+    monkeypatch.setattr(scratch_module, "_KEPT_BYTES", 3 * scratch_module._PIECE)
+    with pages_used_again():
+        places_of(*[100] * 5)
+    assert len(scratch_module._reuse.spare) == 3
 
 
 @settings(max_examples=60, deadline=None)
