@@ -38,7 +38,7 @@ class Counts:
 
     Attributes
     ----------
-    cube : ndarray of int64, shape (n_bins, ncols, nrows)
+    cube : ndarray of integers, shape (n_bins, ncols, nrows)
     edges_us : ndarray of int64, shape (n_bins + 1,)
     open_s : ndarray of float64, shape (n_bins,)
         Time with data in each bin.
@@ -46,7 +46,7 @@ class Counts:
         Pixels that are read out.
     """
 
-    cube: npt.NDArray[np.int64]
+    cube: npt.NDArray[np.integer]
     edges_us: npt.NDArray[np.int64]
     open_s: npt.NDArray[np.float64]
     read: npt.NDArray[np.bool_]
@@ -93,24 +93,19 @@ def find_bad_pixels(
 
 def read_counts(obs: ObsFile, settings: BadPixelSettings, progress: Progress = silent) -> Counts:
     """Count photons in the bins of the observation's survey, as far as they lie in the range of time."""
-    found = obs.survey(progress)
     stop = obs.exposure_s if settings.stop is None else settings.stop
     start = settings.start or 0.0
     if not 0 <= start < stop <= obs.exposure_s:
         raise ConfigError(
             f"Bad pixels: time range {start:g} to {stop:g} s must lie within the {obs.exposure_s:g} s of {obs.path}."
         )
-    inner = found.edges_s[(found.edges_s > start) & (found.edges_s < stop)]
-    edges = np.concatenate(([start], inner, [stop]))
-    pairs = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-    cube = np.stack([obs.count_image(*pair) for pair in pairs])
-    open_s = np.array([obs.open_time(*pair) for pair in pairs])
+    found = obs.counts_in_time(start, stop, progress)
     read = (obs.flags & _NOT_READ) == 0
-    if not cube[:, read].any():
+    if not found.counts.sum(axis=0)[read].any():
         raise ConfigError(
             f"Bad pixels: there are no photons in {start:g} to {stop:g} s of {obs.path}."
         )
-    return Counts(cube, np.round(edges * 1e6).astype(np.int64), open_s, read)
+    return Counts(found.counts, found.edges_us, found.open_s, read)
 
 
 def solve(
@@ -132,7 +127,7 @@ def solve(
         Fields of `BadPixels` that say where the counts are from.
     """
     seconds = float(counts.open_s.sum())
-    image = counts.cube.sum(axis=0)
+    image = counts.cube.sum(axis=0, dtype=np.int64)
     whole = judge(image, seconds, counts.read, settings)
     bins = _slices(counts, settings)
     slices = _judge_slices(counts, bins, settings, progress)
@@ -182,7 +177,7 @@ def _judge_slices(
 ) -> list[Verdict]:
     def look(ends: tuple[int, int]) -> Verdict:
         part = slice(*ends)
-        image = counts.cube[part].sum(axis=0)
+        image = counts.cube[part].sum(axis=0, dtype=np.int64)
         return judge(image, float(counts.open_s[part].sum()), counts.read, settings)
 
     found: list[Verdict] = []
