@@ -5,6 +5,8 @@ The photon file is never written to; attaching and undoing rewrite the sidecar a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,6 +49,7 @@ class Attached(AttachedMasks):
     _inside: Sidecar | None = None
     _calibrated: CalibratedPhotons | None
     _flat: FlatCalibration | None = None
+    _saves_later = False
 
     @property
     def history(self) -> tuple[Action, ...]:
@@ -112,6 +115,31 @@ class Attached(AttachedMasks):
         if self._flat is None and self._file.has_weights:
             return np.ones(self._file.shape, bool)
         return self._weights().weighted
+
+    @contextmanager
+    def together(self: Self) -> Iterator[Self]:
+        """Save what is changed inside once, at the end: all of it lasts, or nothing. Needs ``mode="write"``.
+
+        An error, inside or in saving, leaves observation and sidecar as they were before.
+        """
+        self._check_writable()
+        if self._saves_later:
+            yield self
+            return
+        before = self._sidecar
+        self._saves_later = True
+        try:
+            yield self
+            self._saves_later = False
+            if self._sidecar is not before:
+                self._save(self._sidecar)
+        except BaseException:
+            self._sidecar = before
+            self._use(before.wavecal)
+            self._use_masks()
+            raise
+        finally:
+            self._saves_later = False
 
     def annotate(self: Self, text: str) -> Self:
         """Attach a note; returns the observation. Needs ``mode="write"``."""
@@ -355,4 +383,7 @@ class Attached(AttachedMasks):
 
     def _save(self, changed: Sidecar) -> None:
         self._check_writable()
-        self._sidecar = save_sidecar(self._sidecar_path, changed, self._inside)
+        if self._saves_later:
+            self._sidecar = changed
+        else:
+            self._sidecar = save_sidecar(self._sidecar_path, changed, self._inside)

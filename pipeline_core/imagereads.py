@@ -16,7 +16,7 @@ from pipeline_core.previews import PreviewImage, preview
 from pipeline_core.progress import Progress, silent
 from pipeline_core.rates import RateImage
 from pipeline_core.selection import Band, Pixel, checked_pixel, window_us
-from pipeline_core.survey import CountPlanes, Survey, survey
+from pipeline_core.survey import CountPlanes, CountsInTime, Survey, counts_in_time, survey
 
 __all__ = ["ImageReads"]
 
@@ -183,6 +183,20 @@ class ImageReads(CubeReads):
         if self._survey is None:
             self._survey, self._planes = survey(self._file, progress, self._masked_us)
         return self._survey
+
+    def counts_in_time(
+        self, start: float | None = None, stop: float | None = None, progress: Progress = silent
+    ) -> CountsInTime:
+        """Return images of the bins of a `survey`, as far as they lie in a range of time; masked times do not count.
+
+        Parameters
+        ----------
+        start, stop
+            See the class.
+        progress : Progress
+            Called while the file is read; may cancel.
+        """
+        return counts_in_time(self._file, self._window(start, stop), self._masked_us, progress)
 
     def keep_times(self, progress: Progress = silent) -> None:
         """Read the times of all photons into memory (up to a quarter of the machine's): windows of time are quick then.

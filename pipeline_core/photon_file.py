@@ -435,6 +435,15 @@ class PhotonFile:
             lowest = highest = np.nan
         return planes.reshape(edges_us.size, *self.shape), lowest, highest
 
+    def count_bins(
+        self, edges_us: npt.NDArray[np.int64], progress: Progress = silent
+    ) -> npt.NDArray[np.uint32]:
+        """Count each pixel's photons in bins of time; see `PhotonReader.count_bins`. Shape (ncols, nrows, n_bins)."""
+        counts = self._photon_reader().count_bins(edges_us, progress)
+        found = np.empty_like(counts)
+        found[self._order] = counts
+        return found.reshape(*self.shape, -1)
+
     def _photon_reader(self) -> PhotonReader:
         if self._reader is None or not self._h5.isopen:
             raise ConfigError(f"{self.path} has been closed. Open it again.")

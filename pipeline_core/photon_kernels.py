@@ -16,6 +16,7 @@ from pipeline_core.chunkcodec import CHUNK_ROWS, row_value
 
 __all__ = [
     "ChunkOfRows",
+    "count_bins",
     "count_in_limits",
     "count_phases",
     "count_window",
@@ -132,6 +133,33 @@ def count_times(
         part = times[first : stops[p]]
         counts[p] = first_time(part, stop_us) - first_time(part, start_us)
         first = stops[p]
+
+
+@kernel
+def count_bins(
+    times: npt.NDArray[np.uint32],
+    first: int,
+    stops: npt.NDArray[np.int64],
+    edges_us: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.uint32],
+) -> None:
+    """Add the rows from `first` on, whose times are given, to ``counts[pixel, time bin]``; the edges ascend.
+
+    `stops` are the last rows + 1 of the pixels in photon-file order; times ascend within a pixel. With few photons a
+    bin, looking at each is quicker than searching for the ends of bins.
+    """
+    p = np.searchsorted(stops, first, side="right")
+    row = 0
+    while row < times.size:
+        part = times[row : min(stops[p] - first, times.size)]
+        at = first_time(part, edges_us[0])
+        for k in range(edges_us.size - 1):
+            begin, edge = at, edges_us[k + 1]
+            while at < part.size and np.int64(part[at]) < edge:
+                at += 1
+            counts[p, k] += np.uint32(at - begin)
+        row += part.size
+        p += 1
 
 
 @kernel

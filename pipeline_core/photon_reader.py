@@ -19,6 +19,7 @@ from pipeline_core.errors import OperationCancelled
 from pipeline_core.exposure import add_dead_time
 from pipeline_core.photon_kernels import (
     ChunkOfRows,
+    count_bins,
     count_phases,
     count_times,
     count_window,
@@ -90,6 +91,7 @@ def load_kernels() -> None:
     count_times(scratch.phases, no_rows, 0, 1, no_rows.copy())
     count_phases(*where, 0, no_rows, 0, 1, 0.0, 1.0, scratch.phases, no_rows)
     counts, extremes = np.zeros((1, 1), np.uint32), np.zeros(2, np.float32)
+    count_bins(scratch.phases[:0], 0, no_rows, np.arange(2), counts)
     survey_chunk(*where, 0, no_rows, np.arange(2), scratch.phases, counts, extremes)
     # of decoded pixels, whose columns are read-only
     times, phases = np.zeros(1, np.uint32), np.zeros(1, np.float32)
@@ -295,6 +297,46 @@ class PhotonReader:
         self._times = part.times
         low, high = np.transpose(part.extremes)
         return np.sum(part.counts, axis=0, dtype=np.uint32), float(low.min()), float(high.max())
+
+    def count_bins(
+        self, edges_us: npt.NDArray[np.int64], progress: Progress = silent
+    ) -> npt.NDArray[np.uint32]:
+        """Count each pixel's photons in each time bin: a `survey` without phases, which remembers nothing.
+
+        Parameters
+        ----------
+        edges_us : ndarray of int64, shape (n + 1,)
+            Ascending; bins are half-open.
+        progress : Progress
+            May cancel.
+
+        Returns
+        -------
+        ndarray of uint32, shape (n_pixels, n)
+            In photon-file order.
+
+        Raises
+        ------
+        InputFormatError
+            If a chunk is damaged.
+        """
+        shape = (self._stops.size, edges_us.size - 1)
+        counts = [np.zeros(shape, np.uint32) for _ in self._scratch]
+        if self._times is not None:
+            count_bins(self._times, 0, self._stops, edges_us, counts[0])
+            return counts[0]
+
+        def count(thread: int, chunk: int, block: int) -> None:
+            scratch = self._scratch[thread]
+            first = chunk * CHUNK_ROWS
+            times = scratch.phases[: min(CHUNK_ROWS, self._n_rows - first)]
+            gather(scratch.planes, block, self._row_bytes, TIME, 0, times)
+            count_bins(times, first, self._stops, edges_us, counts[thread])
+
+        self._scan(count, TIME, progress, "counting photons")
+        for others in counts[1:]:
+            counts[0] += others
+        return counts[0]
 
     @property
     def times_in_memory(self) -> npt.NDArray[np.uint32] | None:

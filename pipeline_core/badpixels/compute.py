@@ -38,7 +38,7 @@ class Counts:
 
     Attributes
     ----------
-    cube : ndarray of int64, shape (n_bins, ncols, nrows)
+    cube : ndarray of integers, shape (n_bins, ncols, nrows)
     edges_us : ndarray of int64, shape (n_bins + 1,)
     open_s : ndarray of float64, shape (n_bins,)
         Time with data in each bin.
@@ -46,7 +46,7 @@ class Counts:
         Pixels that are read out.
     """
 
-    cube: npt.NDArray[np.int64]
+    cube: npt.NDArray[np.integer]
     edges_us: npt.NDArray[np.int64]
     open_s: npt.NDArray[np.float64]
     read: npt.NDArray[np.bool_]
@@ -93,24 +93,19 @@ def find_bad_pixels(
 
 def read_counts(obs: ObsFile, settings: BadPixelSettings, progress: Progress = silent) -> Counts:
     """Count photons in the bins of the observation's survey, as far as they lie in the range of time."""
-    found = obs.survey(progress)
     stop = obs.exposure_s if settings.stop is None else settings.stop
     start = settings.start or 0.0
     if not 0 <= start < stop <= obs.exposure_s:
         raise ConfigError(
             f"Bad pixels: time range {start:g} to {stop:g} s must lie within the {obs.exposure_s:g} s of {obs.path}."
         )
-    inner = found.edges_s[(found.edges_s > start) & (found.edges_s < stop)]
-    edges = np.concatenate(([start], inner, [stop]))
-    pairs = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-    cube = np.stack([obs.count_image(*pair) for pair in pairs])
-    open_s = np.array([obs.open_time(*pair) for pair in pairs])
+    found = obs.counts_in_time(start, stop, progress)
     read = (obs.flags & _NOT_READ) == 0
-    if not cube[:, read].any():
+    if not found.counts.sum(axis=0)[read].any():
         raise ConfigError(
             f"Bad pixels: there are no photons in {start:g} to {stop:g} s of {obs.path}."
         )
-    return Counts(cube, np.round(edges * 1e6).astype(np.int64), open_s, read)
+    return Counts(found.counts, found.edges_us, found.open_s, read)
 
 
 def solve(
@@ -132,15 +127,11 @@ def solve(
         Fields of `BadPixels` that say where the counts are from.
     """
     seconds = float(counts.open_s.sum())
-    image = counts.cube.sum(axis=0)
+    image = counts.cube.sum(axis=0, dtype=np.int64)
     whole = judge(image, seconds, counts.read, settings)
-    bins = _slices(counts, settings)
-    slices = _judge_slices(counts, bins, settings, progress)
     flicker = _light_curves(counts, whole, settings)
-    kinds = (
-        np.stack([one.kind for one in slices]) if slices else np.zeros((0, *image.shape), np.uint8)
-    )
-    kinds = _consistent(kinds, counts, bins, whole, flicker, settings)
+    bins = _slices(counts, settings)
+    kinds = _judge_slices(counts, bins, whole, flicker, settings, progress)
     bits, slice_bits = _bits(whole.kind, kinds, flicker.unstable)
     bad = np.argwhere((bits > 0) | slice_bits.any(axis=0))
     x, y = bad.T
@@ -178,46 +169,52 @@ def _slices(counts: Counts, settings: BadPixelSettings) -> list[tuple[int, int]]
 
 
 def _judge_slices(
-    counts: Counts, bins: list[tuple[int, int]], settings: BadPixelSettings, progress: Progress
-) -> list[Verdict]:
-    def look(ends: tuple[int, int]) -> Verdict:
-        part = slice(*ends)
-        image = counts.cube[part].sum(axis=0)
-        return judge(image, float(counts.open_s[part].sum()), counts.read, settings)
+    counts: Counts,
+    bins: list[tuple[int, int]],
+    whole: Verdict,
+    flicker: Flicker,
+    settings: BadPixelSettings,
+    progress: Progress,
+) -> npt.NDArray[np.uint8]:
+    """Return what each pixel is in each slice, (n_slices, ncols, nrows): what it is in the whole, but where it jumps.
 
-    found: list[Verdict] = []
+    In noise slices may differ by chance. One in which no pixel jumps need not be looked at.
+    """
+    kinds = np.repeat(whole.kind[None], len(bins), axis=0)
+    jumping = [_jumping(flicker, ends) for ends in bins]
+    wanted = [k for k, pixels in enumerate(jumping) if pixels.any()]
+
+    def look(k: int) -> None:
+        part = slice(*bins[k])
+        image = counts.cube[part].sum(axis=0, dtype=np.int64)
+        seconds = float(counts.open_s[part].sum())
+        kind = judge(image, seconds, counts.read, settings).kind
+        kinds[k, jumping[k]] = kind[jumping[k]]
+
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="bad-pixels") as pool:
-        for k in range(0, len(bins), _THREADS):
-            progress(k, len(bins), "judging slices of time")
-            found += pool.map(look, bins[k : k + _THREADS])
+        for k in range(0, len(wanted), _THREADS):
+            progress(k, len(wanted), "judging slices of time")
+            list(pool.map(look, wanted[k : k + _THREADS]))
     progress(len(bins), len(bins), "judging slices of time")
-    return found
+    return kinds
+
+
+def _jumping(flicker: Flicker, ends: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Tell which unstable pixels' rates differ in a slice from the whole; shape (ncols, nrows)."""
+    together = flicker.deviation[:, slice(*ends)].sum(axis=1) / np.sqrt(ends[1] - ends[0])
+    jumping = flicker.unstable.copy()
+    jumping[flicker.unstable] = np.abs(together) > _JUMP_SIGMA
+    return jumping
 
 
 def _light_curves(counts: Counts, whole: Verdict, settings: BadPixelSettings) -> Flicker:
     usable = counts.read & (whole.kind != DEAD)
     if not settings.flicker:
         shape = counts.cube.shape
-        return Flicker(np.zeros(shape[1:], bool), np.full(shape[1:], np.nan), np.zeros(shape))
+        nothing = np.zeros(shape[1:], bool)
+        return Flicker(nothing, np.full(shape[1:], np.nan), np.zeros((0, shape[0])))
     limits = (settings.n_sigma, settings.flicker_share, settings.fwhm)
     return flickering(counts.cube, usable, *limits, neighbours=usable & (whole.kind != HOT))
-
-
-def _consistent(
-    kinds: npt.NDArray[np.uint8],
-    counts: Counts,
-    bins: list[tuple[int, int]],
-    whole: Verdict,
-    flicker: Flicker,
-    settings: BadPixelSettings,
-) -> npt.NDArray[np.uint8]:
-    """Let slices differ from the whole only where the light curve jumps: in noise they may differ by chance."""
-    kept = kinds.copy()
-    for k, (first, stop) in enumerate(bins):
-        together = flicker.deviation[first:stop].sum(axis=0) / np.sqrt(stop - first)
-        jumps = np.abs(together) > _JUMP_SIGMA
-        kept[k] = np.where(jumps & flicker.unstable, kinds[k], whole.kind)
-    return kept
 
 
 def _bits(

@@ -31,7 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.badpixels._kernels import box_statistics, interpolate
+from pipeline_core.badpixels._kernels import interpolate
+from pipeline_core.badpixels.boxes import Box, RankedImage
 from pipeline_core.badpixels.settings import BadPixelSettings
 
 __all__ = ["COLD", "DEAD", "GOOD", "HOT", "Verdict", "judge"]
@@ -44,6 +45,7 @@ BoolArray = npt.NDArray[np.bool_]
 _LEAST_EXPECTED = 8.0
 """A pixel without photons is dead if so many were expected: good ones are empty once in 3000 times then."""
 _LIKELY = 20.0
+_NEAR_BOX = 5
 _QUANTILE = 10.0
 _COLD_SHARE, _DARK_SHARE = 0.5, 0.27
 """A cold pixel has less than these shares of what is expected, and of its second darkest good neighbour."""
@@ -122,24 +124,6 @@ def _dead(image: FloatArray, read: BoolArray, expected: FloatArray) -> BoolArray
     return by_array | (expected >= _LEAST_EXPECTED)
 
 
-@dataclass(frozen=True, eq=False)
-class _Box:
-    """Statistics of the pixels around each pixel; see `_kernels.box_statistics`."""
-
-    median: FloatArray
-    sigma: FloatArray
-    robust: FloatArray
-    low: FloatArray
-    number: npt.NDArray[np.int64]
-
-
-def _box(image: FloatArray, usable: BoolArray, side: int) -> _Box:
-    out = np.empty((4, *image.shape))
-    number = np.empty(image.shape, np.int64)
-    box_statistics(image, usable, side // 2, out, number)
-    return _Box(out[0], out[1], out[2], out[3], number)
-
-
 # --- the surroundings -----------------------------------------------------------------------------
 
 
@@ -149,7 +133,8 @@ def _surroundings(
     """See the module."""
     kind = np.zeros(image.shape, np.uint8)
     logs = np.log(np.maximum(image, 0.5))
-    level = np.fmax(_box(image, usable, 5).median, 1.0)
+    ranked = RankedImage(image)
+    level = np.fmax(ranked.box(usable, _NEAR_BOX).median, 1.0)
     level = np.where(np.isfinite(level), level, np.maximum(image, 1.0))
     distrust = np.ones(image.shape)
     scatter, width = _FIRST_SCATTER, settings.fwhm
@@ -159,20 +144,24 @@ def _surroundings(
         good = usable & (kind == GOOD)
         noise = (level + (scatter * level) ** 2) * distrust
         if number == _WIDTH_FROM:
-            width = _structure_width(image, noise, good, scatter, settings.fwhm)
-        interpolate(image, noise, good, width, expected, uncertainty)
-        box = _box(image, good, 5)
+            width, expected, uncertainty = _structure_width(
+                image, noise, good, scatter, settings.fwhm
+            )
+        else:
+            interpolate(image, noise, good, width, expected, uncertainty)
+        near = ranked.box(good, _NEAR_BOX)
         # where pixels differ much, an interpolation may go below zero
-        level = np.fmax(expected, np.fmax(_DARKEST * box.low, 1.0))
+        level = np.fmax(expected, np.fmax(_DARKEST * near.low, 1.0))
         relative = np.sqrt(level + uncertainty**2) / level
         scatter = _scatter((image - level) / level, relative, good & np.isfinite(expected))
         sigma = np.where(np.isfinite(expected), logs - np.log(level), np.nan)
         sigma /= np.hypot(relative, scatter)
         outlying = np.abs(image - level) / (level * np.hypot(relative, scatter))
         distrust = np.fmax(outlying / _TRUSTED_SIGMA, 1.0) ** 2
-        found = _kinds(
-            image, good, np.where(np.isfinite(expected), level, np.nan), sigma, scatter, settings
-        )
+        box = near if settings.box == _NEAR_BOX else ranked.box(good, settings.box)
+        boxes = ranked.box(good, 3), ranked.box(good, 7), box
+        reliable = np.where(np.isfinite(expected), level, np.nan)
+        found = _kinds(image, boxes, reliable, sigma, scatter, settings)
         found = np.where(usable, found, GOOD).astype(np.uint8)
         if np.array_equal(found, kind) and number + 1 >= _LEAST_PASSES:
             break
@@ -182,24 +171,30 @@ def _surroundings(
 
 def _structure_width(
     image: FloatArray, noise: FloatArray, good: BoolArray, scatter: float, fwhm: float
-) -> float:
-    """Return the width of the image's structure: that with which good pixels are predicted best.
+) -> tuple[float, FloatArray, FloatArray]:
+    """Return the width of the image's structure, that with which good pixels are predicted best; and `interpolate`'s.
 
     Best is the likelihood of the pixels' counts given their neighbours (cross-validation of the covariance, Rasmussen &
     Williams, Gaussian Processes for Machine Learning, 2006, 5.4.2), with outlying ones held at 3 sigma.
     """
+    return max(
+        (_predicted(image, noise, good, scatter, factor * fwhm) for factor in _WIDTH_FACTORS),
+        key=lambda found: found[0],
+    )[1:]
+
+
+def _predicted(
+    image: FloatArray, noise: FloatArray, good: BoolArray, scatter: float, width: float
+) -> tuple[float, float, FloatArray, FloatArray]:
+    """Return the logarithm of the likelihood of a width, the width, and what `interpolate` makes of it."""
     expected, uncertainty = np.empty(image.shape), np.empty(image.shape)
-    best, width = -math.inf, fwhm
-    for factor in _WIDTH_FACTORS:
-        interpolate(image, noise, good, factor * fwhm, expected, uncertainty)
-        use = good & np.isfinite(expected)
-        level = np.fmax(expected[use], 1.0)
-        variance = level + (scatter * level) ** 2 + uncertainty[use] ** 2
-        squares = np.minimum((image[use] - expected[use]) ** 2 / variance, 9.0)
-        likelihood = -0.5 * float((squares + np.log(variance)).sum())
-        if likelihood > best:
-            best, width = likelihood, factor * fwhm
-    return width
+    interpolate(image, noise, good, width, expected, uncertainty)
+    use = good & np.isfinite(expected)
+    level = np.fmax(expected[use], 1.0)
+    variance = level + (scatter * level) ** 2 + uncertainty[use] ** 2
+    squares = np.minimum((image[use] - expected[use]) ** 2 / variance, 9.0)
+    likelihood = -0.5 * float((squares + np.log(variance)).sum())
+    return likelihood, width, expected, uncertainty
 
 
 def _scatter(difference: FloatArray, noise: FloatArray, use: BoolArray) -> float:
@@ -213,14 +208,17 @@ def _scatter(difference: FloatArray, noise: FloatArray, use: BoolArray) -> float
 
 def _kinds(
     image: FloatArray,
-    good: BoolArray,
+    boxes: tuple[Box, Box, Box],
     expected: FloatArray,
     sigma: FloatArray,
     scatter: float,
     settings: BadPixelSettings,
 ) -> npt.NDArray[np.uint8]:
-    """Return what each pixel is, in the light of those that are good so far; those found before are judged again."""
-    ring, wide, box = _box(image, good, 3), _box(image, good, 7), _box(image, good, settings.box)
+    """Return what each pixel is, in the light of those that are good so far; those found before are judged again.
+
+    `boxes` of these have sides of 3, 7 and `settings.box` pixels.
+    """
+    ring, wide, box = boxes
     background = np.minimum(wide.low, ring.median)
     ceiling = background + peak_factor(settings.fwhm) * (ring.median - background)
     ceiling = np.where(np.isfinite(ceiling), ceiling, expected)
@@ -230,7 +228,8 @@ def _kinds(
     hot = (sigma > settings.n_sigma) | factor
     hot &= (image > room) & (photons > _PHOTON_SIGMA)
     cold = (sigma < -settings.n_sigma_cold) & (photons < -_PHOTON_SIGMA)
-    cold &= (image < _COLD_SHARE * expected) & (image < _DARK_SHARE * _dark_neighbour(image, good))
+    # not the darkest neighbour: two cold pixels side by side would excuse each other
+    cold &= (image < _COLD_SHARE * expected) & (image < _DARK_SHARE * ring.second)
     return np.where(hot, HOT, np.where(cold, COLD, GOOD)).astype(np.uint8)
 
 
@@ -244,19 +243,6 @@ def peak_factor(fwhm: float) -> float:
     return 2 / (near + far)
 
 
-def _dark_neighbour(image: FloatArray, good: BoolArray) -> FloatArray:
-    """Return the second darkest of up to eight good neighbours; infinity where there are not two.
-
-    Not the darkest: two cold pixels side by side would excuse each other.
-    """
-    ncols, nrows = image.shape
-    wide = np.pad(np.where(good, image, np.inf), 1, constant_values=np.inf)
-    places = ((i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1))
-    parts = np.stack([wide[i : i + ncols, j : j + nrows] for i, j in places])
-    second: FloatArray = np.partition(parts, 1, axis=0)[1]
-    return second
-
-
 # --- the methods of earlier tools --------------------------------------------------------------------
 
 
@@ -265,7 +251,8 @@ def _median(
 ) -> Verdict:
     kind = np.zeros(image.shape, np.uint8)
     kind[usable & (image >= settings.max_rate_cps * seconds)] = HOT
-    box = _box(image, usable & (kind == GOOD), settings.box)
+    ranked = RankedImage(image)
+    box = ranked.box(usable & (kind == GOOD), settings.box, spread=True)
     sigma = np.zeros(image.shape)
     for _ in range(settings.max_iter):
         spread = box.sigma / _small_sample(box.number)
@@ -277,7 +264,7 @@ def _median(
         if np.array_equal(found, kind):
             break
         kind = found
-        box = _box(image, usable & (kind == GOOD), settings.box)
+        box = ranked.box(usable & (kind == GOOD), settings.box, spread=True)
     return Verdict(kind, box.median, sigma)
 
 
@@ -294,7 +281,8 @@ def _threshold(
     kind = np.zeros(image.shape, np.uint8)
     factor = box_factor(settings.fwhm, settings.box)
     background = float(np.median(image[usable])) if usable.any() else 0.0
-    box = _box(image, usable, settings.box)
+    ranked = RankedImage(image)
+    box = ranked.box(usable, settings.box, spread=True)
     sigma = np.zeros(image.shape)
     for _ in range(settings.max_iter):
         limit = np.maximum(factor * box.median - (factor - 1) * background, box.median)
@@ -308,7 +296,7 @@ def _threshold(
         kind = found
         good = usable & (kind == GOOD)
         background = float(np.median(image[good])) if good.any() else 0.0
-        box = _box(image, good, settings.box)
+        box = ranked.box(good, settings.box, spread=True)
     return Verdict(kind, box.median, sigma)
 
 

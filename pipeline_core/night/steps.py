@@ -127,7 +127,7 @@ def _attach(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> 
 
     path = Path(given["photons"])
     _forget_sidecar(path)
-    with _nothing_left(outputs), ObsFile(path, mode="write") as obs:
+    with _nothing_left(outputs), ObsFile(path, mode="write") as obs, obs.together():
         obs.annotate("reduced by a night's pipeline")
         attach: dict[str, Callable[[Path], Any]] = {
             "wavecal": obs.apply_wavecal,

@@ -5,11 +5,15 @@ import math
 import numpy as np
 import pytest
 from badpixel_fields import SHAPE, Field, observe
+from badpixels_plain import follow as plainly_followed
+from badpixels_plain import interpolate as plainly_interpolated
+from badpixels_plain import neighbours
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from pipeline_core.badpixels._kernels import box_statistics, follow, interpolate
+from pipeline_core.badpixels._kernels import interpolate, neighbour_weights, weigh_neighbours
+from pipeline_core.badpixels.boxes import RankedImage
 from pipeline_core.badpixels.flicker import flickering
 from pipeline_core.badpixels.methods import (
     _WIDTH_FACTORS,
@@ -26,38 +30,43 @@ from pipeline_core.badpixels.settings import METHODS, BadPixelSettings
 from pipeline_core.errors import ConfigError
 
 
-def neighbours(shape, usable, x, y, half):
-    return [
-        (i, j)
-        for i in range(x - half, x + half + 1)
-        for j in range(y - half, y + half + 1)
-        if 0 <= i < shape[0] and 0 <= j < shape[1] and (i, j) != (x, y) and usable[i, j]
-    ]
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 2))
-def test_box_statistics_are_those_of_numpy(seed, share, half):
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from([3, 5, 7]), st.booleans())
+def test_box_statistics_are_those_of_numpy(seed, share, side, ties):
     rng = np.random.default_rng(seed)
     shape = (5, 7)
     image, usable = rng.normal(10, 3, shape), rng.random(shape) < share
-    out, number = np.empty((4, *shape)), np.empty(shape, np.int64)
-    box_statistics(image, usable, half, out, number)
+    if ties:
+        image = np.round(image)
+    found = RankedImage(image).box(usable, side, spread=True)
     for x in range(5):
         for y in range(7):
-            values = np.array([image[p] for p in neighbours(shape, usable, x, y, half)])
-            assert number[x, y] == values.size
+            values = np.sort([image[p] for p in neighbours(usable, x, y, side // 2)])
+            assert found.number[x, y] == values.size
+            assert found.second[x, y] == (values[1] if values.size > 1 else np.inf)
             if not values.size:
-                assert np.isnan(out[:, x, y]).all()
+                for one in (found.median, found.low, found.sigma, found.robust):
+                    assert np.isnan(one[x, y])
                 continue
             median = np.median(values)
-            assert out[0, x, y] == pytest.approx(median)
-            assert out[2, x, y] == pytest.approx(1.4826 * np.median(np.abs(values - median)))
-            assert out[3, x, y] == np.sort(values)[values.size // 10]
+            assert found.median[x, y] == median
+            assert found.robust[x, y] == 1.4826 * np.median(np.abs(values - median))
+            assert found.low[x, y] == values[values.size // 10]
             if values.size > 1:
-                assert out[1, x, y] == pytest.approx(values.std(ddof=1))
+                assert found.sigma[x, y] == pytest.approx(values.std(ddof=1), abs=1e-12)
             else:
-                assert np.isnan(out[1, x, y])
+                assert np.isnan(found.sigma[x, y])
+
+
+def test_a_box_may_be_large_and_its_spread_left_out():
+    rng = np.random.default_rng(3)
+    image, usable = rng.normal(10, 3, (9, 40)), rng.random((9, 40)) < 0.8
+    found = RankedImage(image).box(usable, 31)
+    for x, y in ((0, 0), (4, 20), (8, 39)):
+        values = [image[p] for p in neighbours(usable, x, y, 15)]
+        assert found.median[x, y] == np.median(values)
+        assert found.number[x, y] == len(values)
+    assert found.sigma.size == found.robust.size == 0
 
 
 def slow_kriging(values, places, noise, at, fwhm, variance=None):
@@ -90,7 +99,7 @@ def test_interpolation_is_ordinary_kriging(seed, share, fwhm):
     interpolate(image, noise, usable, fwhm, value, sigma)
     for x in range(6):
         for y in range(5):
-            places = neighbours(shape, usable, x, y, 2)
+            places = neighbours(usable, x, y, 2)
             if len(places) < 3:
                 assert np.isnan(value[x, y])
                 continue
@@ -101,15 +110,38 @@ def test_interpolation_is_ordinary_kriging(seed, share, fwhm):
             assert sigma[x, y] == pytest.approx(found[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(9, 14), (14, 9), (1, 30), (2, 2)])
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.2])
+def test_interpolating_side_by_side_changes_no_bit(shape, share):
+    rng = np.random.default_rng(11)
+    image, usable = rng.poisson(90, shape).astype(float), rng.random(shape) < share
+    noise = rng.uniform(20, 300, shape)
+    image[~usable] = np.nan  # of nobody's business
+    value, sigma = np.empty(shape), np.empty(shape)
+    interpolate(image, noise, usable, 2.5, value, sigma)
+    plain = plainly_interpolated(image, noise, usable, 2.5)
+    np.testing.assert_array_equal(value, plain[0])
+    np.testing.assert_array_equal(sigma, plain[1])
+
+
+def followed(cube, usable, scatter, fwhm):
+    shape, n_bins = cube.shape[:2], cube.shape[2]
+    curves, pixels = cube.reshape(-1, n_bins), np.arange(usable.size)
+    weights = np.empty((usable.size, 24))
+    neighbour_weights(curves, cube.mean(axis=2), usable, scatter, fwhm, pixels, weights)
+    value, variance = np.empty(curves.shape), np.empty(curves.shape)
+    weigh_neighbours(curves, shape[1], pixels, weights, value, variance)
+    return value.reshape(cube.shape), variance.reshape(cube.shape)
+
+
 def test_light_curves_are_followed_with_the_weights_of_kriging():
     rng = np.random.default_rng(5)
     shape, n_bins, scatter, fwhm = (6, 5), 9, 0.15, 2.5
     cube = rng.poisson(rng.uniform(5, 90, (*shape, 1)), (*shape, n_bins)).astype(float)
     usable = rng.random(shape) < 0.7
-    value, variance = np.empty(cube.shape), np.empty(cube.shape)
-    follow(cube, usable, scatter, fwhm, 0, 6, value, variance)
+    value, variance = followed(cube, usable, scatter, fwhm)
     for x, y in ((0, 0), (2, 3), (5, 4), (3, 1)):
-        places = neighbours(shape, usable, x, y, 2)
+        places = neighbours(usable, x, y, 2)
         curves = np.array([cube[p] for p in places])
         level = curves.mean(axis=1)
         noise = np.maximum(level, 0.1) + (scatter * level) ** 2
@@ -118,6 +150,18 @@ def test_light_curves_are_followed_with_the_weights_of_kriging():
         weights = slow_kriging(level, places, noise, (x, y), fwhm, spread)[2]
         np.testing.assert_allclose(value[x, y], weights @ curves, rtol=1e-6)
         np.testing.assert_allclose(variance[x, y], weights**2 @ curves, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(9, 14), (14, 9), (1, 30), (2, 2)])
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.2])
+def test_following_side_by_side_changes_no_bit(shape, share):
+    rng = np.random.default_rng(12)
+    cube = rng.poisson(rng.uniform(0, 20, (*shape, 1)), (*shape, 13)).astype(float)
+    usable = rng.random(shape) < share
+    value, variance = followed(cube, usable, 0.15, 3.1)
+    plain = plainly_followed(cube, usable, 0.15, 3.1)
+    np.testing.assert_array_equal(value, plain[0])
+    np.testing.assert_array_equal(variance, plain[1])
 
 
 def test_factors_of_a_star():
@@ -204,8 +248,11 @@ def test_the_width_of_the_structure_is_found(width):
     image = rng.poisson(2000 * (1 + 0.2 * smooth / smooth.std())).astype(float)
     good = rng.random(image.shape) > 0.1
     image[5, 7] = 90_000  # held at 3 sigma: one pixel does not decide
-    found = _structure_width(image, image.copy(), good, 0.0, 2.5)
+    found, expected, uncertainty = _structure_width(image, image.copy(), good, 0.0, 2.5)
     assert found == 2.5 * min(_WIDTH_FACTORS, key=lambda factor: abs(2.5 * factor - width))
+    again = np.empty(image.shape), np.empty(image.shape)
+    interpolate(image, image.copy(), good, found, *again)
+    np.testing.assert_array_equal((expected, uncertainty), again)
 
 
 def test_nothing_changes_when_columns_become_rows():
@@ -229,7 +276,9 @@ def test_flickering_pixels_jump_and_others_do_not():
     cube = rng.poisson(mean)
     found = flickering(cube, np.ones(shape, bool), 4.0, 0.2, 2.5)
     assert sorted(map(tuple, np.argwhere(found.unstable).tolist())) == [(9, 29), (18, 4)]
-    assert found.deviation[12, 18, 4] > 20
+    assert found.deviation.shape == (2, n_bins)
+    assert found.deviation[1, 12] > 20  # (18, 4), the second one
+    assert found.deviation[0, 12] < -5
     assert found.share[18, 4] == pytest.approx(1.3, abs=0.5)
     assert not flickering(cube[:3], np.ones(shape, bool), 4.0, 0.2, 2.5).unstable.any()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -12,9 +14,15 @@ from wavecal_solutions import essentials, save_essentials
 from pipeline_core import ObsFile
 from pipeline_core.badpixels.compute import find_bad_pixels
 from pipeline_core.badpixels.settings import BadPixelSettings
-from pipeline_core.errors import InputFormatError, OperationCancelled
+from pipeline_core.errors import (
+    ConfigError,
+    InputFormatError,
+    OperationCancelled,
+    SidecarConflictError,
+)
 from pipeline_core.flatcal.compute import run
 from pipeline_core.night.steps import do
+from pipeline_core.sidecar import load_sidecar
 from pipeline_core.timemask.solution import MaskedTimes
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
@@ -73,6 +81,8 @@ def test_attaching_tells_each_part(made):
     assert told.parts == [0, 1 / 4, 2 / 4, 3 / 4]
     with ObsFile(photons) as obs:
         assert obs.is_flat_calibrated
+        assert len(obs.history) == 5
+        assert load_sidecar(obs.sidecar, obs.file_id).revision == 1  # written once
     sidecar.unlink()
 
 
@@ -87,6 +97,77 @@ def test_attaching_that_is_cancelled_or_fails_leaves_nothing(made, tmp_path):
     with pytest.raises(InputFormatError):
         do("attach", given, (sidecar,))
     assert not sidecar.exists()
+
+
+def state_of(obs):
+    """What is attached, as everybody sees it."""
+    images = (obs.flags, obs.masked_us, obs.recorded_counts, obs.count_image())
+    calibrated = (obs.is_wavelength_calibrated, obs.is_flat_calibrated, len(obs.pixel_masks))
+    return (*calibrated, *(one.tolist() for one in images))
+
+
+def attaching(obs, solutions):
+    ways = (obs.apply_wavecal, obs.apply_flatcal, obs.apply_badpixels, obs.apply_timemask)
+    return [(apply, path) for apply, (_, path) in zip(ways, solutions, strict=True)]
+
+
+def attach_all(obs, solutions):
+    for apply, path in attaching(obs, solutions):
+        apply(path)
+
+
+@pytest.fixture
+def bare(made, tmp_path):
+    """A copy of the photon file of its own."""
+    return shutil.copy(made[0], tmp_path)
+
+
+def test_all_is_attached_in_one_writing_and_undone_step_by_step(made, bare, tmp_path):
+    other = shutil.copy(bare, tmp_path / "other.h5")
+    with ObsFile(other, mode="write") as obs:
+        states = [state_of(obs)]
+        for apply, path in attaching(obs, made[1]):
+            apply(path)
+            states.append(state_of(obs))
+    with ObsFile(bare, mode="write") as obs:
+        with obs.together(), obs.together():
+            attach_all(obs, made[1])
+            assert not obs.sidecar.exists()
+            assert state_of(obs) == states[4]
+        assert load_sidecar(obs.sidecar, obs.file_id).revision == 1
+    with ObsFile(bare, mode="write") as obs:
+        assert [one.kind for one in obs.history] == ["wavecal", "flatcal", "badpixels", "timemask"]
+        for before in states[3::-1]:
+            assert state_of(obs) != before
+            assert state_of(obs.undo()) == before
+        assert load_sidecar(obs.sidecar, obs.file_id).revision == 5
+
+
+def test_what_is_attached_together_and_fails_leaves_all_as_it_was(made, bare, tmp_path):
+    with ObsFile(bare, mode="write") as obs:
+        obs.annotate("before")
+        kept, before = obs.sidecar.read_bytes(), state_of(obs)
+        with pytest.raises(InputFormatError), obs.together():
+            attach_all(obs, made[1])
+            obs.apply_badpixels(tmp_path / "none.h5")
+        assert obs.sidecar.read_bytes() == kept
+        assert state_of(obs) == before
+        assert [one.kind for one in obs.history] == ["annotation"]
+        with ObsFile(bare, mode="write") as another:
+            another.annotate("another program")
+        kept = obs.sidecar.read_bytes()
+        with pytest.raises(SidecarConflictError), obs.together():
+            attach_all(obs, made[1])
+        assert obs.sidecar.read_bytes() == kept
+        assert state_of(obs) == before
+    with ObsFile(bare) as obs, pytest.raises(ConfigError, match="write"), obs.together():
+        pass
+    with ObsFile(bare, mode="write") as obs:
+        with obs.together():
+            pass  # nothing to be saved
+        assert obs.sidecar.read_bytes() == kept
+        obs.annotate("at once again")
+        assert obs.sidecar.read_bytes() != kept
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -89,6 +89,17 @@ def test_the_grid_of_a_short_file(obs):
     assert grid.has_phases
 
 
+def test_images_of_all_bins_need_no_photon(obs, plain, monkeypatch):
+    expected = plain.counts_in_time()
+    odd = plain.counts_in_time(0.005, 1.0).counts
+    with monkeypatch.context() as patch:
+        patch.setattr(PhotonReader, "_scan", None)
+        found = obs.counts_in_time()
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(obs.counts_in_time(0.005, 1.0).counts, odd)
+
+
 places = st.tuples(st.integers(0, 100), st.integers(0, 100)).filter(lambda w: w[0] < w[1])
 bands = st.tuples(st.integers(0, 38), st.integers(0, 38)).filter(lambda w: w[0] < w[1])
 

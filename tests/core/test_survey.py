@@ -1,5 +1,7 @@
 """The survey of a whole file, and images from its planes, against exact passes."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -98,6 +100,35 @@ def test_images_on_the_grid_equal_the_exact_pass(surveyed, plain, window):
 def test_images_off_the_grid_equal_the_exact_pass(surveyed, plain, window):
     start, stop = window[0] / 1e6, window[1] / 1e6
     np.testing.assert_array_equal(surveyed.count_image(start, stop), plain.count_image(start, stop))
+
+
+@quiet
+@given(st.one_of(windows, grid.map(lambda w: (w[0] * 10_000, w[1] * 10_000))), st.booleans())
+def test_images_of_all_bins_come_from_one_pass(surveyed, plain, window, known):
+    start, stop = window[0] / 1e6, window[1] / 1e6
+    found = (surveyed if known else plain).counts_in_time(start, stop)
+    inner = np.arange(0, 2_010_000, 10_000)
+    inner = inner[(inner > window[0]) & (inner < window[1])]
+    np.testing.assert_array_equal(found.edges_us, [window[0], *inner, window[1]])
+    ends = list(zip(found.edges_us[:-1] / 1e6, found.edges_us[1:] / 1e6, strict=True))
+    np.testing.assert_array_equal(found.counts, [surveyed.count_image(*one) for one in ends])
+    np.testing.assert_array_equal(found.open_s, [surveyed.open_time(*one) for one in ends])
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_images_of_all_bins_leave_masked_times_out(observation, tmp_path, known):
+    path = shutil.copy(observation[0], tmp_path)
+    with ObsFile(path, mode="write") as obs:
+        obs.mask_time(0.123_456, 0.456_789, "cloud")
+        obs.mask_time(1.5, 1.512_345, "ray")
+        if known:
+            obs.survey()
+        found = obs.counts_in_time(0.12, 1.9)
+        ends = list(zip(found.edges_us[:-1] / 1e6, found.edges_us[1:] / 1e6, strict=True))
+        np.testing.assert_array_equal(found.counts, [obs.count_image(*one) for one in ends])
+        np.testing.assert_array_equal(found.open_s, [obs.open_time(*one) for one in ends])
+        assert found.open_s[10] == 0 < found.open_s[0] < 0.01
+        assert not found.counts[10].any()
 
 
 def test_images_of_phases_do_not_come_from_the_planes(surveyed, plain):
