@@ -17,6 +17,7 @@ from pipeline_core.badpixels.methods import COLD, DEAD, GOOD, HOT, Verdict, judg
 from pipeline_core.badpixels.settings import BadPixelSettings
 from pipeline_core.badpixels.solution import BadPixels
 from pipeline_core.beammap import Beammap
+from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.masks import PIXEL_KINDS
@@ -77,18 +78,19 @@ def find_bad_pixels(
     if not isinstance(source, ObsFile):
         with ObsFile(source) as obs:
             return find_bad_pixels(obs, settings, progress)
-    counts = read_counts(source, settings, part_of(progress, 0, 0.5, "reading photons"))
-    return solve(
-        counts,
-        settings,
-        source.beammap,
-        progress=part_of(progress, 0.5, 1, "judging pixels"),
-        camera=source.camera,
-        path=str(source.path.absolute()),
-        file_id=source.file_id,
-        start_unix=source.start_unix,
-        exposure_s=source.exposure_s,
-    )
+    with telling_of_compilation(progress) as report:
+        counts = read_counts(source, settings, part_of(report, 0, 0.5, "reading photons"))
+        return solve(
+            counts,
+            settings,
+            source.beammap,
+            progress=part_of(report, 0.5, 1, "judging pixels"),
+            camera=source.camera,
+            path=str(source.path.absolute()),
+            file_id=source.file_id,
+            start_unix=source.start_unix,
+            exposure_s=source.exposure_s,
+        )
 
 
 def read_counts(obs: ObsFile, settings: BadPixelSettings, progress: Progress = silent) -> Counts:

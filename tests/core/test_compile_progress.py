@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from observations import make_observation
 
+from pipeline_core.badpixels.compute import find_bad_pixels
 from pipeline_core.compile_progress import telling_of_compilation
 from pipeline_core.errors import OperationCancelled
 from pipeline_core.flatcal import compute as flatcal
@@ -92,12 +93,17 @@ def look_for_bursts(folder, progress):
     find_bursts(path, progress=progress)
 
 
+def find_bad_ones(folder, progress):
+    path, _ = make_observation(folder, np.full((4, 3), 50.0))
+    find_bad_pixels(path, progress=progress)
+
+
 def do_a_task_of_a_night(folder, progress):
     path, _ = make_observation(folder, np.full((4, 3), 50.0))
     do("cosmics", {"photons": str(path)}, (folder / "bursts.h5",), progress)
 
 
-@pytest.mark.parametrize("work", [make_flat, look_for_bursts, do_a_task_of_a_night])
+@pytest.mark.parametrize("work", [make_flat, look_for_bursts, find_bad_ones, do_a_task_of_a_night])
 def test_work_says_when_it_compiles(tmp_path, work):
     said = []
 
