@@ -20,7 +20,7 @@ import numba
 
 from pipeline_core.source_stamp import package_sources, source_stamp
 
-__all__ = ["inline", "kernel"]
+__all__ = ["formula", "helper", "inline", "kernel", "reduction"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -94,6 +94,13 @@ def _kernel_content(package: Path, sources: list[Path]) -> str:
     return digest.hexdigest()
 
 
+_INNER: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+
 _ensure_cache_folder()
 _drop_stale_kernels(Path(__file__).resolve().parent)
 
@@ -101,6 +108,24 @@ _drop_stale_kernels(Path(__file__).resolve().parent)
 def kernel(function: F) -> F:
     """Compile `function` on its first call: releases the GIL, cached between runs."""
     return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+def helper(function: F) -> F:
+    """Compile a function that is called from kernels only: quicker than `kernel`, without what Python calls.
+
+    It is not cached: the kernels that call it hold its code. Products and sums may be done in one step.
+    """
+    return cast(F, numba.njit(fastmath={"contract"}, **_INNER)(function))
+
+
+def formula(function: F) -> F:
+    """Compile a helper that becomes part of the loops it is called in, so that they do several elements at a time."""
+    return cast(F, numba.njit(fastmath={"contract"}, forceinline=True, **_INNER)(function))
+
+
+def reduction(function: F) -> F:
+    """Compile a helper whose sums may be done in any order: several terms at a time."""
+    return cast(F, numba.njit(fastmath={"contract", "reassoc", "nsz"}, **_INNER)(function))
 
 
 def inline(function: F) -> F:

@@ -12,8 +12,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import kernel
+from pipeline_core._jit import helper, kernel, reduction
 from pipeline_core.wavecal._edgekernels import trigger
+from pipeline_core.wavecal._mathkernels import exp, log, put
 
 __all__ = ["NO_DARK", "dark_spectrum"]
 
@@ -34,10 +35,11 @@ _MODEL_ERROR = 0.02
 FloatArray = npt.NDArray[np.float64]
 
 
-@kernel
+@helper
 def _penalty_bands(m, weight, bands):  # type: ignore[no-untyped-def]
     """Set the three bands (3, m) of ``weight * D'D``, D being second differences."""
-    bands[:] = 0.0
+    for i in range(m):
+        bands[0, i] = bands[1, i] = bands[2, i] = 0.0
     for i in range(m - 2):
         bands[0, i] += weight
         bands[0, i + 1] += 4.0 * weight
@@ -47,43 +49,26 @@ def _penalty_bands(m, weight, bands):  # type: ignore[no-untyped-def]
         bands[2, i] += weight
 
 
-@kernel
-def _factor(bands, diagonal, d, first, second):  # type: ignore[no-untyped-def]
-    """Decompose bands + diagonal into L D L'; return the logarithm of the determinant."""
-    total = 0.0
-    for i in range(d.size):
-        d[i] = bands[0, i] + diagonal[i]
-        first[i], second[i] = bands[1, i], bands[2, i]
-        if i > 0:
-            d[i] -= first[i - 1] ** 2 * d[i - 1]
-            first[i] -= first[i - 1] * second[i - 1] * d[i - 1]
-        if i > 1:
-            d[i] -= second[i - 2] ** 2 * d[i - 2]
-        d[i] = max(d[i], 1e-12)
-        first[i] /= d[i]
-        second[i] /= d[i]
-        total += math.log(d[i])
-    return total
-
-
-@kernel
-def _solve(d, first, second, vector):  # type: ignore[no-untyped-def]
+@helper
+def _solve(bands, mean, d, first, second, vector):  # type: ignore[no-untyped-def]
+    """Decompose bands + mean into L D L', and solve in place; m is at least 2."""
     m = d.size
+    # of the bin before and the one before that: entries of L, the same times D, and the half solved vector
+    l1 = l2 = l2_before = g1 = g2 = g2_before = v1 = v2 = 0.0
     for i in range(m):
-        if i > 0:
-            vector[i] -= first[i - 1] * vector[i - 1]
-        if i > 1:
-            vector[i] -= second[i - 2] * vector[i - 2]
-    for i in range(m):
-        vector[i] /= d[i]
+        d[i] = max(bands[0, i] + mean[i] - l2_before * g2_before - l1 * g1, 1e-12)
+        inverse = 1.0 / d[i]
+        g1, g2_before, g2 = bands[1, i] - l1 * g2, g2, bands[2, i]
+        v1, v2 = vector[i] - l1 * v1 - l2_before * v2, v1
+        l1, l2_before, l2 = g1 * inverse, l2, g2 * inverse
+        first[i], second[i], vector[i] = l1, l2, v1 * inverse
+    v1 = v2 = 0.0
     for i in range(m - 1, -1, -1):
-        if i + 1 < m:
-            vector[i] -= first[i] * vector[i + 1]
-        if i + 2 < m:
-            vector[i] -= second[i] * vector[i + 2]
+        v1, v2 = vector[i] - second[i] * v2 - first[i] * v1, v1
+        vector[i] = v1
 
 
-@kernel
+@reduction
 def _roughness(s):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(s.size - 2):
@@ -91,40 +76,62 @@ def _roughness(s):  # type: ignore[no-untyped-def]
     return total
 
 
+@helper
+def _slope(counts, seen, weight, s, mean, bend, gradient):  # type: ignore[no-untyped-def]
+    """Set expected counts, and how the penalised log likelihood grows with `s`.
+
+    `bend` (m + 2) is to work in: its first and last two are 0.
+    """
+    m = s.size
+    for i in range(m):
+        mean[i] = seen[i] * exp(s[i])
+    for i in range(m - 2):
+        bend[i + 2] = weight * (s[i] - 2.0 * s[i + 1] + s[i + 2])
+    for i in range(m):
+        gradient[i] = counts[i] - mean[i] - (bend[i + 2] - 2.0 * bend[i + 1] + bend[i])
+
+
+@reduction
+def _promise(step, gradient):  # type: ignore[no-untyped-def]
+    """Return what a step promises, and the largest change."""
+    largest, promise = 0.0, 0.0
+    for i in range(step.size):
+        largest = max(largest, abs(step[i]))
+        promise += step[i] * gradient[i]
+    return promise, largest
+
+
+@reduction
+def _likelihood(counts, seen, s, d):  # type: ignore[no-untyped-def]
+    """Return log likelihood, and the log of the determinant."""
+    value, determinant = 0.0, 0.0
+    for i in range(s.size):
+        value += counts[i] * s[i] - seen[i] * exp(s[i])
+        determinant += log(d[i])
+    return value, determinant
+
+
 @kernel
 def _smooth(counts, seen, weight, s):  # type: ignore[no-untyped-def]
     """Improve the logarithm `s` of the spectrum by Newton's method; return the log of the marginal likelihood."""
     m = s.size
     bands = np.empty((3, m))
-    mean, step = np.empty(m), np.empty(m)
+    mean, step, gradient = np.empty(m), np.empty(m), np.empty(m)
     d, first, second = np.empty(m), np.empty(m), np.empty(m)
+    bend = np.zeros(m + 2)
     _penalty_bands(m, weight, bands)
-    determinant = 0.0
     for _ in range(_ITERATIONS):
-        for i in range(m):
-            mean[i] = seen[i] * math.exp(s[i])
-            step[i] = counts[i] - mean[i]
-        for i in range(m - 2):
-            bend = weight * (s[i] - 2.0 * s[i + 1] + s[i + 2])
-            step[i] -= bend
-            step[i + 1] += 2.0 * bend
-            step[i + 2] -= bend
-        gradient = step.copy()
-        determinant = _factor(bands, mean, d, first, second)
-        _solve(d, first, second, step)
-        largest, promise = 0.0, 0.0
-        for i in range(m):
-            largest = max(largest, abs(step[i]))
-            promise += step[i] * gradient[i]
+        _slope(counts, seen, weight, s, mean, bend, gradient)
+        put(step, gradient)
+        _solve(bands, mean, d, first, second, step)
+        promise, largest = _promise(step, gradient)
         shrink = min(1.0, _LARGEST_STEP / max(largest, 1e-300))
         for i in range(m):
             s[i] += shrink * step[i]
         if promise < _ENOUGH:
             break
-    value = 0.5 * ((m - 2) * math.log(weight) - determinant - weight * _roughness(s))
-    for i in range(m):
-        value += counts[i] * s[i] - seen[i] * math.exp(s[i])
-    return value
+    value, determinant = _likelihood(counts, seen, s, d)
+    return value + 0.5 * ((m - 2) * math.log(weight) - determinant - weight * _roughness(s))
 
 
 @kernel
@@ -157,7 +164,8 @@ def dark_spectrum(
         Standard deviation of log amplitude and of tilt: from n counts, both are known to 1 / sqrt(n). `NO_DARK` if
         there are none.
     """
-    result[:] = 0.0
+    for i in range(counts.size):
+        result[0, i] = result[1, i] = 0.0
     seen = np.empty(counts.size)
     trigger(edges, edge, softness, seen)
     stop = counts.size
@@ -171,13 +179,14 @@ def dark_spectrum(
         return NO_DARK
     seen = seen[:stop]
     s, best = np.empty(stop), np.empty(stop)
-    s[:] = math.log(total / seen.sum())
+    for i in range(stop):
+        s[i] = math.log(total / seen.sum())
     best_value = -math.inf
     for k in range(_SMOOTHNESS.size - 1, -1, -1):
         value = _smooth(n, seen, _SMOOTHNESS[k], s)
         if value > best_value:
             best_value = value
-            best[:] = s
+            put(best, s)
     centre, spread = 0.0, 0.0
     expected = 0.0
     for i in range(stop):

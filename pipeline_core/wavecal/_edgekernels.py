@@ -11,8 +11,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import kernel
-from pipeline_core.wavecal._linekernels import cdf
+from pipeline_core._jit import helper, kernel, reduction
+from pipeline_core.wavecal._mathkernels import exp, log, normal, put
 
 __all__ = ["find_edge", "first_guess", "trigger"]
 
@@ -21,24 +21,26 @@ _SOFTNESS_PRIOR = (0.0, 0.4)  # log of 1 degree
 _SLOPE_PRIOR = (0.1, 0.15)  # per degree
 _PLATEAU_BINS = 6
 _N = 4
-_PDF = 1.0 / math.sqrt(2.0 * math.pi)
 
 FloatArray = npt.NDArray[np.float64]
 
 
-@kernel
+@helper
 def trigger(x: FloatArray, edge: float, softness: float, seen: FloatArray) -> None:
     """Set for each bin of the edges `x` the mean share of pulses that pass the trigger (1 far below `edge`)."""
-    u = (edge - x[0]) / softness
-    below = u * cdf(u) + _PDF * math.exp(-0.5 * u * u)
+    per_softness = 1.0 / softness
+    u = (edge - x[0]) * per_softness
+    share, density = normal(u)
+    below = u * share + density
     for i in range(seen.size):
-        u = (edge - x[i + 1]) / softness
-        above = u * cdf(u) + _PDF * math.exp(-0.5 * u * u)
+        u = (edge - x[i + 1]) * per_softness
+        share, density = normal(u)
+        above = u * share + density
         seen[i] = min(max((below - above) * softness / (x[i + 1] - x[i]), 0.0), 1.0)
         below = above
 
 
-@kernel
+@helper
 def first_guess(edges, pooled):  # type: ignore[no-untyped-def]
     """Return where the counts reach half of what they are a few bins below the least negative photon."""
     top = pooled.size - 1
@@ -56,37 +58,33 @@ def first_guess(edges, pooled):  # type: ignore[no-untyped-def]
     return edges[i] + min(max(inside, 0.0), 1.5) * (edges[i + 1] - edges[i]), plateau
 
 
-@kernel
-def _model(x, theta, seen, lam, jac):  # type: ignore[no-untyped-def]
-    """Set expected counts and gradient: log height at the edge, slope, edge, log softness."""
-    height, slope, edge, softness = (
-        math.exp(theta[0]),
-        theta[1],
-        theta[2],
-        math.exp(theta[3]),
-    )
+@helper
+def _model(x, theta, share, density, seen, lam, jac):  # type: ignore[no-untyped-def]
+    """Set expected counts and gradient: log height at the edge, slope, edge, log softness.
+
+    `share`, `density`: of each edge of a bin, to work in.
+    """
+    height, slope, edge, softness = math.exp(theta[0]), theta[1], theta[2], math.exp(theta[3])
+    per_softness = 1.0 / softness
+    for i in range(x.size):
+        share[i], density[i] = normal((edge - x[i]) * per_softness)
     trigger(x, edge, softness, seen)
     for i in range(lam.size):
         width = x[i + 1] - x[i]
         middle = 0.5 * (x[i] + x[i + 1]) - edge
-        level = height * width * math.exp(slope * middle)
-        u0, u1 = (edge - x[i]) / softness, (edge - x[i + 1]) / softness
-        c0 = cdf(u0)
-        c1 = cdf(u1)
-        p0 = _PDF * math.exp(-0.5 * u0 * u0)
-        p1 = _PDF * math.exp(-0.5 * u1 * u1)
+        level = height * width * exp(slope * middle)
         lam[i] = level * seen[i] + 1e-6
         jac[0, i] = level * seen[i]
         jac[1, i] = level * seen[i] * middle
-        jac[2, i] = level * (c0 - c1) / width - slope * level * seen[i]
-        jac[3, i] = level * softness * (p0 - p1) / width
+        jac[2, i] = level * (share[i] - share[i + 1]) / width - slope * level * seen[i]
+        jac[3, i] = level * softness * (density[i] - density[i + 1]) / width
 
 
-@kernel
+@reduction
 def _cost(n, lam, theta):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(n.size):
-        total += lam[i] - n[i] * math.log(lam[i])
+        total += lam[i] - n[i] * log(lam[i])
     return (
         2.0 * total
         + ((theta[1] - _SLOPE_PRIOR[0]) / _SLOPE_PRIOR[1]) ** 2
@@ -94,7 +92,22 @@ def _cost(n, lam, theta):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@reduction
+def _equations(n, lam, jac, step, matrix):  # type: ignore[no-untyped-def]
+    """Set gradient and Fisher matrix."""
+    for a in range(_N):
+        total = 0.0
+        for i in range(n.size):
+            total += jac[a, i] * (n[i] / lam[i] - 1.0)
+        step[a] = total
+        for b in range(a + 1):
+            total = 0.0
+            for i in range(n.size):
+                total += jac[a, i] * jac[b, i] / lam[i]
+            matrix[a, b] = matrix[b, a] = total
+
+
+@helper
 def _solve4(matrix, vector):  # type: ignore[no-untyped-def]
     """Solve by elimination in place; the matrix is symmetric, positive and small."""
     for a in range(_N):
@@ -122,20 +135,14 @@ def find_edge(edges: FloatArray, pooled: FloatArray) -> tuple[float, float]:
     theta = np.array([math.log(max(plateau, 0.5) / width), _SLOPE_PRIOR[0], guess, 0.0])
     old = theta.copy()
     lam, seen = np.empty(n.size), np.empty(n.size)
+    share, density = np.empty(x.size), np.empty(x.size)
     jac = np.empty((_N, n.size))
     matrix, step = np.empty((_N, _N)), np.empty(_N)
-    _model(x, theta, seen, lam, jac)
+    _model(x, theta, share, density, seen, lam, jac)
     value = _cost(n, lam, theta)
     damping = 1e-2
     for _ in range(40):
-        for a in range(_N):
-            step[a] = 0.0
-            for i in range(n.size):
-                step[a] += jac[a, i] * (n[i] / lam[i] - 1.0)
-            for b in range(_N):
-                matrix[a, b] = 0.0
-                for i in range(n.size):
-                    matrix[a, b] += jac[a, i] * jac[b, i] / lam[i]
+        _equations(n, lam, jac, step, matrix)
         step[1] -= (theta[1] - _SLOPE_PRIOR[0]) / _SLOPE_PRIOR[1] ** 2
         step[3] -= (theta[3] - _SOFTNESS_PRIOR[0]) / _SOFTNESS_PRIOR[1] ** 2
         matrix[1, 1] += 1.0 / _SLOPE_PRIOR[1] ** 2
@@ -143,11 +150,11 @@ def find_edge(edges: FloatArray, pooled: FloatArray) -> tuple[float, float]:
         for a in range(_N):
             matrix[a, a] *= 1.0 + damping
         _solve4(matrix, step)
-        old[:] = theta
+        put(old, theta)
         for a in range(_N):
             theta[a] += min(max(step[a], -1.0), 1.0)
         theta[3] = min(max(theta[3], -1.5), 1.5)
-        _model(x, theta, seen, lam, jac)
+        _model(x, theta, share, density, seen, lam, jac)
         trial = _cost(n, lam, theta)
         if trial <= value + 1e-9:
             done = value - trial < 1e-4
@@ -156,8 +163,8 @@ def find_edge(edges: FloatArray, pooled: FloatArray) -> tuple[float, float]:
             if done:
                 break
         else:
-            theta[:] = old
-            _model(x, theta, seen, lam, jac)
+            put(theta, old)
+            _model(x, theta, share, density, seen, lam, jac)
             damping = damping * 10.0
             if damping > 1e6:
                 break

@@ -10,11 +10,23 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import kernel
+from pipeline_core._jit import helper, kernel
 from pipeline_core.wavecal._darkkernels import dark_spectrum
-from pipeline_core.wavecal._doublekernels import compare_peaks, shape_hint
+from pipeline_core.wavecal._doublekernels import PASSED, compare_peaks, shape_hint
 from pipeline_core.wavecal._edgekernels import find_edge, first_guess, trigger
-from pipeline_core.wavecal._linekernels import N_THETA, expected, tilted
+from pipeline_core.wavecal._mathkernels import put
+from pipeline_core.wavecal._modelkernels import (
+    COUNTS,
+    DARK,
+    EDGES,
+    N_GIVEN,
+    N_ROWS,
+    N_THETA,
+    SEEN,
+    TILT,
+    expected,
+    tilted,
+)
 from pipeline_core.wavecal._searchkernels import (
     GAUSS_GAUSS,
     GAUSS_GAUSS_TAIL,
@@ -44,6 +56,7 @@ N_FACTS = 13
 _SUSPICIOUS_Z = 3.0
 _SUSPICIOUS_FIT = 1.6  # standard deviations of the merged deviance
 _MISFIT = 4.0
+_TWO = np.int64(2)
 _SMALL_SHARE, _CLOSE = (
     0.02,
     2.0,
@@ -73,121 +86,134 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-@kernel
+@helper
 def _bins(edges, counts, dark, edge, softness):  # type: ignore[no-untyped-def]
-    """Return edges, counts, background (see `expected`) and seen share of the bins that are fitted.
-
-    Empty bins far below are one.
-    """
+    """Return `bins` that are fitted, as `_modelkernels` wants them. Empty bins far below are one."""
     first, stop = cut(edges, counts, edge, softness)
     m = stop - first + 1
-    x, n, other, seen = np.empty(m + 1), np.empty(m), np.empty((2, m)), np.empty(m)
-    x[0] = edges[0]
-    x[1:] = edges[first : stop + 1]
-    n[0] = counts[:first].sum()
-    other[0, 0], other[1, 0] = dark[0, :first].sum(), dark[1, first - 1]
+    bins = np.zeros((N_GIVEN, m + 1))
+    bins[EDGES, 0] = edges[0]
+    for i in range(m):
+        bins[EDGES, i + 1] = edges[first + i]
+    for i in range(first):
+        bins[COUNTS, 0] += counts[i]
+        bins[DARK, 0] += dark[0, i]
+    bins[TILT, 0] = dark[1, first - 1]
     for i in range(1, m):
-        n[i] = counts[first + i - 1]
-        other[:, i] = dark[:, first + i - 1]
-    trigger(x, edge, softness, seen)
-    return x, n, other, seen
+        k = first + i - 1
+        bins[COUNTS, i], bins[DARK, i], bins[TILT, i] = counts[k], dark[0, k], dark[1, k]
+    return bins
 
 
-@kernel
-def _fit_line(  # type: ignore[no-untyped-def]
-    edges, counts, edge, softness, dark, dark_error, guess, models, known, hint,
-    single, theta, variance, facts, score, information,
-):  # fmt: skip
-    x, n, other, seen = _bins(edges, counts, dark, edge, softness)
-    lam, jac = np.empty(n.size), np.empty((n.size, N_THETA))
+@helper
+def _fit_line(given, k, edge, dark, dark_error, known, hint, found):  # type: ignore[no-untyped-def]
+    """Fit line `k`; `given` and `found` as in `_fit_all`."""
+    edges, counts, guess, _, models = given
+    single, theta, variance, facts, score, information = found
+    one, fact = np.empty(N_THETA), facts[k]
+    bins = _bins(edges, counts[k], dark[k], edge[0], edge[1])
+    model = np.zeros((N_ROWS, bins.shape[1]))
     cov = np.empty((N_THETA, N_THETA))
     limits = np.empty((4, N_THETA))
-    bounds(edges, edge, known, dark_error, limits)
-    facts[5], value, good = fit_single(x, n, edge, seen, other, limits, guess, theta, lam, jac)
-    expected(x, theta, edge, other, 1, seen, lam, jac)
-    moving = finish(GAUSS_TAIL, n, edge, seen, limits, theta, lam, jac, cov, facts)
-    facts[6] = facts[7] = facts[9] = facts[10] = facts[11] = 0.0
-    facts[12] = value
-    single[:] = theta
-    score[:] = information[:] = 0.0
+    bounds(edges, edge[0], known, dark_error[k], limits)
+    trigger(bins[EDGES], edge[0], edge[1], model[SEEN, : bins.shape[1] - 1])
+    fact[5], value, good = fit_single(bins, edge[0], limits, guess[k], one, model)
+    moving = finish(bins, GAUSS_TAIL, edge[0], limits, one, model, cov, fact)
+    fact[6] = fact[7] = fact[9] = fact[10] = fact[11] = 0.0
+    fact[12] = value
+    put(single[k], one)
+    put(theta[k], one)
+    for t in range(OFFSETS.size):
+        score[k, t] = information[k, t] = 0.0
     share, offset = hint[0], hint[1]
     where = -1
-    if facts[5] > LEAST_GAIN:
-        facts[6], where = scan(x, n, edge, seen, theta, lam, jac, cov, score, information)
+    if fact[5] > LEAST_GAIN:
+        fact[6], where = scan(bins, edge[0], one, model, cov, score[k], information[k])
     if where >= 0:
-        facts[7] = OFFSETS[where]
+        fact[7] = OFFSETS[where]
         if hint[0] == 0.0:
-            share, offset = score[where] / information[where], facts[7]
-    hinted = hint[0] > 0.0 or (facts[6] > _SUSPICIOUS_Z and share > _HARMLESS_SHARE)
-    misfit = excess(facts[2], int(facts[3])) > _SUSPICIOUS_FIT or not good
+            share, offset = score[k, where] / information[k, where], fact[7]
+    hinted = hint[0] > 0.0 or (fact[6] > _SUSPICIOUS_Z and share > _HARMLESS_SHARE)
+    misfit = excess(fact[2], int(fact[3])) > _SUSPICIOUS_FIT or not good
     forced = not models[GAUSS_TAIL]
     if forced and share < _HARMLESS_SHARE:
         share, offset = _FORCED_SHARE, _FORCED_OFFSET
     good = good and not forced
-    if facts[5] > LEAST_GAIN and (hinted or misfit or forced):
+    if fact[5] > LEAST_GAIN and (hinted or misfit or forced):
         good = _compare(
-            x, n, edge, seen, other, limits, models, share, offset, value, good, moving,
-            theta, lam, jac, cov, facts,
+            bins, edge[0], limits, models, share, offset, value, good, moving, one, model, cov, fact, theta[k]
         )  # fmt: skip
-    facts[1] = good
+    fact[1] = good
     for j in range(N_THETA):
-        variance[j] = cov[j, j]
+        variance[k, j] = cov[j, j]
 
 
-@kernel
+@helper
 def _compare(  # type: ignore[no-untyped-def]
-    x, n, edge, seen, other, limits, models, share, offset, value, good, moving, theta, lam, jac, cov, facts
-):  # fmt: skip
-    """Try two Gaussians; keep them if they gain more deviance than their parameters cost. Returns convergence."""
-    one, trial, one_value = theta.copy(), np.empty(N_THETA), value
-    weight = math.log(max(n.sum(), 8.0))
+    bins, edge, limits, models, share, offset, value, good, moving, one, model, cov, facts, theta
+):
+    """Try two Gaussians beside `one`; keep them if they gain more deviance than their parameters cost.
+
+    Returns convergence.
+    """
+    trial, one_value = np.empty(N_THETA), value
+    photons = 0.0
+    for i in range(bins.shape[1] - 1):
+        photons += bins[COUNTS, i]
+    weight = math.log(max(photons, 8.0))
     criterion = value + weight * moving if good else math.inf
     # where a dark stands for the tail, two Gaussians must not be paid with the tail that they can do without
     fewest = moving + _LEAST_ADDED if limits[3, 11] > 0.0 else 0
     trial_facts, trial_cov = facts.copy(), cov.copy()
     misfit = excess(facts[2], int(facts[3])) > _MISFIT
-    for model in (GAUSS_GAUSS_TAIL, GAUSS_GAUSS):
-        if not models[model]:
+    for kind in (GAUSS_GAUSS_TAIL, GAUSS_GAUSS):
+        if not models[kind]:
             continue
         if facts[0] == GAUSS_GAUSS_TAIL and excess(facts[2], int(facts[3])) < _SUSPICIOUS_FIT:
             continue
         value, converged = fit_double(
-            model, x, n, edge, seen, other, limits, one, offset, share, misfit, trial, lam, jac
+            bins, kind, edge, limits, one, offset, share, misfit, trial, model
         )
-        order(trial, edge)
-        expected(x, trial, edge, other, 2, seen, lam, jac)
-        moving = finish(model, n, edge, seen, limits, trial, lam, jac, trial_cov, trial_facts)
-        if model == GAUSS_GAUSS_TAIL:
+        if order(trial, edge):
+            expected(bins, trial, edge, _TWO, model)
+        moving = finish(bins, kind, edge, limits, trial, model, trial_cov, trial_facts)
+        if kind == GAUSS_GAUSS_TAIL:
             facts[9] = one_value - value
             facts[10] = 1.0 / (1.0 + math.exp(trial[0] - trial[3]))
             facts[11] = (trial[4] - trial[1]) * math.exp(-trial[2])
         price = weight * max(moving, fewest) + _GAUSSIAN_PRICE
         if converged and value + price < criterion:
             criterion, good = value + price, True
-            theta[:] = trial
-            facts[0], facts[2:5], facts[12] = trial_facts[0], trial_facts[2:5], value
-            cov[:] = trial_cov
+            put(theta, trial)
+            put(cov, trial_cov)
+            facts[0], facts[12] = trial_facts[0], value
+            facts[2], facts[3], facts[4] = trial_facts[2], trial_facts[3], trial_facts[4]
     return good
 
 
-@kernel
+@helper
 def _strongest_hint(score, information):  # type: ignore[no-untyped-def]
     """Return the significance of the small second peak that all lines together hint at most."""
     best = 0.0
     for t in range(OFFSETS.size):
-        u, v = score[:, t].sum(), information[:, t].sum()
+        u = v = 0.0
+        for k in range(len(score)):
+            u += score[k, t]
+            v += information[k, t]
         if v <= 0.0 or (abs(OFFSETS[t]) > _CLOSE and u / v < _SMALL_SHARE):
             continue
         best = max(best, u / math.sqrt(v))
     return best
 
 
-@kernel
-def _fit_all(  # type: ignore[no-untyped-def]
-    edges, counts, dark, dark_error, guess, use, models, hint, edge,
-    single, theta, variance, facts, score, information,
-):  # fmt: skip
-    """Fit every line, those that the edge cuts once more with what the others know of tail, edge and width."""
+@helper
+def _fit_all(given, edge, dark, dark_error, hint, found):  # type: ignore[no-untyped-def]
+    """Fit every line, those that the edge cuts once more with what the others know of tail, edge and width.
+
+    `given`: edges, counts, guess, which lines are used, models. `found`, a row for each line: parameters with one
+    Gaussian and of what was chosen, variances, facts, score and information of a second peak.
+    """
+    use = given[3]
     vague = PRIORS.copy()
     vague[1, 0], vague[2, 0] = edge[0], math.log(edge[1])
     known = vague.copy()
@@ -195,16 +221,13 @@ def _fit_all(  # type: ignore[no-untyped-def]
     for attempt in range(2):
         for k in range(use.size):
             if use[k] and (attempt == 0 or cut_lines[k]):
-                _fit_line(
-                    edges, counts[k], edge[0], edge[1], dark[k], dark_error[k], guess[k], models,
-                    known if cut_lines[k] else vague, hint,
-                    single[k], theta[k], variance[k], facts[k], score[k], information[k],
-                )  # fmt: skip
+                prior = known if cut_lines[k] else vague
+                _fit_line(given, k, edge, dark, dark_error, prior, hint, found)
         if attempt == 0:
-            _find_cut_lines(theta, variance, facts, use, edge[0], known, cut_lines)
+            _find_cut_lines(found[1], found[2], found[3], use, edge[0], known, cut_lines)
 
 
-@kernel
+@helper
 def _find_cut_lines(theta, variance, facts, use, edge, known, cut_lines):  # type: ignore[no-untyped-def]
     """Set `cut_lines`, which the edge is near to or which are not found, and `known` from all others.
 
@@ -223,7 +246,8 @@ def _find_cut_lines(theta, variance, facts, use, edge, known, cut_lines):  # typ
         if free > clearance:
             farthest, clearance = k, free
     if farthest < 0:
-        cut_lines[:] = False
+        for k in range(use.size):
+            cut_lines[k] = False
         return
     cut_lines[farthest] = False
     for k in range(use.size):
@@ -240,7 +264,7 @@ def _find_cut_lines(theta, variance, facts, use, edge, known, cut_lines):  # typ
             known[a, 1] = math.sqrt(1.0 / sums[a, 1] + alike**2)
 
 
-@kernel
+@helper
 def _tail_share(theta, use, dark, edges, edge, photons):  # type: ignore[no-untyped-def]
     """Return the share of all photons that are in the fitted tails, or known from a dark."""
     tails = 0.0
@@ -249,11 +273,11 @@ def _tail_share(theta, use, dark, edges, edge, photons):  # type: ignore[no-unty
             tails += theta[k, 6] * math.exp(-theta[k, 7])
             for i in range(edges.size - 1):
                 if edges[i + 1] < edge:
-                    tails += tilted(dark[k], theta[k], i)
+                    tails += tilted(dark[k, 0, i], dark[k, 1, i], theta[k])
     return tails / max(photons, 1.0)
 
 
-@kernel
+@helper
 def _find_darks(edges, background, scale, edge, dark, error):  # type: ignore[no-untyped-def]
     """Set what is expected of each line's dark (lines, 2, bins), and its `error`: see `dark_spectrum`."""
     for k in range(scale.size):
@@ -264,14 +288,16 @@ def _find_darks(edges, background, scale, edge, dark, error):  # type: ignore[no
             same = background[k, i] == background[k - 1, i]
         if same:
             # most often there is one dark for all lines
-            dark[k, 0] = dark[k - 1, 0] * (scale[k] / scale[k - 1])
-            dark[k, 1] = dark[k - 1, 1]
+            ratio = scale[k] / scale[k - 1]
+            for i in range(edges.size - 1):
+                dark[k, 0, i] = dark[k - 1, 0, i] * ratio
+                dark[k, 1, i] = dark[k - 1, 1, i]
             error[k] = error[k - 1]
         else:
             error[k] = dark_spectrum(edges, background[k], edge[0], edge[1], scale[k], dark[k])
 
 
-@kernel
+@helper
 def _find_pixel_edge(edges, counts, use, edge):  # type: ignore[no-untyped-def]
     """Set edge and softness from the sum of all lines, or from a line that reaches farther; return all photons."""
     pooled = np.zeros(edges.size - 1)
@@ -288,37 +314,28 @@ def _find_pixel_edge(edges, counts, use, edge):  # type: ignore[no-untyped-def]
     if farthest > edge[0] + _EDGE_MASKED_DEG:
         # the upper flank of a bright line was taken for the edge
         edge[0], edge[1] = farthest, 1.0
-    return pooled.sum()
+    total = 0.0
+    for i in range(pooled.size):
+        total += pooled[i]
+    return total
 
 
-@kernel
-def _try_without_edge(  # type: ignore[no-untyped-def]
-    edges, counts, background, scale, dark, dark_error, guess, use, models, hint, edge,
-    single, theta, variance, facts, score, information,
-):  # fmt: skip
-    """Fit all lines once more as if everything were seen; keep that unless an edge is clearly better."""
-    kept = (edge.copy(), single.copy(), theta.copy(), variance.copy(), facts.copy())
-    kept_scan, kept_dark = (score.copy(), information.copy()), (dark.copy(), dark_error.copy())
-    edge[0], edge[1] = _NO_EDGE_DEG, 1.0
-    _find_darks(edges, background, scale, edge, dark, dark_error)
-    _fit_all(
-        edges, counts, dark, dark_error, guess, use, models, hint, edge,
-        single, theta, variance, facts, score, information,
-    )  # fmt: skip
+@helper
+def _change(use, facts, other):  # type: ignore[no-untyped-def]
+    """Return by how much the deviance of all lines is larger in other facts."""
     change = 0.0
     for k in range(use.size):
         if use[k]:
-            change += facts[k, 12] - kept[4][k, 12]
-    if change > _EDGE_PRICE:
-        edge[:], single[:], theta[:], variance[:], facts[:] = kept
-        score[:], information[:] = kept_scan
-        dark[:], dark_error[:] = kept_dark
+            change += other[k, 12] - facts[k, 12]
+    return change
 
 
-@kernel
-def _look_for_second(edges, counts, dark, use, edge, single, facts, z, joint):  # type: ignore[no-untyped-def]
+@helper
+def _look_for_second(edges, counts, dark, use, edge, found, joint):  # type: ignore[no-untyped-def]
     """Set `joint` (see `fit_pixel`) if anything hints at a second peak in the lines that the edge is far from."""
-    joint[:] = 0.0
+    single, _, _, facts, score, information = found
+    for j in range(joint.size):
+        joint[j] = 0.0
     lines, number = np.zeros(use.size, np.int64), 0
     for k in range(use.size):
         clear = single[k, 1] + _LEAST_CLEARANCE * math.exp(single[k, 2]) < edge[0]
@@ -327,26 +344,34 @@ def _look_for_second(edges, counts, dark, use, edge, single, facts, z, joint):  
             number += 1
     if number == 0:
         return
-    most = counts.shape[1] + 1
-    x, n = np.zeros((number, most + 1)), np.zeros((number, most))
-    other, seen = np.zeros((number, most)), np.zeros((number, most))
-    size, local, slopes = np.zeros(number, np.int64), np.empty((number, 5)), np.empty(number)
+    bins = np.zeros((number, N_GIVEN, counts.shape[1] + 2))
+    local, slopes = np.empty((number, 5)), np.empty(number)
+    most = 0
     for i in range(number):
         k = lines[i]
-        x_k, n_k, other_k, seen_k = _bins(edges, counts[k], dark[k], edge[0], edge[1])
-        trigger(x_k, single[k, 9], math.exp(single[k, 10]), seen_k)
-        m = n_k.size
-        size[i] = m
-        x[i, : m + 1], n[i, :m], seen[i, :m] = x_k, n_k, seen_k
+        own = _bins(edges, counts[k], dark[k], edge[0], edge[1])
+        m = own.shape[1] - 1
+        most = max(most, m)
+        passed = bins[i, PASSED, :m]
+        trigger(own[EDGES], single[k, 9], math.exp(single[k, 10]), passed)
+        for b in range(bins.shape[2]):
+            # what is beyond has no width and is not seen
+            bins[i, EDGES, b] = own[EDGES, min(b, m)]
         for b in range(m):
-            other[i, b] = tilted(other_k, single[k], b) * seen_k[b]
+            bins[i, COUNTS, b] = own[COUNTS, b]
+            bins[i, DARK, b] = tilted(own[DARK, b], own[TILT, b], single[k]) * passed[b]
+            joint[3] += own[COUNTS, b]
         for a, j in enumerate((0, 1, 2, 6, 8)):
             local[i, a] = single[k, j]
         slopes[i] = single[k, 7]
-        joint[3] += n_k.sum()
-    if z < _HINT_Z and shape_hint(x, n, other, seen, size, edge[0], local, slopes) < _HINT_SHAPE:
+    bins = bins[:, :, : most + 1].copy()
+    z = _strongest_hint(score, information)
+    if z < _HINT_Z and shape_hint(bins, edge[0], local, slopes) < _HINT_SHAPE:
         return
-    compare_peaks(x, n, other, seen, size, edge[0], local, slopes.mean(), joint)
+    slope = 0.0
+    for i in range(number):
+        slope += slopes[i] / number
+    compare_peaks(bins, edge[0], local, slope, joint)
 
 
 @kernel
@@ -379,30 +404,38 @@ def fit_pixel(
     sigma, zero where nothing hints at one; and the photons of those lines. If it stands out, the lines are fitted again
     with a start there.
     """
-    use = np.zeros(skip.size, np.bool_)
-    for k in range(skip.size):
-        facts[k, 8] = counts[k].sum()
+    n_line, n_bin = counts.shape
+    use = np.zeros(n_line, np.bool_)
+    for k in range(n_line):
+        facts[k, 8] = 0.0
+        for i in range(n_bin):
+            facts[k, 8] += counts[k, i]
         use[k] = not skip[k] and facts[k, 8] >= fewest
     photons = _find_pixel_edge(edges, counts, use, edge)
     edge[0] = min(edge[0], _LAST_EDGE_DEG)
-    single, hint = np.full_like(theta, np.nan), np.zeros(2)
-    dark, dark_error = np.zeros((use.size, 2, edges.size - 1)), np.zeros(use.size)
+    hint = np.zeros(2)
+    given = (edges, counts, guess, use, models)
+    found = (np.full_like(theta, np.nan), theta, variance, facts, score, information)
+    dark, dark_error = np.zeros((n_line, 2, n_bin)), np.zeros(n_line)
     _find_darks(edges, background, scale, edge, dark, dark_error)
-    _fit_all(
-        edges, counts, dark, dark_error, guess, use, models, hint, edge,
-        single, theta, variance, facts, score, information,
-    )  # fmt: skip
-    if use.any() and _tail_share(theta, use, dark, edges, edge[0], photons) <= _FAINT_TAIL:
-        # without noise triggers there is no edge to see, unless it cuts a line: the end of a line may look like one
-        _try_without_edge(
-            edges, counts, background, scale, dark, dark_error, guess, use, models, hint, edge,
-            single, theta, variance, facts, score, information,
+    _fit_all(given, edge, dark, dark_error, hint, found)
+    if photons > 0.0 and _tail_share(theta, use, dark, edges, edge[0], photons) <= _FAINT_TAIL:
+        # without noise triggers there is no edge to see, unless it cuts a line: the end of a line may look like one.
+        # All lines are fitted once more as if everything were seen; that is kept unless an edge is clearly better
+        all_seen = np.array([_NO_EDGE_DEG, 1.0])
+        other_dark, other_error = np.zeros((n_line, 2, n_bin)), np.zeros(n_line)
+        other = (
+            found[0].copy(), theta.copy(), variance.copy(), facts.copy(), score.copy(), information.copy()
         )  # fmt: skip
-    z = _strongest_hint(score, information)
-    _look_for_second(edges, counts, dark, use, edge, single, facts, z, joint)
+        _find_darks(edges, background, scale, all_seen, other_dark, other_error)
+        _fit_all(given, all_seen, other_dark, other_error, hint, other)
+        if _change(use, facts, other[3]) <= _EDGE_PRICE:
+            put(edge, all_seen)
+            put(dark, other_dark)
+            put(dark_error, other_error)
+            for k in range(len(found)):
+                put(found[k], other[k])
+    _look_for_second(edges, counts, dark, use, edge, found, joint)
     if joint[0] >= JOINT_GAIN:
-        hint[:] = joint[1:3]
-        _fit_all(
-            edges, counts, dark, dark_error, guess, use, models, hint, edge,
-            single, theta, variance, facts, score, information,
-        )  # fmt: skip
+        hint[0], hint[1] = joint[1], joint[2]
+        _fit_all(given, edge, dark, dark_error, hint, found)

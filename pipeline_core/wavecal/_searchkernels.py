@@ -10,13 +10,28 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import inline, kernel
+from pipeline_core._jit import helper, inline
 from pipeline_core.wavecal._linekernels import (
-    N_THETA,
+    AT_ONCE,
     covariance,
     fit,
-    gaussian,
     penalty,
+    products,
+    push,
+)
+from pipeline_core.wavecal._mathkernels import put
+from pipeline_core.wavecal._modelkernels import (
+    COUNTS,
+    DARK,
+    EDGES,
+    LAM,
+    N_THETA,
+    SCALED,
+    SEEN,
+    WEIGHT,
+    WORK,
+    expected,
+    gaussian,
 )
 
 __all__ = [
@@ -41,45 +56,48 @@ OFFSETS = np.array([-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0, 6.0,
 EDGE_REACH_DEG = 4.0
 """How far a line's own edge may be from where it was looked for."""
 
-_TAIL, GAUSS_TAIL, GAUSS_GAUSS, GAUSS_GAUSS_TAIL = 0, 1, 2, 3
+_TAIL, GAUSS_TAIL, GAUSS_GAUSS, GAUSS_GAUSS_TAIL = np.arange(4)
+_ONE = np.int64(1)
 _SIGMA_DEG = (0.4, 40.0)
 _SLOPE = (0.01, 1.5)
 _SOFTNESS_DEG = (0.2, 4.0)
 _MERGED_AT_LEAST = 8.0
-_ITERATIONS = 60
-_ROUGH_ITERATIONS = 15
-_ENOUGH = 2e-5  # of deviance: a hundredth of a parameter's error is 1e-4
+# steps at most, and the gain of deviance that is enough: a hundredth of a parameter's error is 1e-4
+_FOR_TAIL = np.array([25.0, 0.05])
+_FOR_SINGLE = np.array([60.0, 2e-5])
+_FOR_START = np.array([15.0, 0.05])  # that is only to be compared with others
+_FOR_DOUBLE = np.array([60.0, 1e-3])
 _AT_EDGE = np.array(
     [-2.0, -0.8, 0.3]
 )  # sigma from the edge: where a line is begun that hides there
 _MOST_CHANGE = 3.0  # of the log of the background
-_ROUGHLY = 0.05  # for a start that is only to be compared with others
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
 @inline
-def _is_free(model: int, edge: float, dark: bool, free: BoolArray) -> None:
+def _is_free(kind: int, edge: float, dark: bool, free: BoolArray) -> None:
     """Set which parameters a model has."""
     for j in range(N_THETA):
         free[j] = j < 9 or (edge < 0.0 if j < 11 else dark)
-    if model == _TAIL:
+    if kind == _TAIL:
         free[0:3] = False
-    if model < GAUSS_GAUSS:
+    if kind < GAUSS_GAUSS:
         free[3:6] = False
-    if model == GAUSS_GAUSS:
+    if kind == GAUSS_GAUSS:
         free[6:8] = False
 
 
-@kernel
+@helper
 def bounds(edges, edge, known, dark_error, limits):  # type: ignore[no-untyped-def]
     """Set the limits of all parameters.
 
     `known` (4, 2): mean and width of the priors of the log of the tail's slope, the edge, the log of its softness, and
     the log of the line's width; `dark_error`: that of the background's amplitude and tilt, 0 without a dark.
     """
-    limits[0], limits[1], limits[2:] = -30.0, 30.0, 0.0
+    for j in range(N_THETA):
+        limits[0, j], limits[1, j], limits[2, j], limits[3, j] = -30.0, 30.0, 0.0, 0.0
     for first in (0, 3):
         limits[0, first + 1], limits[1, first + 1] = edges[0], edge + 30.0
         limits[0, first + 2], limits[1, first + 2] = (
@@ -94,12 +112,13 @@ def bounds(edges, edge, known, dark_error, limits):  # type: ignore[no-untyped-d
     for k, j in enumerate((7, 9, 10, 2)):
         limits[2, j] = known[k, 0]
         limits[3, j] = 1.0 / known[k, 1] ** 2
-    limits[0, 11:], limits[1, 11:] = -_MOST_CHANGE, _MOST_CHANGE
-    if dark_error > 0.0:
-        limits[3, 11:] = 1.0 / dark_error**2
+    for j in (11, 12):
+        limits[0, j], limits[1, j] = -_MOST_CHANGE, _MOST_CHANGE
+        if dark_error > 0.0:
+            limits[3, j] = 1.0 / dark_error**2
 
 
-@kernel
+@helper
 def cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
     """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
     stop = counts.size
@@ -115,112 +134,119 @@ def cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
     return max(first - 4, 1), stop
 
 
-@kernel
-def _strongest(x, n, lam, half, low, high):  # type: ignore[no-untyped-def]
+@helper
+def _strongest(bins, lam, half, low, high):  # type: ignore[no-untyped-def]
     """Return centre and significance of the strongest excess over `lam` in windows of ``2 half + 1`` bins."""
+    m = bins.shape[1] - 1
     best, where = -1.0, -1
-    for i in range(1, n.size):
-        middle = 0.5 * (x[i] + x[i + 1])
+    for i in range(1, m):
+        middle = 0.5 * (bins[EDGES, i] + bins[EDGES, i + 1])
         if middle < low or middle > high:
             continue
         seen, model = 0.0, 0.0
-        for k in range(max(i - half, 1), min(i + half + 1, n.size)):
-            seen += n[k]
+        for k in range(max(i - half, 1), min(i + half + 1, m)):
+            seen += bins[COUNTS, k]
             model += lam[k]
         z = (seen - model) / math.sqrt(model + 1.0)
         if z > best:
             best, where = z, i
     if where < 0:
         return 0.5 * (low + high), -1.0
-    return 0.5 * (x[where] + x[where + 1]), best
+    return 0.5 * (bins[EDGES, where] + bins[EDGES, where + 1]), best
 
 
-@kernel
-def _width(x, n, lam, centre):  # type: ignore[no-untyped-def]
+@helper
+def _width(bins, lam, centre):  # type: ignore[no-untyped-def]
     """Return a sigma and the photons of the excess around `centre`: from where it falls to half its height."""
+    m = bins.shape[1] - 1
+    x, n = bins[EDGES], bins[COUNTS]
     at = 1
-    while at < n.size - 1 and x[at + 1] <= centre:
+    while at < m - 1 and x[at + 1] <= centre:
         at += 1
-    reach = np.zeros(2)
     height = 0.0
-    for k in range(max(at - 1, 1), min(at + 2, n.size)):
+    for k in range(max(at - 1, 1), min(at + 2, m)):
         height += max(n[k] - lam[k], 0.0) / 3.0
-    for side in range(2):
-        direction = 2 * side - 1
+    nearest = math.inf
+    for direction in (-1, 1):
         i = at
         while True:
             i += direction
-            if i - 1 < 1 or i + 1 >= n.size or i - at > 40 or at - i > 40:
+            if i - 1 < 1 or i + 1 >= m or i - at > 40 or at - i > 40:
                 break
             level = (n[i - 1] + n[i] + n[i + 1] - lam[i - 1] - lam[i] - lam[i + 1]) / 3.0
             if level < 0.5 * height:
                 break
-        reach[side] = abs(0.5 * (x[i] + x[min(i + 1, n.size)]) - centre)
-    sigma = min(max(min(reach[0], reach[1]) / 1.18, 1.0), 15.0)
+        nearest = min(nearest, abs(0.5 * (x[i] + x[min(i + 1, m)]) - centre))
+    sigma = min(max(nearest / 1.18, 1.0), 15.0)
     photons = 0.0
-    for k in range(1, n.size):
+    for k in range(1, m):
         if abs(0.5 * (x[k] + x[k + 1]) - centre) < 1.5 * sigma:
             photons += n[k] - lam[k]
     return sigma, max(photons, 3.0) / 0.87
 
 
-@kernel
-def _photons_around(x, n, centre, reach):  # type: ignore[no-untyped-def]
+@helper
+def _photons_around(bins, centre, reach):  # type: ignore[no-untyped-def]
     """Return half of the photons this near to `centre`, as a start for those of a line in a tail."""
     photons = 0.0
-    for k in range(1, n.size):
-        if abs(0.5 * (x[k] + x[k + 1]) - centre) < reach:
-            photons += n[k]
+    for k in range(1, bins.shape[1] - 1):
+        if abs(0.5 * (bins[EDGES, k] + bins[EDGES, k + 1]) - centre) < reach:
+            photons += bins[COUNTS, k]
     return max(0.5 * photons, 3.0)
 
 
-@kernel
-def _start_tail(x, n, limits, seen, theta):  # type: ignore[no-untyped-def]
+@helper
+def _start_tail(bins, limits, seen, theta):  # type: ignore[no-untyped-def]
     """Set heights of tail and floor from the counts just below the edge and far below the rest."""
+    m = bins.shape[1] - 1
     photons, width = 0.0, 0.0
-    for i in range(n.size - 1, 0, -1):
+    for i in range(m - 1, 0, -1):
         if seen[i] > 0.5:
-            photons += n[i]
-            width += x[i + 1] - x[i]
+            photons += bins[COUNTS, i]
+            width += bins[EDGES, i + 1] - bins[EDGES, i]
             if width > 2.5:
                 break
     theta[6] = (photons + 0.5) / max(width, 1.0)
     theta[7], theta[9], theta[10] = limits[2, 7], limits[2, 9], limits[2, 10]
     theta[2] = limits[2, 2]
-    theta[8] = 0.02 * n.sum() / (x[-1] - x[0]) + 0.001
+    total = 0.0
+    for i in range(m):
+        total += bins[COUNTS, i]
+    theta[8] = 0.02 * total / (bins[EDGES, m] - bins[EDGES, 0]) + 0.001
+    return total
 
 
-@kernel
-def _merged(n, lam, seen, free_parameters):  # type: ignore[no-untyped-def]
+@helper
+def _merged(bins, model, free_parameters):  # type: ignore[no-untyped-def]
     """Return deviance, number of merged bins minus parameters, and worst pull.
 
     Neighbours are merged until 8 are expected. Bins that the trigger cuts are left out: the exact shape of the edge
     is not known, and does not matter.
     """
-    total, worst, bins = 0.0, 0.0, 0
-    counted, model = 0.0, 0.0
-    last = n.size
-    while last > 1 and seen[last - 1] < 0.98:
+    total, worst, merged = 0.0, 0.0, 0
+    counted, expects = 0.0, 0.0
+    last = bins.shape[1] - 1
+    while last > 1 and model[SEEN, last - 1] < 0.98:
         last -= 1
     rest = 0.0
     for i in range(last):
-        rest += lam[i]
+        rest += model[LAM, i]
     for i in range(last):
-        counted += n[i]
-        model += lam[i]
-        rest -= lam[i]
-        if (model >= _MERGED_AT_LEAST and rest >= _MERGED_AT_LEAST) or i == last - 1:
-            part = model - counted
+        counted += bins[COUNTS, i]
+        expects += model[LAM, i]
+        rest -= model[LAM, i]
+        if (expects >= _MERGED_AT_LEAST and rest >= _MERGED_AT_LEAST) or i == last - 1:
+            part = expects - counted
             if counted > 0.0:
-                part += counted * math.log(counted / model)
+                part += counted * math.log(counted / expects)
             part = max(2.0 * part, 0.0)
-            pull = math.copysign(math.sqrt(part), counted - model)
+            pull = math.copysign(math.sqrt(part), counted - expects)
             total += part
-            bins += 1
+            merged += 1
             if abs(pull) > abs(worst):
                 worst = pull
-            counted, model = 0.0, 0.0
-    return total, bins - free_parameters, worst
+            counted, expects = 0.0, 0.0
+    return total, merged - free_parameters, worst
 
 
 @inline
@@ -232,34 +258,32 @@ def excess(value: float, dof: int) -> float:
     return ((value / dof) ** (1.0 / 3.0) - 1.0 + share) / math.sqrt(share)
 
 
-@kernel
-def scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: ignore[no-untyped-def]
+@helper
+def scan(bins, edge, theta, model, cov, score, information):  # type: ignore[no-untyped-def]
     """Rao's test for a second peak of the line's width at `OFFSETS`; its strength in units of the line's photons.
 
-    Sets score and information of the share; returns the largest significance and its index.
+    Sets score and information of the share; returns the largest significance and its index. Bins are weighed.
     """
-    peak = np.empty(n.size)
-    projection = np.empty(N_THETA)
+    rows = np.zeros(N_THETA + 1 + AT_ONCE, np.int64)
+    for a in range(N_THETA):
+        rows[a] = a
+    rows[N_THETA] = SCALED
+    sums = np.empty((1, N_THETA + 1 + AT_ONCE))
     best, where = 0.0, -1
     sigma = math.exp(theta[2])
     for t in range(OFFSETS.size):
         score[t] = information[t] = 0.0
         centre = theta[1] + OFFSETS[t] * sigma
-        if centre > edge or centre < x[0]:
+        if centre > edge or centre < bins[EDGES, 0]:
             continue
-        gaussian(x, math.exp(theta[0]), centre, 1.0 / sigma, seen, peak)
-        u, v = 0.0, 0.0
-        projection[:] = 0.0
-        for i in range(n.size):
-            if peak[i] > 0.0:
-                ratio = peak[i] / lam[i]
-                u += ratio * (n[i] - lam[i])
-                v += ratio * peak[i]
-                for a in range(N_THETA):
-                    projection[a] += jac[i, a] * ratio
+        gaussian(bins, math.exp(theta[0]), centre, 1.0 / sigma, model)
+        for i in range(bins.shape[1] - 1):
+            model[WORK, i] = model[SCALED, i] * model[WEIGHT, i]
+        products(model, WORK, rows, rows.size - AT_ONCE, sums, 0)
+        u, v = push(model, SCALED), sums[0, N_THETA]
         for a in range(N_THETA):
             for b in range(N_THETA):
-                v -= projection[a] * cov[a, b] * projection[b]
+                v -= sums[0, a] * cov[a, b] * sums[0, b]
         if not v > 1e-9:
             continue
         score[t], information[t] = u, v
@@ -269,102 +293,99 @@ def scan(x, n, edge, seen, theta, lam, jac, cov, score, information):  # type: i
     return best, where
 
 
-@kernel
-def _fit_model(model, x, n, edge, seen, background, limits, theta, lam, jac, iterations, enough):  # type: ignore[no-untyped-def]
-    free = np.empty(N_THETA, np.bool_)
-    _is_free(model, edge, limits[3, 11] > 0.0, free)
-    gaussians = 0 if model == _TAIL else 1 if model == GAUSS_TAIL else 2
-    if model == GAUSS_GAUSS:
-        theta[6] = 0.0
-    return fit(
-        x, n, edge, background, gaussians, free, limits, theta, seen, lam, jac, iterations, enough
-    )  # fmt: skip
-
-
-@kernel
-def finish(model, n, edge, seen, limits, theta, lam, jac, cov, facts):  # type: ignore[no-untyped-def]
-    """Set the covariance, and the facts of the goodness of fit."""
+@helper
+def finish(bins, kind, edge, limits, theta, model, cov, facts):  # type: ignore[no-untyped-def]
+    """Set the covariance and the facts of the goodness of fit, and weigh the bins; return how many parameters move."""
     free = np.empty(N_THETA, np.bool_)
     dark = limits[3, 11] > 0.0
-    _is_free(model, edge, dark, free)
-    moving = covariance(n, lam, jac, free, theta, limits, cov)
+    _is_free(kind, edge, dark, free)
+    moving = covariance(bins, model, free, theta, limits, cov)
     # bins that the trigger cuts are not judged; amplitude and tilt of a background are the dark's to tell
     fitted = moving - (2 if edge < 0.0 else 0) - (2 if dark else 0)
-    value, dof, worst = _merged(n, lam, seen, fitted)
-    facts[0], facts[2], facts[3], facts[4] = model, value, dof, worst
+    facts[2], facts[3], facts[4] = _merged(bins, model, fitted)
+    facts[0] = kind
     return moving
 
 
-@kernel
-def fit_single(x, n, edge, seen, background, limits, guess, theta, lam, jac):  # type: ignore[no-untyped-def]
-    """Fit tail alone, then one Gaussian with a tail from several starts.
+@helper
+def fit_single(bins, edge, limits, guess, theta, model):  # type: ignore[no-untyped-def]
+    """Fit tail alone, then one Gaussian with a tail from several starts; `model` holds what is seen of each bin.
 
-    Return what the line gains over the tail, its deviance, and whether it converged.
+    Return what the line gains over the tail, its deviance, and whether it converged. `model` belongs to `theta` then.
     """
-    theta[:] = 0.0
-    _start_tail(x, n, limits, seen, theta)
+    first_bin, last_bin = bins[EDGES, 1], edge + 2.0
+    free = np.empty(N_THETA, np.bool_)
+    _is_free(_TAIL, edge, limits[3, 11] > 0.0, free)
+    for j in range(N_THETA):
+        theta[j] = 0.0
+    total = _start_tail(bins, limits, model[SEEN], theta)
     base = theta.copy()
-    flat, _ = _fit_model(_TAIL, x, n, edge, seen, background, limits, theta, lam, jac, 25, _ROUGHLY)
+    flat, _ = fit(bins, edge, free, limits, theta, model, _FOR_TAIL)
     flat += penalty(theta, False, limits)
-    half = 2 if n.sum() > 1000.0 else 4
-    best, best_cost, good = math.inf, math.inf, False
+    without = model[LAM].copy()
+    half = 2 if total > 1000.0 else 4
+    best, best_cost, good, best_start = math.inf, math.inf, False, -1
     trial = np.empty(N_THETA)
-    trial_lam, trial_jac = lam.copy(), jac
+    free[0:3] = True
+    last = -1
     # where the width is known, a line may also hide at the edge
     for start in range(4 + (_AT_EDGE.size if limits[3, 2] > 0.0 else 0)):
-        trial[:] = base
+        put(trial, base)
         if start == 0:
-            centre, _ = _strongest(x, n, lam, half, x[1], edge + 2.0)
-            trial[2], trial[0] = _width(x, n, lam, centre)
+            centre, _ = _strongest(bins, without, half, first_bin, last_bin)
+            trial[2], trial[0] = _width(bins, without, centre)
         elif start == 1:
             if not math.isfinite(guess):
                 continue
             centre = guess
-            trial[2], trial[0] = _width(x, n, lam, centre)
+            trial[2], trial[0] = _width(bins, without, centre)
         elif start == 2:
             # an excess that the best fit so far leaves, if it is far from its line
-            centre, z = _strongest(x, n, trial_lam, half, x[1], edge - 3.0)
+            centre, z = _strongest(bins, model[LAM], half, first_bin, edge - 3.0)
             if z < 4.0 or abs(centre - theta[1]) < 2.0 * math.exp(theta[2]):
                 continue
-            trial[2], trial[0] = _width(x, n, trial_lam, centre)
+            trial[2], trial[0] = _width(bins, model[LAM], centre)
         elif start == 3:
             if good and theta[1] < edge and math.exp(theta[2]) < 20.0:
                 continue
-            centre, _ = _strongest(x, n, background[0], half, x[1], edge - 8.0)
-            trial[2], trial[0] = _width(x, n, background[0], centre)
+            centre, _ = _strongest(bins, bins[DARK], half, first_bin, edge - 8.0)
+            trial[2], trial[0] = _width(bins, bins[DARK], centre)
         else:
             trial[2] = math.exp(limits[2, 2])
             centre = edge + _AT_EDGE[start - 4] * trial[2]
-            trial[0] = _photons_around(x, n, centre, 1.5 * trial[2])
+            trial[0] = _photons_around(bins, centre, 1.5 * trial[2])
         trial[0], trial[1], trial[2] = math.log(trial[0]), centre, math.log(trial[2])
-        value, converged = _fit_model(
-            GAUSS_TAIL, x, n, edge, seen, background, limits, trial, trial_lam, trial_jac, _ITERATIONS, _ENOUGH
-        )  # fmt: skip
+        value, converged = fit(bins, edge, free, limits, trial, model, _FOR_SINGLE)
+        last = start
         cost = value + penalty(trial, False, limits)
         if cost < best_cost - 1e-6:
-            best, best_cost, good = value, cost, converged
-            theta[:] = trial
+            best, best_cost, good, best_start = value, cost, converged, start
+            put(theta, trial)
+    if last != best_start:
+        expected(bins, theta, edge, _ONE, model)
     return flat - best_cost, best, good
 
 
-@kernel
+@helper
 def fit_double(  # type: ignore[no-untyped-def]
-    model, x, n, edge, seen, background, limits, single, offset, share, misfit, theta, lam, jac
+    bins, kind, edge, limits, single, offset, share, misfit, theta, model
 ):
     """Fit a model with two Gaussians from several starts; return deviance and convergence.
 
     If one Gaussian is a `misfit`, the hint may be as wrong as it is: then it is also split in two either way.
     """
+    free = np.empty(N_THETA, np.bool_)
+    _is_free(kind, edge, limits[3, 11] > 0.0, free)
     best = math.inf
     trial = np.empty(N_THETA)
     sigma = math.exp(single[2])
     for start in range(4):
         if start in (1, 2) and not misfit:
             continue
-        if start == 3 and model == GAUSS_GAUSS_TAIL:
+        if start == 3 and kind == GAUSS_GAUSS_TAIL:
             continue
-        trial[:] = single
-        trial[6] *= 0.5
+        put(trial, single)
+        trial[6] *= 0.5 if kind == GAUSS_GAUSS_TAIL else 0.0
         if start == 0:
             trial[3] = single[0] + math.log(min(max(share, 0.02), 1.0))
             trial[4] = single[1] + offset * sigma
@@ -382,23 +403,23 @@ def fit_double(  # type: ignore[no-untyped-def]
             trial[4] = max(0.5 * (single[1] + edge), single[1] + sigma)
             trial[5] = math.log(max(0.3 * (edge - single[1]), 1.5 * sigma))
         trial[5] = min(max(trial[5], limits[0, 5]), limits[1, 5])
-        value, _ = _fit_model(
-            model, x, n, edge, seen, background, limits, trial, lam, jac, _ROUGH_ITERATIONS, _ROUGHLY
-        )  # fmt: skip
+        value, _ = fit(bins, edge, free, limits, trial, model, _FOR_START)
         if value < best:
             best = value
-            theta[:] = trial
-    return _fit_model(
-        model, x, n, edge, seen, background, limits, theta, lam, jac, _ITERATIONS, 50.0 * _ENOUGH
-    )
+            put(theta, trial)
+    return fit(bins, edge, free, limits, theta, model, _FOR_DOUBLE)
 
 
-@kernel
+@helper
 def order(theta, edge):  # type: ignore[no-untyped-def]
-    """Exchange the Gaussians where the second is the line: more photons, unless it is a hump at the trigger edge."""
+    """Exchange the Gaussians where the second is the line: more photons, unless it is a hump at the trigger edge.
+
+    Return whether they were exchanged.
+    """
     first_hump = theta[1] + math.exp(theta[2]) > edge
     second_hump = theta[4] + math.exp(theta[5]) > edge
     if second_hump or (not first_hump and theta[0] >= theta[3]):
-        return
+        return False
     for j in range(3):
         theta[j], theta[j + 3] = theta[j + 3], theta[j]
+    return True

@@ -20,7 +20,7 @@ from scipy.special import chdtrc, ndtr
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress, silent
 from pipeline_core.wavecal._darkkernels import dark_spectrum
-from pipeline_core.wavecal._linekernels import N_THETA
+from pipeline_core.wavecal._modelkernels import N_THETA
 from pipeline_core.wavecal._pixelkernels import JOINT_GAIN, LEAST_GAIN, N_FACTS, fit_pixel
 from pipeline_core.wavecal._searchkernels import OFFSETS
 from pipeline_core.wavecal.models import LINE_MODELS, PARAMETERS
@@ -194,7 +194,7 @@ def fit_lines(
         If shapes do not fit, or a model is not known.
     """
     shape = np.shape(counts)
-    x = np.ascontiguousarray(edges_deg, float)
+    x = np.array(edges_deg, float)
     _check(shape, x, models)
     n_pixel, n_line = shape[:2]
     chosen = np.zeros(len(LINE_MODELS) + 1, np.bool_)
@@ -210,11 +210,12 @@ def fit_lines(
 
     def work(first: int) -> None:
         for p in range(first, min(first + _BLOCK, n_pixel)):
-            dark = no_dark if background is None else background[p]
+            # copies, as of the edges: what is read-only is a type of its own, for which all would be compiled once more
+            dark = no_dark if background is None else np.array(background[p])
             fit_pixel(
-                x, counts[p], dark, np.array(scale[p]), np.array(guess[p]), np.array(skip[p]), chosen, FEWEST_PHOTONS,
-                raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p], raw.information[p],
-                raw.joint[p],
+                x, np.array(counts[p]), dark, np.array(scale[p]), np.array(guess[p]), np.array(skip[p]), chosen,
+                FEWEST_PHOTONS, raw.edge[p], raw.theta[p], raw.variance[p], raw.facts[p], raw.score[p],
+                raw.information[p], raw.joint[p],
             )  # fmt: skip
 
     with closing(_blocks_done(work, n_pixel, threads, progress)) as blocks:
@@ -267,10 +268,9 @@ def dark_spectra(
         Expected counts before the trigger, and what the tilt is multiplied with.
     """
     spectra = np.zeros((len(background), 2, background.shape[1]))
+    x = np.array(edges_deg, float)
     for counts, factor, spectrum in zip(background, np.asarray(scale, float), spectra, strict=True):
-        dark_spectrum(
-            np.asarray(edges_deg, float), counts, edge_deg, softness_deg, factor, spectrum
-        )
+        dark_spectrum(x, np.array(counts), edge_deg, softness_deg, factor, spectrum)
     return spectra
 
 

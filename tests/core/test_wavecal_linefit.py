@@ -7,8 +7,8 @@ from scipy.optimize import minimize
 from scipy.special import ndtr
 
 from pipeline_core.errors import ConfigError, OperationCancelled
-from pipeline_core.wavecal import _linekernels as lk
-from pipeline_core.wavecal._doublekernels import compare_peaks
+from pipeline_core.wavecal import _modelkernels as mk
+from pipeline_core.wavecal._doublekernels import PASSED, compare_peaks
 from pipeline_core.wavecal._edgekernels import find_edge
 from pipeline_core.wavecal._pixelkernels import JOINT_GAIN, PRIORS
 from pipeline_core.wavecal.linefit import STATUS, fit_lines
@@ -37,10 +37,10 @@ def good_pixels(fits):
 
 
 def kernel_counts(theta, gaussians):
-    n_bin = EDGES.size - 1
-    seen, lam, jac = np.empty(n_bin), np.empty(n_bin), np.empty((n_bin, lk.N_THETA))
-    lk.expected(EDGES, theta, _EDGE, _DARK, gaussians, seen, lam, jac)
-    return lam, jac, seen
+    bins, model = np.zeros((mk.N_GIVEN, EDGES.size)), np.empty((mk.N_ROWS, EDGES.size))
+    bins[mk.EDGES], bins[[mk.DARK, mk.TILT], :-1] = EDGES, _DARK
+    mk.expected(bins, theta, _EDGE, gaussians, model)
+    return model[mk.LAM, :-1], model[: mk.N_THETA, :-1], model[mk.SEEN, :-1]
 
 
 def natural(theta):
@@ -57,13 +57,13 @@ def test_the_kernel_expects_what_plain_numpy_expects(gaussians, model):
     )
 
 
-@pytest.mark.parametrize("parameter", range(lk.N_THETA))
+@pytest.mark.parametrize("parameter", range(mk.N_THETA))
 def test_gradients_are_differences_of_the_counts(parameter):
     _, jac, _ = kernel_counts(_THETA, 2)
-    step = np.zeros(lk.N_THETA)
+    step = np.zeros(mk.N_THETA)
     step[parameter] = 1e-5
     high, low = kernel_counts(_THETA + step, 2)[0], kernel_counts(_THETA - step, 2)[0]
-    np.testing.assert_allclose(jac[:, parameter], (high - low) / 2e-5, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(jac[parameter], (high - low) / 2e-5, rtol=1e-5, atol=1e-5)
 
 
 def test_bins_hold_integrals_of_the_density_seen_through_the_trigger():
@@ -188,10 +188,9 @@ def test_a_second_resonator_gains_what_scipy_finds():
     two = np.append(start, [-0.85, 1 + 3 * drawn.sigma[0, 0] / drawn.centre[0, 0]])
     found = [minimize(cost, v, method="Nelder-Mead", options=options) for v in (start, two)]
     result = np.zeros(4)
-    compare_peaks(
-        EDGES[None], n[None], np.zeros((1, n.size)), seen[None], np.array([n.size]), edge,
-        start[None, :5], -2.0, result,
-    )  # fmt: skip
+    bins = np.zeros((1, mk.N_GIVEN, EDGES.size))
+    bins[0, mk.EDGES], bins[0, mk.COUNTS, :-1], bins[0, PASSED, :-1] = EDGES, n, seen
+    compare_peaks(bins, edge, start[None, :5], -2.0, result)
     assert result[0] == pytest.approx(found[0].fun - found[1].fun, abs=0.1)
     assert result[1] == pytest.approx(1 / (1 + np.exp(-found[1].x[6])), abs=0.01)
     assert result[1] == pytest.approx(0.3, abs=0.06)
