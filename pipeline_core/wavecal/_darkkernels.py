@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import helper, kernel, reduction
+from pipeline_core._jit import kernel, loop, reduction
 from pipeline_core.wavecal._edgekernels import trigger
 from pipeline_core.wavecal._mathkernels import exp, log, put
 
@@ -28,6 +28,9 @@ _LEAST_SEEN = (
 _SMOOTHNESS = 10.0 ** np.arange(1.0, 9.0)  # weights of the penalty, per bin**-3
 _ITERATIONS = 30
 _ENOUGH = 1e-3  # of the log likelihood
+_HOPELESS = 1.5
+"""Of the log likelihood: where less smoothness has lost that, still less will not win it back. It never won back more
+than 0.6, with darks of 30 to 30 000 photons, with and without humps of all widths."""
 _LARGEST_STEP = 1.5
 _MODEL_ERROR = 0.02
 """A dark's rate is not that of the laser's exposure to the last digit, however long it is."""
@@ -35,7 +38,7 @@ _MODEL_ERROR = 0.02
 FloatArray = npt.NDArray[np.float64]
 
 
-@helper
+@loop
 def _penalty_bands(m, weight, bands):  # type: ignore[no-untyped-def]
     """Set the three bands (3, m) of ``weight * D'D``, D being second differences."""
     for i in range(m):
@@ -49,7 +52,7 @@ def _penalty_bands(m, weight, bands):  # type: ignore[no-untyped-def]
         bands[2, i] += weight
 
 
-@helper
+@loop
 def _solve(bands, mean, d, first, second, vector):  # type: ignore[no-untyped-def]
     """Decompose bands + mean into L D L', and solve in place; m is at least 2."""
     m = d.size
@@ -76,7 +79,7 @@ def _roughness(s):  # type: ignore[no-untyped-def]
     return total
 
 
-@helper
+@loop
 def _slope(counts, seen, weight, s, mean, bend, gradient):  # type: ignore[no-untyped-def]
     """Set expected counts, and how the penalised log likelihood grows with `s`.
 
@@ -187,6 +190,8 @@ def dark_spectrum(
         if value > best_value:
             best_value = value
             put(best, s)
+        elif value < best_value - _HOPELESS:
+            break
     centre, spread = 0.0, 0.0
     expected = 0.0
     for i in range(stop):

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import helper, kernel, reduction
+from pipeline_core._jit import kernel, loop, reduction
 from pipeline_core.wavecal._mathkernels import exp, log, normal, put
 
 __all__ = ["find_edge", "first_guess", "trigger"]
@@ -25,7 +25,7 @@ _N = 4
 FloatArray = npt.NDArray[np.float64]
 
 
-@helper
+@loop
 def trigger(x: FloatArray, edge: float, softness: float, seen: FloatArray) -> None:
     """Set for each bin of the edges `x` the mean share of pulses that pass the trigger (1 far below `edge`)."""
     per_softness = 1.0 / softness
@@ -40,7 +40,7 @@ def trigger(x: FloatArray, edge: float, softness: float, seen: FloatArray) -> No
         below = above
 
 
-@helper
+@loop
 def first_guess(edges, pooled):  # type: ignore[no-untyped-def]
     """Return where the counts reach half of what they are a few bins below the least negative photon."""
     top = pooled.size - 1
@@ -58,7 +58,7 @@ def first_guess(edges, pooled):  # type: ignore[no-untyped-def]
     return edges[i] + min(max(inside, 0.0), 1.5) * (edges[i + 1] - edges[i]), plateau
 
 
-@helper
+@loop
 def _model(x, theta, share, density, seen, lam, jac):  # type: ignore[no-untyped-def]
     """Set expected counts and gradient: log height at the edge, slope, edge, log softness.
 
@@ -107,7 +107,7 @@ def _equations(n, lam, jac, step, matrix):  # type: ignore[no-untyped-def]
             matrix[a, b] = matrix[b, a] = total
 
 
-@helper
+@loop
 def _solve4(matrix, vector):  # type: ignore[no-untyped-def]
     """Solve by elimination in place; the matrix is symmetric, positive and small."""
     for a in range(_N):
