@@ -20,7 +20,7 @@ import numba
 
 from pipeline_core.source_stamp import package_sources, source_stamp
 
-__all__ = ["formula", "helper", "inline", "kernel", "reduction"]
+__all__ = ["formula", "helper", "inline", "kernel", "loop", "reduction"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -100,6 +100,7 @@ _INNER: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
+_LOOP: dict[str, Any] = {**_INNER, "_nrt": False}
 
 _ensure_cache_folder()
 _drop_stale_kernels(Path(__file__).resolve().parent)
@@ -118,18 +119,26 @@ def helper(function: F) -> F:
     return cast(F, numba.njit(fastmath={"contract"}, **_INNER)(function))
 
 
+def loop(function: F) -> F:
+    """Compile a helper that makes no arrays, only loops over those that it is handed: nothing is counted for it."""
+    return cast(F, numba.njit(fastmath={"contract"}, **_LOOP)(function))
+
+
 def formula(function: F) -> F:
-    """Compile a helper that becomes part of the loops it is called in, so that they do several elements at a time."""
-    return cast(F, numba.njit(fastmath={"contract"}, forceinline=True, **_INNER)(function))
+    """Compile a `loop` that becomes part of the loops it is called in, so that they do several elements at a time."""
+    return cast(F, numba.njit(fastmath={"contract"}, forceinline=True, **_LOOP)(function))
 
 
 def reduction(function: F) -> F:
-    """Compile a helper whose sums may be done in any order: several terms at a time."""
-    return cast(F, numba.njit(fastmath={"contract", "reassoc", "nsz"}, **_INNER)(function))
+    """Compile a `loop` whose sums may be done in any order: several terms at a time."""
+    return cast(F, numba.njit(fastmath={"contract", "reassoc", "nsz"}, **_LOOP)(function))
 
 
 def inline(function: F) -> F:
-    """Compile a small helper that is called from kernels only."""
+    """Make a helper part of the kernels that call it, before they are compiled: for what is small or called once.
+
+    A kernel is compiled together with the code of all that it calls, even though that has been compiled before.
+    """
     return cast(
         F, numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")(function)
     )

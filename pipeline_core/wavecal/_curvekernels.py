@@ -330,7 +330,9 @@ def fit_one(kind, n_free, energy, phase, weight, mean, precision, c, covariance)
     """Fit one curve by damped least squares; set `c` and `covariance`; return chi2 of the data, inf if it failed."""
     matrix, slope, row = np.zeros((3, 3)), np.zeros(3), np.zeros(3)
     theta, trial, inverse = np.zeros(3), np.zeros(3), np.zeros((3, 3))
-    covariance[:] = 0.0
+    for j in range(3):
+        for k in range(3):
+            covariance[j, k] = 0.0
     if not _start(kind, energy, phase, weight, c):
         return np.inf
     _to_internal(kind, c, theta)
@@ -360,7 +362,8 @@ def fit_one(kind, n_free, energy, phase, weight, mean, precision, c, covariance)
             kind, n_free, trial, c, energy, phase, weight, mean, precision, matrix, slope, row
         )
         if total_new <= before + 1e-9 * abs(before) + 1e-12:
-            theta[:] = trial
+            for j in range(3):
+                theta[j] = trial[j]
             chi2, total = chi2_new, total_new
             damping = 0.0 if damping < 1e-9 else 0.1 * damping
             if predicted < 1e-8 and damping < 1e-4:

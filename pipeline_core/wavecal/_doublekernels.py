@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from pipeline_core._jit import helper, kernel
+from pipeline_core._jit import helper, inline, kernel, loop
 from pipeline_core.wavecal._linekernels import (
     AT_ONCE,
     factor,
@@ -65,7 +65,7 @@ _STARTS = np.array(
 """Share, distance in sigma (positive is a taller pulse), and whether the single line was spread over both peaks."""
 
 
-@helper
+@loop
 def _line(bins, reference, local, shared, theta, model, used, fisher):  # type: ignore[no-untyped-def]
     """Set Fisher matrix and gradient (see `information`) of the locals and globals of a line; return its deviance."""
     two = shared.size > 1
@@ -94,7 +94,7 @@ def _line(bins, reference, local, shared, theta, model, used, fisher):  # type: 
     return deviance(bins, model)
 
 
-@helper
+@loop
 def _share_parameters(model, share, centre, ratio):  # type: ignore[no-untyped-def]
     """Make two Gaussians' rows of the gradient those of the parameters that they have in common, and of the globals."""
     m = model.shape[1] - 1
@@ -108,7 +108,7 @@ def _share_parameters(model, share, centre, ratio):  # type: ignore[no-untyped-d
         model[2, i] += model[5, i]
 
 
-@helper
+@loop
 def _evaluate(bins, reference, local, shared, work, matrix):  # type: ignore[no-untyped-def]
     """Set the whole Fisher matrix and the gradient below it of lines in turn, then globals; return the cost."""
     theta, model, used, fisher = work
@@ -150,11 +150,15 @@ def _climb(bins, reference, local, shared, iterations, work):  # type: ignore[no
     count = len(bins) * _LOCAL + shared.size
     matrix, other_matrix = np.empty((count + 1, count)), np.empty((count + 1, count))
     solved, step, unit = np.empty((count, count)), np.empty(count), np.empty(count)
+    # a line's own parameters have nothing to do with those of other lines
+    own = np.zeros(count, np.int64)
+    for a in range(len(bins) * _LOCAL):
+        own[a] = a - a % _LOCAL
     old_local, old_shared = local.copy(), shared.copy()
     cost = _evaluate(bins, reference, local, shared, work, matrix)
     damping = 1e-2
     for _ in range(iterations):
-        if not solve(matrix, count, damping, _LEAST, unit, solved, step):
+        if not solve(matrix, own, count, damping, _LEAST, unit, solved, step):
             damping *= 10.0
             if damping > 1e8:
                 break
@@ -179,7 +183,7 @@ def _climb(bins, reference, local, shared, iterations, work):  # type: ignore[no
     return cost
 
 
-@helper
+@loop
 def _move(local, shared, step):  # type: ignore[no-untyped-def]
     """Add the step, capped and inside the bounds."""
     for k in range(len(local)):
@@ -199,7 +203,7 @@ def _move(local, shared, step):  # type: ignore[no-untyped-def]
         shared[2] = min(max(ratio, _RATIO[0]), _RATIO[1])
 
 
-@helper
+@loop
 def _start(single, width, share, distance, spread, local, shared):  # type: ignore[no-untyped-def]
     """Set a start with two peaks from the fit with one; `width`: typical sigma over phase."""
     put(local, single)
@@ -214,7 +218,7 @@ def _start(single, width, share, distance, spread, local, shared):  # type: igno
             local[k, 2] = 0.5 * math.log(max(left, 0.25 * variance))
 
 
-@helper
+@inline
 def shape_hint(bins, reference, single, slopes):  # type: ignore[no-untyped-def]
     """Return by how much skewness and kurtosis, common to all lines, would lower the deviance (Rao's test).
 
@@ -223,7 +227,7 @@ def shape_hint(bins, reference, single, slopes):  # type: ignore[no-untyped-def]
     """
     m = bins.shape[2] - 1
     theta, model, used, fisher = _work(m)
-    part, rows = np.empty((6, 6)), np.empty((2, 6))
+    part, rows, begin = np.empty((6, 6)), np.empty((2, 6)), np.zeros(6, np.int64)
     score, own = np.zeros(2), np.zeros((2, 2))
     shared = np.empty(1)
     for k in range(len(bins)):
@@ -235,13 +239,13 @@ def shape_hint(bins, reference, single, slopes):  # type: ignore[no-untyped-def]
             for j in range(i + 1):
                 part[i, j] = fisher[i, j]
             part[i, i] = part[i, i] * (1.0 + 1e-6) + 1e-9
-        if not factor(part, _OWN):
+        if not factor(part, begin, _OWN):
             continue
         for a in range(2):
             # what the line's own parameters can do as well does not count
             for i in range(6):
                 rows[a, i] = fisher[6 + a, i]
-            substitute(part, _OWN, rows[a])
+            substitute(part, begin, _OWN, rows[a])
             score[a] += fisher[8, 6 + a]
             for i in range(6):
                 score[a] -= rows[a, i] * fisher[8, i]
@@ -256,7 +260,7 @@ def shape_hint(bins, reference, single, slopes):  # type: ignore[no-untyped-def]
     return (value + own[0, 0] * score[1] ** 2) / determinant
 
 
-@helper
+@loop
 def _hermite(bins, theta, model):  # type: ignore[no-untyped-def]
     """Set the rows of the globals of two peaks to what skewness and kurtosis would add."""
     photons, per_sigma = math.exp(theta[0]), math.exp(-theta[2])

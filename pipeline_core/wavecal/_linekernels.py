@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import helper, reduction
+from pipeline_core._jit import helper, inline, loop, reduction
 from pipeline_core.wavecal._mathkernels import put
 from pipeline_core.wavecal._modelkernels import (
     COUNTS,
@@ -53,7 +53,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-@helper
+@loop
 def weigh(bins, model):  # type: ignore[no-untyped-def]
     """Set weights 1 / lam and relative residuals."""
     for i in range(bins.shape[1] - 1):
@@ -81,7 +81,7 @@ def products(model, row, used, count, sums, at):  # type: ignore[no-untyped-def]
         sums[at, k], sums[at, k + 1], sums[at, k + 2], sums[at, k + 3] = s, t, u, v
 
 
-@helper
+@loop
 def information(model, used, count, fisher):  # type: ignore[no-untyped-def]
     """Set the lower triangle of the Fisher matrix, and below it the gradient of the log likelihood; of weighed bins.
 
@@ -96,7 +96,7 @@ def information(model, used, count, fisher):  # type: ignore[no-untyped-def]
         products(model, SCALED, used, a + 1, fisher, a)
 
 
-@helper
+@loop
 def _add_priors(used, count, theta, tied, limits, fisher):  # type: ignore[no-untyped-def]
     for a in range(count):
         j = used[a]
@@ -114,20 +114,21 @@ def _add_priors(used, count, theta, tied, limits, fisher):  # type: ignore[no-un
                         fisher[a, b] += weight if a == b else -weight
 
 
-@helper
-def factor(matrix, count):  # type: ignore[no-untyped-def]
+@loop
+def factor(matrix, first, count):  # type: ignore[no-untyped-def]
     """Decompose by Cholesky in place, the diagonal being that of 1 / L; false if not positive.
 
-    Only the lower triangle is read and written.
+    Only the lower triangle is read and written, each row from its `first` column on: what is before is 0.
     """
     for a in range(count):
-        for b in range(a):
+        begin = first[a]
+        for b in range(begin, a):
             total = matrix[a, b]
-            for k in range(b):
+            for k in range(max(begin, first[b]), b):
                 total -= matrix[a, k] * matrix[b, k]
             matrix[a, b] = total * matrix[b, b]
         total = matrix[a, a]
-        for k in range(a):
+        for k in range(begin, a):
             total -= matrix[a, k] * matrix[a, k]
         if not total > 1e-12:
             return False
@@ -135,43 +136,43 @@ def factor(matrix, count):  # type: ignore[no-untyped-def]
     return True
 
 
-@helper
-def substitute(matrix, count, vector):  # type: ignore[no-untyped-def]
+@loop
+def substitute(matrix, first, count, vector):  # type: ignore[no-untyped-def]
     """Solve in place with what `factor` left."""
     for a in range(count):
         total = vector[a]
-        for k in range(a):
+        for k in range(first[a], a):
             total -= matrix[a, k] * vector[k]
         vector[a] = total * matrix[a, a]
     for a in range(count - 1, -1, -1):
-        total = vector[a]
-        for k in range(a + 1, count):
-            total -= matrix[k, a] * vector[k]
-        vector[a] = total * matrix[a, a]
+        value = vector[a] * matrix[a, a]
+        vector[a] = value
+        for k in range(first[a], a):
+            vector[k] -= matrix[a, k] * value
 
 
-@helper
-def solve(fisher, count, damping, least, unit, matrix, step):  # type: ignore[no-untyped-def]
+@loop
+def solve(fisher, first, count, damping, least, unit, matrix, step):  # type: ignore[no-untyped-def]
     """Solve the damped equations in units where every parameter has Fisher information 1; false if there is no step.
 
-    Of `fisher` the lower triangle is read and the gradient below it; a diagonal below `least` is that. Sets `unit`, and
-    `matrix` to the decomposition in these units.
+    Of `fisher` the lower triangle is read, each row from its `first` column on, and the gradient below it; a diagonal
+    below `least` is that. Sets `unit`, and `matrix` to the decomposition in these units.
     """
     for a in range(count):
         unit[a] = 1.0 / math.sqrt(max(fisher[a, a], least))
         step[a] = fisher[count, a] * unit[a]
-        for b in range(a):
+        for b in range(first[a], a):
             matrix[a, b] = fisher[a, b] * (unit[a] * unit[b])
         matrix[a, a] = 1.0 + damping
-    if not factor(matrix, count):
+    if not factor(matrix, first, count):
         return False
-    substitute(matrix, count, step)
+    substitute(matrix, first, count, step)
     for a in range(count):
         step[a] *= unit[a]
     return True
 
 
-@helper
+@loop
 def _choose(theta, free, limits, model, used):  # type: ignore[no-untyped-def]
     """List the parameters that may move: free, and not pushed against a bound. A tail of height 0 has no slope."""
     count = 0
@@ -197,7 +198,7 @@ def push(model, row):  # type: ignore[no-untyped-def]
     return total
 
 
-@helper
+@loop
 def penalty(theta, tied, limits):  # type: ignore[no-untyped-def]
     """Return what the priors add to the deviance; `tied`: the second Gaussian is to be as wide as the line."""
     value = 0.0
@@ -210,9 +211,10 @@ def penalty(theta, tied, limits):  # type: ignore[no-untyped-def]
 
 @helper
 def _room():  # type: ignore[no-untyped-def]
-    """Return room for the Fisher matrix with the gradient, a decomposed one, a step, and units."""
+    """Return room for the Fisher matrix with the gradient, a decomposed one, step and units; a list of rows, all 0."""
     room = np.empty((2 * N_THETA + 3, N_THETA + AT_ONCE))
-    return room[: N_THETA + 1], room[N_THETA + 1 : -2], room[-2], room[-1]
+    rows = np.zeros(N_THETA + AT_ONCE, np.int64)
+    return room[: N_THETA + 1], room[N_THETA + 1 : -2], room[-2], room[-1], rows
 
 
 @helper
@@ -224,8 +226,8 @@ def fit(bins, reference, free, limits, theta, model, effort):  # type: ignore[no
     """
     gaussians = int(free[0]) + int(free[3])
     enough = effort[1]
-    used = np.zeros(N_THETA + AT_ONCE, np.int64)
-    fisher, matrix, step, unit = _room()
+    fisher, matrix, step, unit, used = _room()
+    first = np.zeros(N_THETA, np.int64)
     old = np.empty(N_THETA)
     now, trial = model, np.empty_like(model)
     expected(bins, theta, reference, gaussians, now)
@@ -242,7 +244,7 @@ def fit(bins, reference, free, limits, theta, model, effort):  # type: ignore[no
             information(now, used, count, fisher)
             _add_priors(used, count, theta, tied, limits, fisher)
         fresh = False
-        if not solve(fisher, count, damping, _LEAST, unit, matrix, step):
+        if not solve(fisher, first, count, damping, _LEAST, unit, matrix, step):
             damping = max(10.0 * damping, 1e-6)
             if damping > 1e8:
                 break
@@ -280,7 +282,7 @@ def fit(bins, reference, free, limits, theta, model, effort):  # type: ignore[no
     return value, done
 
 
-@helper
+@loop
 def _move(theta, used, count, step, limits):  # type: ignore[no-untyped-def]
     """Add the step, capped: logarithms by at most 1, centres by two sigma, and inside the bounds."""
     shrink = 1.0
@@ -298,19 +300,19 @@ def _move(theta, used, count, step, limits):  # type: ignore[no-untyped-def]
         theta[j] = min(max(theta[j] + shrink * step[a], limits[0, j]), limits[1, j])
 
 
-@helper
+@inline
 def covariance(bins, model, free, theta, limits, result):  # type: ignore[no-untyped-def]
     """Set the inverse of the Fisher matrix (N_THETA, N_THETA), 0 for parameters that do not move; return how many do.
 
     All NaN where the matrix has no inverse.
     """
-    used = np.zeros(N_THETA + AT_ONCE, np.int64)
-    fisher, matrix, step, unit = _room()
+    fisher, matrix, step, unit, used = _room()
+    first = np.zeros(N_THETA, np.int64)
     weigh(bins, model)
     count = _choose(theta, free, limits, model, used)
     information(model, used, count, fisher)
     _add_priors(used, count, theta, free[3] and free[6], limits, fisher)
-    good = solve(fisher, count, 0.0, _LEAST, unit, matrix, step)
+    good = solve(fisher, first, count, 0.0, _LEAST, unit, matrix, step)
     for a in range(N_THETA):
         for b in range(N_THETA):
             result[a, b] = 0.0 if good else math.nan
@@ -318,7 +320,7 @@ def covariance(bins, model, free, theta, limits, result):  # type: ignore[no-unt
         for b in range(count):
             step[b] = 0.0
         step[a] = unit[a]
-        substitute(matrix, count, step)
+        substitute(matrix, first, count, step)
         for b in range(count):
             result[used[b], used[a]] = step[b] * unit[b]
     return count

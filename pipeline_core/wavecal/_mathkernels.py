@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from pipeline_core._jit import formula, helper
+from pipeline_core._jit import formula, loop
 
 __all__ = ["FAR", "exp", "log", "normal", "put"]
 
@@ -112,7 +112,7 @@ def normal(z):  # type: ignore[no-untyped-def]
     return (1.0 - beyond if z > 0.0 else beyond), density
 
 
-@helper
+@loop
 def put(target, source):  # type: ignore[no-untyped-def]
     """Copy a contiguous array into one of its shape: `target[:] = source` takes seconds longer to compile.
 

@@ -22,13 +22,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import formula, helper, kernel, reduction
+from pipeline_core._jit import formula, helper, kernel, loop, reduction
 from pipeline_core.wavecal._mathkernels import exp, log, normal
 
 __all__ = [
     "COUNTS",
     "DARK",
     "EDGES",
+    "EDGE_REACH_DEG",
     "LAM",
     "N_GIVEN",
     "N_ROWS",
@@ -46,6 +47,7 @@ __all__ = [
     "deviance",
     "expected",
     "gaussian",
+    "make_bins",
     "tilted",
 ]
 
@@ -56,19 +58,56 @@ N_GIVEN = 4
 LAM, SEEN, WEIGHT, RESIDUAL, SCALED, WORK, _DENSITY = np.arange(N_THETA, N_THETA + 7)
 N_ROWS = N_THETA + 7
 _SHARE = WORK
+EDGE_REACH_DEG = 4.0
+"""How far a line's own edge may be from where it was looked for."""
 TINY = 1e-9  # photons per bin: the logarithm of an expected count stays finite
 
 FloatArray = npt.NDArray[np.float64]
 
 
+@loop
+def _cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
+    """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
+    stop = counts.size
+    while (
+        stop > 2
+        and counts[stop - 1] == 0
+        and edges[stop - 1] > edge + EDGE_REACH_DEG + 5.0 * softness
+    ):
+        stop -= 1
+    first = 0
+    while first < stop - 1 and counts[first] == 0:
+        first += 1
+    return max(first - 4, 1), stop
+
+
 @helper
+def make_bins(edges, counts, dark, edge, softness):  # type: ignore[no-untyped-def]
+    """Return `bins` that are fitted, as `_modelkernels` wants them. Empty bins far below are one."""
+    first, stop = _cut(edges, counts, edge, softness)
+    m = stop - first + 1
+    bins = np.zeros((N_GIVEN, m + 1))
+    bins[EDGES, 0] = edges[0]
+    for i in range(m):
+        bins[EDGES, i + 1] = edges[first + i]
+    for i in range(first):
+        bins[COUNTS, 0] += counts[i]
+        bins[DARK, 0] += dark[0, i]
+    bins[TILT, 0] = dark[1, first - 1]
+    for i in range(1, m):
+        k = first + i - 1
+        bins[COUNTS, i], bins[DARK, i], bins[TILT, i] = counts[k], dark[0, k], dark[1, k]
+    return bins
+
+
+@loop
 def _normal_at_edges(bins, centre, per_sigma, model):  # type: ignore[no-untyped-def]
     for i in range(bins.shape[1]):
         z = (bins[EDGES, i] - centre) * per_sigma
         model[_SHARE, i], model[_DENSITY, i] = normal(z)
 
 
-@helper
+@loop
 def _trigger_gradient(bins, theta, model):  # type: ignore[no-untyped-def]
     """Set the share that is seen as `_edgekernels.trigger` does, and its derivatives to edge and log of softness."""
     edge, softness = theta[9], math.exp(theta[10])
@@ -86,7 +125,7 @@ def _trigger_gradient(bins, theta, model):  # type: ignore[no-untyped-def]
         model[10, i] = (model[_DENSITY, i] - model[_DENSITY, i + 1]) * per_bin * softness
 
 
-@helper
+@loop
 def gaussian(bins, photons, centre, per_sigma, model):  # type: ignore[no-untyped-def]
     """Set the row to work in to what is seen of a Gaussian in each bin, without gradient."""
     _normal_at_edges(bins, centre, per_sigma, model)
@@ -95,7 +134,7 @@ def gaussian(bins, photons, centre, per_sigma, model):  # type: ignore[no-untype
         model[SCALED, i] = photons * model[SEEN, i] * share
 
 
-@helper
+@loop
 def add_gaussian(bins, theta, first, model):  # type: ignore[no-untyped-def]
     """Add a Gaussian's counts before the trigger to the expected ones, and set its three rows of the gradient."""
     photons, centre = math.exp(theta[first]), theta[first + 1]
@@ -113,7 +152,7 @@ def add_gaussian(bins, theta, first, model):  # type: ignore[no-untyped-def]
         model[first + 2, i] = scale * model[SEEN, i] * (d1 * p1 - d0 * p0)
 
 
-@helper
+@loop
 def add_tail(bins, theta, reference, model):  # type: ignore[no-untyped-def]
     """Add the exponential tail and the floor before the trigger, and set their rows of the gradient."""
     height, slope, floor = theta[6], math.exp(theta[7]), theta[8]
@@ -146,7 +185,7 @@ def _has_background(bins):  # type: ignore[no-untyped-def]
     return total > 0.0
 
 
-@helper
+@loop
 def _add_background(bins, theta, model):  # type: ignore[no-untyped-def]
     for i in range(bins.shape[1] - 1):
         dark = tilted(bins[DARK, i], bins[TILT, i], theta)
@@ -156,7 +195,7 @@ def _add_background(bins, theta, model):  # type: ignore[no-untyped-def]
         model[12, i] = bins[TILT, i] * model[11, i]
 
 
-@helper
+@loop
 def _see(model):  # type: ignore[no-untyped-def]
     """Turn what there is before the trigger into what is seen of it."""
     for i in range(model.shape[1] - 1):
@@ -166,7 +205,7 @@ def _see(model):  # type: ignore[no-untyped-def]
         model[LAM, i] = model[LAM, i] * model[SEEN, i] + TINY
 
 
-@helper
+@loop
 def clear(model, first, stop):  # type: ignore[no-untyped-def]
     """Set rows to 0."""
     for row in range(first, stop):

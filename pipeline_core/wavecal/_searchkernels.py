@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import helper, inline
+from pipeline_core._jit import helper, inline, loop
 from pipeline_core.wavecal._linekernels import (
     AT_ONCE,
     covariance,
@@ -23,6 +23,7 @@ from pipeline_core.wavecal._mathkernels import put
 from pipeline_core.wavecal._modelkernels import (
     COUNTS,
     DARK,
+    EDGE_REACH_DEG,
     EDGES,
     LAM,
     N_THETA,
@@ -35,13 +36,11 @@ from pipeline_core.wavecal._modelkernels import (
 )
 
 __all__ = [
-    "EDGE_REACH_DEG",
     "GAUSS_GAUSS",
     "GAUSS_GAUSS_TAIL",
     "GAUSS_TAIL",
     "OFFSETS",
     "bounds",
-    "cut",
     "excess",
     "finish",
     "fit_double",
@@ -52,9 +51,6 @@ __all__ = [
 
 OFFSETS = np.array([-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0])
 """Where a second peak is looked for, in sigma from the line; negative is a taller pulse."""
-
-EDGE_REACH_DEG = 4.0
-"""How far a line's own edge may be from where it was looked for."""
 
 _TAIL, GAUSS_TAIL, GAUSS_GAUSS, GAUSS_GAUSS_TAIL = np.arange(4)
 _ONE = np.int64(1)
@@ -89,7 +85,7 @@ def _is_free(kind: int, edge: float, dark: bool, free: BoolArray) -> None:
         free[6:8] = False
 
 
-@helper
+@loop
 def bounds(edges, edge, known, dark_error, limits):  # type: ignore[no-untyped-def]
     """Set the limits of all parameters.
 
@@ -118,23 +114,7 @@ def bounds(edges, edge, known, dark_error, limits):  # type: ignore[no-untyped-d
             limits[3, j] = 1.0 / dark_error**2
 
 
-@helper
-def cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
-    """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
-    stop = counts.size
-    while (
-        stop > 2
-        and counts[stop - 1] == 0
-        and edges[stop - 1] > edge + EDGE_REACH_DEG + 5.0 * softness
-    ):
-        stop -= 1
-    first = 0
-    while first < stop - 1 and counts[first] == 0:
-        first += 1
-    return max(first - 4, 1), stop
-
-
-@helper
+@loop
 def _strongest(bins, lam, half, low, high):  # type: ignore[no-untyped-def]
     """Return centre and significance of the strongest excess over `lam` in windows of ``2 half + 1`` bins."""
     m = bins.shape[1] - 1
@@ -155,7 +135,7 @@ def _strongest(bins, lam, half, low, high):  # type: ignore[no-untyped-def]
     return 0.5 * (bins[EDGES, where] + bins[EDGES, where + 1]), best
 
 
-@helper
+@loop
 def _width(bins, lam, centre):  # type: ignore[no-untyped-def]
     """Return a sigma and the photons of the excess around `centre`: from where it falls to half its height."""
     m = bins.shape[1] - 1
@@ -185,7 +165,7 @@ def _width(bins, lam, centre):  # type: ignore[no-untyped-def]
     return sigma, max(photons, 3.0) / 0.87
 
 
-@helper
+@loop
 def _photons_around(bins, centre, reach):  # type: ignore[no-untyped-def]
     """Return half of the photons this near to `centre`, as a start for those of a line in a tail."""
     photons = 0.0
@@ -195,7 +175,7 @@ def _photons_around(bins, centre, reach):  # type: ignore[no-untyped-def]
     return max(0.5 * photons, 3.0)
 
 
-@helper
+@loop
 def _start_tail(bins, limits, seen, theta):  # type: ignore[no-untyped-def]
     """Set heights of tail and floor from the counts just below the edge and far below the rest."""
     m = bins.shape[1] - 1
@@ -216,7 +196,7 @@ def _start_tail(bins, limits, seen, theta):  # type: ignore[no-untyped-def]
     return total
 
 
-@helper
+@loop
 def _merged(bins, model, free_parameters):  # type: ignore[no-untyped-def]
     """Return deviance, number of merged bins minus parameters, and worst pull.
 
@@ -258,7 +238,7 @@ def excess(value: float, dof: int) -> float:
     return ((value / dof) ** (1.0 / 3.0) - 1.0 + share) / math.sqrt(share)
 
 
-@helper
+@inline
 def scan(bins, edge, theta, model, cov, score, information):  # type: ignore[no-untyped-def]
     """Rao's test for a second peak of the line's width at `OFFSETS`; its strength in units of the line's photons.
 
@@ -307,7 +287,7 @@ def finish(bins, kind, edge, limits, theta, model, cov, facts):  # type: ignore[
     return moving
 
 
-@helper
+@inline
 def fit_single(bins, edge, limits, guess, theta, model):  # type: ignore[no-untyped-def]
     """Fit tail alone, then one Gaussian with a tail from several starts; `model` holds what is seen of each bin.
 
@@ -366,7 +346,7 @@ def fit_single(bins, edge, limits, guess, theta, model):  # type: ignore[no-unty
     return flat - best_cost, best, good
 
 
-@helper
+@inline
 def fit_double(  # type: ignore[no-untyped-def]
     bins, kind, edge, limits, single, offset, share, misfit, theta, model
 ):
@@ -410,7 +390,7 @@ def fit_double(  # type: ignore[no-untyped-def]
     return fit(bins, edge, free, limits, theta, model, _FOR_DOUBLE)
 
 
-@helper
+@loop
 def order(theta, edge):  # type: ignore[no-untyped-def]
     """Exchange the Gaussians where the second is the line: more photons, unless it is a hump at the trigger edge.
 

@@ -84,6 +84,30 @@ def test_the_smoothness_is_what_the_counts_ask_for():
         assert np.abs(pull).max() < 1.0  # far less than the counts' own noise
 
 
+@pytest.mark.parametrize(
+    ("photons", "hump", "lost"), [(20.0, 0.3, True), (300.0, 1.0, False), (2000.0, 3.0, False)]
+)
+def test_no_smoothness_is_better_than_the_one_that_is_found(photons, hump, lost):
+    rng = np.random.default_rng(4)
+    edge_seen = trigger_share(DEG_EDGES, _EDGE, _SOFTNESS)
+    stop = np.flatnonzero(edge_seen >= 0.05)[-1] + 1
+    declined = False
+    for _ in range(40):
+        counts, _, seen = dark_counts(rng, photons=photons, hump=hump)
+        result = np.zeros((2, counts.size))
+        dk.dark_spectrum(DEG_EDGES, counts, _EDGE, _SOFTNESS, 1.0, result)
+        s = np.full(stop, np.log(counts[:stop].sum() / seen[:stop].sum()))
+        tried = []
+        for weight in 10.0 ** np.arange(8, 0, -1):
+            value = dk._smooth(counts[:stop].astype(float), seen[:stop], weight, s)
+            tried.append((value, s.copy()))
+        values = [value for value, _ in tried]
+        best = int(np.argmax(values))
+        declined |= (np.diff(values[: best + 1]) < 0).any()
+        np.testing.assert_allclose(np.log(result[0, :stop]), tried[best][1], atol=1e-6)
+    assert declined == lost  # likelihood may be lost before it is won again
+
+
 def test_amplitude_and_tilt_of_a_spectrum_are_known_as_its_error_says():
     rng = np.random.default_rng(3)
     pulls = []

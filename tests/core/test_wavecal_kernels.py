@@ -42,8 +42,8 @@ def weighed_information(bins, model, used, count, fisher):
 
 
 @numba.njit
-def solved(fisher, count, damping, unit, matrix, step):
-    return lk.solve(fisher, count, damping, 1e-300, unit, matrix, step)
+def solved(fisher, first, count, damping, unit, matrix, step):
+    return lk.solve(fisher, first, count, damping, 1e-300, unit, matrix, step)
 
 
 @numba.njit
@@ -118,14 +118,26 @@ def test_fisher_matrix_and_gradient_are_sums_over_bins(n_bin, count):
 def test_damped_steps_are_those_of_dense_matrices():
     rng = np.random.default_rng(5)
     jac = rng.normal(0, 1, (5, 40)) * 10.0 ** np.arange(-2, 3)[:, None]
-    full, gradient = jac @ jac.T, rng.normal(0, 1, 5)
+    full, gradient, first = jac @ jac.T, rng.normal(0, 1, 5), np.zeros(5, np.int64)
     fisher = np.vstack([np.tril(full), gradient])
     unit, matrix, step = np.empty(5), np.full((5, 5), np.nan), np.empty(5)
-    assert solved(fisher, 5, 0.3, unit, matrix, step)
+    assert solved(fisher, first, 5, 0.3, unit, matrix, step)
     wanted = np.linalg.solve(full + 0.3 * np.diag(np.diag(full)), gradient)
     np.testing.assert_allclose(step, wanted, rtol=1e-10)
     fisher[4, 3] = 10 * np.sqrt(full[3, 3] * full[4, 4])
-    assert not solved(fisher, 5, 0.0, unit, matrix, step)
+    assert not solved(fisher, first, 5, 0.0, unit, matrix, step)
+
+
+def test_lines_that_share_few_parameters_are_solved_without_what_is_nothing():
+    rng = np.random.default_rng(8)
+    jac = rng.normal(0, 1, (8, 60))
+    jac[:3, 20:], jac[3:6, :20], jac[3:6, 40:] = 0, 0, 0  # of two lines; the last two are of all
+    full, gradient = jac @ jac.T, rng.normal(0, 1, 8)
+    fisher, first = np.vstack([np.tril(full), gradient]), np.array([0, 0, 0, 3, 3, 3, 0, 0])
+    fisher[3:6, :3] = np.nan  # not even read
+    unit, matrix, step = np.empty(8), np.full((8, 8), np.nan), np.empty(8)
+    assert solved(fisher, first, 8, 0.0, unit, matrix, step)
+    np.testing.assert_allclose(step, np.linalg.solve(full, gradient), rtol=1e-10)
 
 
 def test_the_deviance_is_a_sum_over_bins():
