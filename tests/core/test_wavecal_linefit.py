@@ -251,6 +251,15 @@ def test_without_noise_the_end_of_a_line_is_not_taken_for_the_edge():
     assert pull.std() < 1.3
 
 
+def test_the_edge_is_where_noise_triggers_end_and_nowhere_without_them():
+    faint = draw_lines(np.random.default_rng(25), 40, 1000, noise_share=0.05)
+    fits = fit_lines(faint.counts, EDGES)
+    assert np.abs(fits.edge_deg - faint.edge).max() < 2
+    none = draw_lines(np.random.default_rng(26), 40, 1000, noise_share=0)
+    fits = fit_lines(none.counts, EDGES)
+    assert (fits.edge_deg > 0).mean() > 0.7  # a phase that no pulse reaches: all are seen
+
+
 def test_a_background_belongs_to_the_model():
     rng = np.random.default_rng(20)
     drawn = draw_lines(rng, 60, 2000, noise_share=0.1)
