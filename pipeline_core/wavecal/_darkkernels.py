@@ -12,11 +12,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import kernel, loop, reduction
+from pipeline_core._jit import helper, kernel, loop, reduction
 from pipeline_core.wavecal._edgekernels import trigger
 from pipeline_core.wavecal._mathkernels import exp, log, put
 
-__all__ = ["NO_DARK", "dark_spectrum"]
+__all__ = ["NO_DARK", "dark_spectrum", "find_darks"]
 
 NO_DARK = 0.0
 _MOST_TILT = 3.0
@@ -28,9 +28,6 @@ _LEAST_SEEN = (
 _SMOOTHNESS = 10.0 ** np.arange(1.0, 9.0)  # weights of the penalty, per bin**-3
 _ITERATIONS = 30
 _ENOUGH = 1e-3  # of the log likelihood
-_HOPELESS = 1.5
-"""Of the log likelihood: where less smoothness has lost that, still less will not win it back. It never won back more
-than 0.6, with darks of 30 to 30 000 photons, with and without humps of all widths."""
 _LARGEST_STEP = 1.5
 _MODEL_ERROR = 0.02
 """A dark's rate is not that of the laser's exposure to the last digit, however long it is."""
@@ -59,12 +56,12 @@ def _solve(bands, mean, d, first, second, vector):  # type: ignore[no-untyped-de
     # of the bin before and the one before that: entries of L, the same times D, and the half solved vector
     l1 = l2 = l2_before = g1 = g2 = g2_before = v1 = v2 = 0.0
     for i in range(m):
-        d[i] = max(bands[0, i] + mean[i] - l2_before * g2_before - l1 * g1, 1e-12)
-        inverse = 1.0 / d[i]
+        pivot = max(bands[0, i] + mean[i] - l2_before * g2_before - l1 * g1, 1e-12)
         g1, g2_before, g2 = bands[1, i] - l1 * g2, g2, bands[2, i]
         v1, v2 = vector[i] - l1 * v1 - l2_before * v2, v1
-        l1, l2_before, l2 = g1 * inverse, l2, g2 * inverse
-        first[i], second[i], vector[i] = l1, l2, v1 * inverse
+        # what the next bin waits for is divided at once, not multiplied by the inverse
+        l1, l2_before, l2 = g1 / pivot, l2, g2 / pivot
+        d[i], first[i], second[i], vector[i] = pivot, l1, l2, v1 / pivot
     v1 = v2 = 0.0
     for i in range(m - 1, -1, -1):
         v1, v2 = vector[i] - second[i] * v2 - first[i] * v1, v1
@@ -190,8 +187,6 @@ def dark_spectrum(
         if value > best_value:
             best_value = value
             put(best, s)
-        elif value < best_value - _HOPELESS:
-            break
     centre, spread = 0.0, 0.0
     expected = 0.0
     for i in range(stop):
@@ -210,3 +205,23 @@ def dark_spectrum(
         tilt = (0.5 * (edges[i] + edges[i + 1]) - centre) / spread
         result[1, i] = min(max(tilt, -_MOST_TILT), _MOST_TILT)
     return math.sqrt(1.0 / total + _MODEL_ERROR**2)
+
+
+@helper
+def find_darks(edges, background, scale, edge, dark, error):  # type: ignore[no-untyped-def]
+    """Set what is expected of each line's dark (lines, 2, bins), and its `error`: see `dark_spectrum`."""
+    for k in range(scale.size):
+        same = k > 0 and scale[k] > 0.0 and scale[k - 1] > 0.0
+        for i in range(edges.size - 1):
+            if not same:
+                break
+            same = background[k, i] == background[k - 1, i]
+        if same:
+            # most often there is one dark for all lines
+            ratio = scale[k] / scale[k - 1]
+            for i in range(edges.size - 1):
+                dark[k, 0, i] = dark[k - 1, 0, i] * ratio
+                dark[k, 1, i] = dark[k - 1, 1, i]
+            error[k] = error[k - 1]
+        else:
+            error[k] = dark_spectrum(edges, background[k], edge[0], edge[1], scale[k], dark[k])

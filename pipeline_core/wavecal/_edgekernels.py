@@ -11,15 +11,16 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import kernel, loop, reduction
+from pipeline_core._jit import inline, kernel, loop, reduction
 from pipeline_core.wavecal._mathkernels import exp, log, normal, put
 
-__all__ = ["find_edge", "first_guess", "trigger"]
+__all__ = ["find_edge", "find_pixel_edge", "trigger"]
 
 _WINDOW_BINS = 9  # below the edge; farther down a line may be in the way
 _SOFTNESS_PRIOR = (0.0, 0.4)  # log of 1 degree
 _SLOPE_PRIOR = (0.1, 0.15)  # per degree
 _PLATEAU_BINS = 6
+_EDGE_MASKED_DEG = 1.5
 _N = 4
 
 FloatArray = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ def trigger(x: FloatArray, edge: float, softness: float, seen: FloatArray) -> No
 
 
 @loop
-def first_guess(edges, pooled):  # type: ignore[no-untyped-def]
+def _first_guess(edges, pooled):  # type: ignore[no-untyped-def]
     """Return where the counts reach half of what they are a few bins below the least negative photon."""
     top = pooled.size - 1
     while top > 0 and pooled[top] == 0:
@@ -128,7 +129,7 @@ def find_edge(edges: FloatArray, pooled: FloatArray) -> tuple[float, float]:
     """Return edge and softness in degrees of these counts (float64, bins of `edges`); (last edge, 1) without counts."""
     if pooled.sum() < 2.0:
         return edges[-1], 1.0
-    guess, plateau = first_guess(edges, pooled)
+    guess, plateau = _first_guess(edges, pooled)
     width = edges[1] - edges[0]
     first = max(int((guess - edges[0]) / width) - _WINDOW_BINS, 0)
     x, n = edges[first:], pooled[first:]
@@ -169,3 +170,26 @@ def find_edge(edges: FloatArray, pooled: FloatArray) -> tuple[float, float]:
             if damping > 1e6:
                 break
     return min(theta[2], edges[-1]), math.exp(theta[3])
+
+
+@inline
+def find_pixel_edge(edges, counts, use, edge):  # type: ignore[no-untyped-def]
+    """Set edge and softness from the sum of all lines, or from a line that reaches farther; return all photons."""
+    pooled = np.zeros(edges.size - 1)
+    own = np.zeros(edges.size - 1)
+    farthest = -np.inf
+    for k in range(use.size):
+        if not use[k]:
+            continue
+        for i in range(own.size):
+            own[i] = counts[k, i]
+            pooled[i] += own[i]
+        farthest = max(farthest, _first_guess(edges, own)[0])
+    edge[0], edge[1] = find_edge(edges, pooled)
+    if farthest > edge[0] + _EDGE_MASKED_DEG:
+        # the upper flank of a bright line was taken for the edge
+        edge[0], edge[1] = farthest, 1.0
+    total = 0.0
+    for i in range(pooled.size):
+        total += pooled[i]
+    return total

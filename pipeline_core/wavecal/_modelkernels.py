@@ -22,13 +22,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import formula, kernel, loop, reduction
+from pipeline_core._jit import formula, helper, kernel, loop, reduction
 from pipeline_core.wavecal._mathkernels import exp, log, normal
 
 __all__ = [
     "COUNTS",
     "DARK",
     "EDGES",
+    "EDGE_REACH_DEG",
     "LAM",
     "N_GIVEN",
     "N_ROWS",
@@ -46,6 +47,7 @@ __all__ = [
     "deviance",
     "expected",
     "gaussian",
+    "make_bins",
     "tilted",
 ]
 
@@ -56,9 +58,46 @@ N_GIVEN = 4
 LAM, SEEN, WEIGHT, RESIDUAL, SCALED, WORK, _DENSITY = np.arange(N_THETA, N_THETA + 7)
 N_ROWS = N_THETA + 7
 _SHARE = WORK
+EDGE_REACH_DEG = 4.0
+"""How far a line's own edge may be from where it was looked for."""
 TINY = 1e-9  # photons per bin: the logarithm of an expected count stays finite
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@loop
+def _cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
+    """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
+    stop = counts.size
+    while (
+        stop > 2
+        and counts[stop - 1] == 0
+        and edges[stop - 1] > edge + EDGE_REACH_DEG + 5.0 * softness
+    ):
+        stop -= 1
+    first = 0
+    while first < stop - 1 and counts[first] == 0:
+        first += 1
+    return max(first - 4, 1), stop
+
+
+@helper
+def make_bins(edges, counts, dark, edge, softness):  # type: ignore[no-untyped-def]
+    """Return `bins` that are fitted, as `_modelkernels` wants them. Empty bins far below are one."""
+    first, stop = _cut(edges, counts, edge, softness)
+    m = stop - first + 1
+    bins = np.zeros((N_GIVEN, m + 1))
+    bins[EDGES, 0] = edges[0]
+    for i in range(m):
+        bins[EDGES, i + 1] = edges[first + i]
+    for i in range(first):
+        bins[COUNTS, 0] += counts[i]
+        bins[DARK, 0] += dark[0, i]
+    bins[TILT, 0] = dark[1, first - 1]
+    for i in range(1, m):
+        k = first + i - 1
+        bins[COUNTS, i], bins[DARK, i], bins[TILT, i] = counts[k], dark[0, k], dark[1, k]
+    return bins
 
 
 @loop

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import helper, inline, kernel, loop
-from pipeline_core.wavecal._darkkernels import dark_spectrum
+from pipeline_core.wavecal._darkkernels import find_darks
 from pipeline_core.wavecal._doublekernels import PASSED, compare_peaks, shape_hint
-from pipeline_core.wavecal._edgekernels import find_edge, first_guess, trigger
+from pipeline_core.wavecal._edgekernels import find_pixel_edge, trigger
 from pipeline_core.wavecal._mathkernels import put
 from pipeline_core.wavecal._modelkernels import (
     COUNTS,
@@ -25,6 +25,7 @@ from pipeline_core.wavecal._modelkernels import (
     SEEN,
     TILT,
     expected,
+    make_bins,
     tilted,
 )
 from pipeline_core.wavecal._searchkernels import (
@@ -33,7 +34,6 @@ from pipeline_core.wavecal._searchkernels import (
     GAUSS_TAIL,
     OFFSETS,
     bounds,
-    cut,
     excess,
     finish,
     fit_double,
@@ -50,7 +50,7 @@ JOINT_GAIN = 11.5
 LEAST_GAIN = 25.0
 """Of deviance by a line over a tail alone: three parameters reach it once in 7e4 trials at one place."""
 
-N_FACTS = 13
+N_FACTS = 14
 """Numbers that `fit_pixel` writes per line (see its docstring)."""
 
 _SUSPICIOUS_Z = 3.0
@@ -68,13 +68,13 @@ _HINT_Z, _HINT_SHAPE = 2.2, 4.0
 _GAUSSIAN_PRICE = 4.0  # of deviance, beside the price of its parameters
 _LEAST_ADDED = 2  # parameters of a second peak: height and place
 _EDGE_PRICE = 6.0  # of deviance: what an edge must gain over none
-_CHANCE = 15.0
-"""Deviance that a line with a good fit gains without an edge at most: 12 was the most of 30 000 lines."""
+_CHANCE = 20.0
+"""Deviance that a line gains without an edge at most, if it has less deviance than bins: 17 was the most of 17 000
+lines, with bins of 0.5 to 8 degrees. Where it has more, the edge itself may be what is wrong."""
 _FAINT_TAIL = 0.03  # of the photons
 PRIORS = np.array([[math.log(0.13), 0.7], [0.0, 1.0], [0.0, 0.5], [0.0, math.inf]])
 """Mean and width of priors: log of the tail's slope (per degree), edge and log softness around what the sum of all
 lines says, where a line may be in the way, and log of the line's width, of which nothing is known."""
-_EDGE_MASKED_DEG = 1.5
 _CLEAR, _LEAST_CLEARANCE = 3.0, 1.0
 """Sigma from the edge: a line this far is not cut; one that stands for the others must be at least this far."""
 _ALIKE, _ALIKE_WIDTH = (
@@ -88,32 +88,13 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-@helper
-def _bins(edges, counts, dark, edge, softness):  # type: ignore[no-untyped-def]
-    """Return `bins` that are fitted, as `_modelkernels` wants them. Empty bins far below are one."""
-    first, stop = cut(edges, counts, edge, softness)
-    m = stop - first + 1
-    bins = np.zeros((N_GIVEN, m + 1))
-    bins[EDGES, 0] = edges[0]
-    for i in range(m):
-        bins[EDGES, i + 1] = edges[first + i]
-    for i in range(first):
-        bins[COUNTS, 0] += counts[i]
-        bins[DARK, 0] += dark[0, i]
-    bins[TILT, 0] = dark[1, first - 1]
-    for i in range(1, m):
-        k = first + i - 1
-        bins[COUNTS, i], bins[DARK, i], bins[TILT, i] = counts[k], dark[0, k], dark[1, k]
-    return bins
-
-
 @inline
 def _fit_line(given, k, edge, dark, dark_error, known, hint, found):  # type: ignore[no-untyped-def]
     """Fit line `k`; `given` and `found` as in `_fit_all`."""
     edges, counts, guess, _, models = given
     single, theta, variance, facts, score, information = found
     one, fact = np.empty(N_THETA), facts[k]
-    bins = _bins(edges, counts[k], dark[k], edge[0], edge[1])
+    bins = make_bins(edges, counts[k], dark[k], edge[0], edge[1])
     model = np.zeros((N_ROWS, bins.shape[1]))
     cov = np.empty((N_THETA, N_THETA))
     limits = np.empty((4, N_THETA))
@@ -122,7 +103,7 @@ def _fit_line(given, k, edge, dark, dark_error, known, hint, found):  # type: ig
     fact[5], value, good = fit_single(bins, edge[0], limits, guess[k], one, model)
     moving = finish(bins, GAUSS_TAIL, edge[0], limits, one, model, cov, fact)
     fact[6] = fact[7] = fact[9] = fact[10] = fact[11] = 0.0
-    fact[12] = value
+    fact[12], fact[13] = value, bins.shape[1] - 1
     put(single[k], one)
     put(theta[k], one)
     for t in range(OFFSETS.size):
@@ -295,61 +276,15 @@ def _tail_share(theta, use, dark, edges, edge, photons):  # type: ignore[no-unty
     return tails / max(photons, 1.0)
 
 
-@helper
-def _find_darks(edges, background, scale, edge, dark, error):  # type: ignore[no-untyped-def]
-    """Set what is expected of each line's dark (lines, 2, bins), and its `error`: see `dark_spectrum`."""
-    for k in range(scale.size):
-        same = k > 0 and scale[k] > 0.0 and scale[k - 1] > 0.0
-        for i in range(edges.size - 1):
-            if not same:
-                break
-            same = background[k, i] == background[k - 1, i]
-        if same:
-            # most often there is one dark for all lines
-            ratio = scale[k] / scale[k - 1]
-            for i in range(edges.size - 1):
-                dark[k, 0, i] = dark[k - 1, 0, i] * ratio
-                dark[k, 1, i] = dark[k - 1, 1, i]
-            error[k] = error[k - 1]
-        else:
-            error[k] = dark_spectrum(edges, background[k], edge[0], edge[1], scale[k], dark[k])
-
-
-@inline
-def _find_pixel_edge(edges, counts, use, edge):  # type: ignore[no-untyped-def]
-    """Set edge and softness from the sum of all lines, or from a line that reaches farther; return all photons."""
-    pooled = np.zeros(edges.size - 1)
-    own = np.zeros(edges.size - 1)
-    farthest = -np.inf
-    for k in range(use.size):
-        if not use[k]:
-            continue
-        for i in range(own.size):
-            own[i] = counts[k, i]
-            pooled[i] += own[i]
-        farthest = max(farthest, first_guess(edges, own)[0])
-    edge[0], edge[1] = find_edge(edges, pooled)
-    if farthest > edge[0] + _EDGE_MASKED_DEG:
-        # the upper flank of a bright line was taken for the edge
-        edge[0], edge[1] = farthest, 1.0
-    total = 0.0
-    for i in range(pooled.size):
-        total += pooled[i]
-    return total
-
-
 @loop
 def _deviance(use, facts, least):  # type: ignore[no-untyped-def]
-    """Return the deviance of all lines; set the `least` that that of each can be if they are fitted in another way.
-
-    By chance, a line that fits well is fitted a little better.
-    """
+    """Return the deviance of all lines; set the `least` that that of each can be if they are fitted without an edge."""
     total = 0.0
     for k in range(use.size):
         least[k] = 0.0
         if use[k]:
             total += facts[k, 12]
-            if excess(facts[k, 2], int(facts[k, 3])) < _SUSPICIOUS_FIT:
+            if facts[k, 12] < facts[k, 13]:
                 least[k] = max(facts[k, 12] - _CHANCE, 0.0)
     return total
 
@@ -373,7 +308,7 @@ def _look_for_second(edges, counts, dark, use, edge, found, joint):  # type: ign
     most = 0
     for i in range(number):
         k = lines[i]
-        own = _bins(edges, counts[k], dark[k], edge[0], edge[1])
+        own = make_bins(edges, counts[k], dark[k], edge[0], edge[1])
         m = own.shape[1] - 1
         most = max(most, m)
         passed = bins[i, PASSED, :m]
@@ -419,14 +354,14 @@ def fit_pixel(
     """Fit all lines of one pixel.
 
     `counts` and `background` (those of darks) have shape (lines, bins), `scale` (lines): what each of a dark's counts
-    stands for, 0 for no dark. Sets `edge` (edge, softness); `theta` and its
-    `variance` (lines, N_THETA); score and information of a second peak (lines, OFFSETS); and `facts` (lines, N_FACTS):
-    model, converged, merged deviance, its degrees of freedom, worst pull, gain of deviance over the tail alone,
-    significance of a second peak and its offset in sigma, photons; then of the model with a second Gaussian and a tail,
-    if it was tried: gain of deviance over the one without, share of the second peak and its distance in sigma; then the
-    whole deviance. `joint` (4): what a second resonator gains in all lines together, its share and its distance in
-    sigma, zero where nothing hints at one; and the photons of those lines. If it stands out, the lines are fitted again
-    with a start there.
+    stands for, 0 for no dark. Sets `edge` (edge, softness); `theta` and its `variance` (lines, N_THETA); score and
+    information of a second peak (lines, OFFSETS); and `facts` (lines, N_FACTS): model, converged, merged deviance, its
+    degrees of freedom, worst pull, gain of deviance over the tail alone, significance of a second peak and its offset
+    in sigma, photons; then of the model with a second Gaussian and a tail, if it was tried: gain of deviance over the
+    one without, share of the second peak and its distance in sigma; then the whole deviance, and the number of bins.
+    `joint` (4): what a second resonator gains in all lines together, its share and its distance in sigma, zero where
+    nothing hints at one; and the photons of those lines. If it stands out, the lines are fitted again with a start
+    there.
     """
     n_line, n_bin = counts.shape
     use = np.zeros(n_line, np.bool_)
@@ -435,13 +370,13 @@ def fit_pixel(
         for i in range(n_bin):
             facts[k, 8] += counts[k, i]
         use[k] = not skip[k] and facts[k, 8] >= fewest
-    photons = _find_pixel_edge(edges, counts, use, edge)
+    photons = find_pixel_edge(edges, counts, use, edge)
     edge[0] = min(edge[0], _LAST_EDGE_DEG)
     hint = np.zeros(2)
     given = (edges, counts, guess, use, models)
     found = (np.full_like(theta, np.nan), theta, variance, facts, score, information)
     dark, dark_error = np.zeros((n_line, 2, n_bin)), np.zeros(n_line)
-    _find_darks(edges, background, scale, edge, dark, dark_error)
+    find_darks(edges, background, scale, edge, dark, dark_error)
     least = np.zeros(n_line)
     _fit_all(given, edge, dark, dark_error, hint, found, least, math.inf)
     if photons > 0.0 and _tail_share(theta, use, dark, edges, edge[0], photons) <= _FAINT_TAIL:
@@ -452,7 +387,7 @@ def fit_pixel(
         other = (
             found[0].copy(), theta.copy(), variance.copy(), facts.copy(), score.copy(), information.copy()
         )  # fmt: skip
-        _find_darks(edges, background, scale, all_seen, other_dark, other_error)
+        find_darks(edges, background, scale, all_seen, other_dark, other_error)
         most = _deviance(use, facts, least) + _EDGE_PRICE
         done = _fit_all(given, all_seen, other_dark, other_error, hint, other, least, most)
         if done and _deviance(use, other[3], least) <= most:

@@ -23,6 +23,7 @@ from pipeline_core.wavecal._mathkernels import put
 from pipeline_core.wavecal._modelkernels import (
     COUNTS,
     DARK,
+    EDGE_REACH_DEG,
     EDGES,
     LAM,
     N_THETA,
@@ -35,13 +36,11 @@ from pipeline_core.wavecal._modelkernels import (
 )
 
 __all__ = [
-    "EDGE_REACH_DEG",
     "GAUSS_GAUSS",
     "GAUSS_GAUSS_TAIL",
     "GAUSS_TAIL",
     "OFFSETS",
     "bounds",
-    "cut",
     "excess",
     "finish",
     "fit_double",
@@ -52,9 +51,6 @@ __all__ = [
 
 OFFSETS = np.array([-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0])
 """Where a second peak is looked for, in sigma from the line; negative is a taller pulse."""
-
-EDGE_REACH_DEG = 4.0
-"""How far a line's own edge may be from where it was looked for."""
 
 _TAIL, GAUSS_TAIL, GAUSS_GAUSS, GAUSS_GAUSS_TAIL = np.arange(4)
 _ONE = np.int64(1)
@@ -116,22 +112,6 @@ def bounds(edges, edge, known, dark_error, limits):  # type: ignore[no-untyped-d
         limits[0, j], limits[1, j] = -_MOST_CHANGE, _MOST_CHANGE
         if dark_error > 0.0:
             limits[3, j] = 1.0 / dark_error**2
-
-
-@loop
-def cut(edges, counts, edge, softness):  # type: ignore[no-untyped-def]
-    """Return the first bin that is kept, all empty ones below being merged, and the stop: nothing is seen beyond."""
-    stop = counts.size
-    while (
-        stop > 2
-        and counts[stop - 1] == 0
-        and edges[stop - 1] > edge + EDGE_REACH_DEG + 5.0 * softness
-    ):
-        stop -= 1
-    first = 0
-    while first < stop - 1 and counts[first] == 0:
-        first += 1
-    return max(first - 4, 1), stop
 
 
 @loop
