@@ -7,6 +7,7 @@ weights instead. The result does not depend on the number of threads.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "count_cube",
     "fill_cells",
     "in_order",
+    "open_stretches",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -84,6 +86,31 @@ def band_of(phase, thresholds, per_deg, cells):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def open_stretches(
+    times: npt.NDArray[np.uint32], edges_us: IntArray, excluded_us: IntArray
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the rows ``begin:stop`` of ascending times that count, and in which bin of time they are, in order."""
+    begin = first_at_or_after(times, edges_us[0])
+    m = 0
+    for t in range(edges_us.size - 1):
+        if begin == times.size:
+            break
+        end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
+        while begin < end:
+            # up to the next excluded interval, and on behind it
+            while m < excluded_us.shape[0] and excluded_us[m, 1] <= np.int64(times[begin]):
+                m += 1
+            stop = end
+            if m < excluded_us.shape[0]:
+                stop = begin + first_at_or_after(times[begin:end], excluded_us[m, 0])
+            yield t, begin, stop
+            begin = stop
+            if stop < end:
+                begin = stop + first_at_or_after(times[stop:end], excluded_us[m, 1])
+        begin = end
+
+
+@kernel
 def _count_rows(
     phases: npt.NDArray[np.float32],
     thresholds: FloatArray,
@@ -124,26 +151,10 @@ def _count_pixel(
     if some and last > 1:
         fill_cells(thresholds, cells)
         per_deg = (cells.size - 1) / (thresholds[last] - thresholds[0])
-    begin = first_at_or_after(times, edges_us[0])
-    m = 0
-    for t in range(edges_us.size - 1):
-        if begin == times.size:
-            break
-        end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
-        while begin < end:
-            # up to the next excluded interval, and on behind it
-            while m < excluded_us.shape[0] and excluded_us[m, 1] <= np.int64(times[begin]):
-                m += 1
-            stop = end
-            if m < excluded_us.shape[0]:
-                stop = begin + first_at_or_after(times[begin:end], excluded_us[m, 0])
-            recorded[t] += np.uint32(stop - begin)
-            if some:
-                _count_rows(phases[begin:stop], thresholds, per_deg, cells, counts[t])
-            begin = stop
-            if stop < end:
-                begin = stop + first_at_or_after(times[stop:end], excluded_us[m, 1])
-        begin = end
+    for t, begin, stop in open_stretches(times, edges_us, excluded_us):
+        recorded[t] += np.uint32(stop - begin)
+        if some:
+            _count_rows(phases[begin:stop], thresholds, per_deg, cells, counts[t])
 
 
 @kernel

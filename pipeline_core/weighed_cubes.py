@@ -12,10 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.binning import first_at_or_after
 from pipeline_core.calibration import WavelengthCalibration, rounded_nm
 from pipeline_core.chunkcodec import CHUNK_ROWS
-from pipeline_core.cubes import CELLS, NO_INTERVALS, band_of, check_size, fill_cells, in_order
+from pipeline_core.cubes import (
+    CELLS,
+    NO_INTERVALS,
+    band_of,
+    check_size,
+    fill_cells,
+    in_order,
+    open_stretches,
+)
 from pipeline_core.flatfield import FlatCalibration
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.photon_kernels import ChunkOfRows, gather
@@ -162,38 +169,22 @@ def _weigh_pixel(
         return
     if last > 1:
         fill_cells(thresholds, cells)
-    begin = first_at_or_after(times, edges_us[0])
-    m = 0
-    for t in range(edges_us.size - 1):
-        if begin == times.size:
-            break
-        end = begin + first_at_or_after(times[begin:], edges_us[t + 1])
-        while begin < end:
-            # up to the next excluded interval, and on behind it
-            while m < excluded_us.shape[0] and excluded_us[m, 1] <= np.int64(times[begin]):
-                m += 1
-            stop = end
-            if m < excluded_us.shape[0]:
-                stop = begin + first_at_or_after(times[begin:end], excluded_us[m, 0])
-            _weigh_rows(
-                phases[begin:stop],
-                thresholds,
-                cells,
-                kind,
-                coefficients,
-                valid_deg,
-                energies_ev,
-                weights,
-                chosen,
-                nm,
-                found,
-                sums[t],
-                squares[t],
-            )
-            begin = stop
-            if stop < end:
-                begin = stop + first_at_or_after(times[stop:end], excluded_us[m, 1])
-        begin = end
+    for t, begin, stop in open_stretches(times, edges_us, excluded_us):
+        _weigh_rows(
+            phases[begin:stop],
+            thresholds,
+            cells,
+            kind,
+            coefficients,
+            valid_deg,
+            energies_ev,
+            weights,
+            chosen,
+            nm,
+            found,
+            sums[t],
+            squares[t],
+        )
 
 
 @kernel
