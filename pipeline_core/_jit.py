@@ -8,6 +8,7 @@ thread layer aborts the process when two threads enter it.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import re
 import tempfile
@@ -107,7 +108,13 @@ _drop_stale_kernels(Path(__file__).resolve().parent)
 
 
 def kernel(function: F) -> F:
-    """Compile `function` on its first call: releases the GIL, cached between runs."""
+    """Compile `function` on its first call: releases the GIL, cached between runs.
+
+    Raises TypeError for a generator: one read from the cache is not known to the kernels compiled after it. A `helper`
+    may be one.
+    """
+    if inspect.isgeneratorfunction(function):
+        raise TypeError(f"{function.__name__} is a generator: make it a helper, not a kernel")
     return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core._jit import inline, kernel
+from pipeline_core._jit import helper, inline, kernel
 from pipeline_core.binning import first_at_or_after
 from pipeline_core.chunkcodec import CHUNK_ROWS
 from pipeline_core.errors import ConfigError
@@ -85,7 +85,7 @@ def band_of(phase, thresholds, per_deg, cells):  # type: ignore[no-untyped-def]
     return k
 
 
-@kernel
+@helper
 def open_stretches(
     times: npt.NDArray[np.uint32], edges_us: IntArray, excluded_us: IntArray
 ) -> Iterator[tuple[int, int, int]]:

@@ -35,6 +35,16 @@ def test_a_choice_of_the_user_stays(cache_dir, monkeypatch):
     assert numba.config.CACHE_DIR == "/somewhere"
 
 
+def test_a_generator_is_not_cached():
+    """Read from the cache, it is unknown to the kernels that are compiled after it: numba ends with a KeyError."""
+
+    def rows():
+        yield 0
+
+    with pytest.raises(TypeError, match="rows is a generator: make it a helper"):
+        _jit.kernel(rows)
+
+
 @pytest.fixture
 def package(tmp_path):
     """Kernels that take a constant from a file, which has it from another; and a file that nobody of them imports."""
