@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_core import __version__
-from pipeline_core.products import Columns, Facts
+from pipeline_core.fits_facts import Columns, Facts
 
 if TYPE_CHECKING:
     from pipeline_core.observation import Observation
