@@ -6,7 +6,6 @@ that is on the screen into a value. `write` then runs in a worker, so that a fil
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.progress import Progress, silent
+from pipeline_core.utc import utc_words
 from quicklook import palette, theme
 from quicklook.pictures import PICTURE_ENDINGS, Figure, Picture, draw, draw_window
 from quicklook.qt import QtWidgets
@@ -380,8 +380,7 @@ def _figure_of_image(item: ExportItem, state: State) -> Figure:
 def _origin(state: State) -> tuple[str, ...]:
     if state.facts is None:
         return ()
-    start = datetime.datetime.fromtimestamp(state.facts.start_unix, datetime.timezone.utc)
-    return (f"{state.facts.camera}, start of the file {start:%Y-%m-%d %H:%M:%S} UTC",)
+    return (f"{state.facts.camera}, start of the file {utc_words(state.facts.start_unix)}",)
 
 
 def _flag_legend(state: State) -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from pipeline_core.errors import OperationCancelled
 from pipeline_core.flags import FLAG_NAMES, describe_flags, flag_names
-from pipeline_core.nightlogs.moments import utc_words
 from pipeline_core.progress import Progress, silent
+from pipeline_core.utc import utc_words
 from quicklook.giving_way import giving_way
 from quicklook.requests import (
     CountsRequest,
@@ -249,7 +249,7 @@ class OpenFiles:
         from pipeline_core.trial_opening import warm_up
 
         warm_up()
-        import pipeline_core.describe
+        import pipeline_core.describe_observation
         import pipeline_core.observation  # noqa: F401
         from pipeline_core.photon_reader import load_kernels
 
@@ -304,7 +304,7 @@ class OpenFiles:
 
     def describe(self, token: int, *, progress: Progress = silent) -> Any:
         """Return header, history and health of an open file (a `Description` of the core)."""
-        from pipeline_core.describe import describe_observation
+        from pipeline_core.describe_observation import describe_observation
 
         handle = self.handle(token)
         progress(0, 1)

@@ -25,7 +25,8 @@ from older_files import (
 
 from pipeline_core import ObsFile, open_observation
 from pipeline_core.cli import main
-from pipeline_core.describe import describe_file, describe_observation
+from pipeline_core.describe_file import describe_file
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.errors import (
     CalibrationError,
     ConfigError,

@@ -10,7 +10,7 @@ from flat_files import SHAPE, night
 
 from pipeline_core import ObsFile, packed_file
 from pipeline_core.cli import main
-from pipeline_core.describe import describe_file
+from pipeline_core.describe_file import describe_file
 from pipeline_core.errors import (
     ConfigError,
     InputFormatError,
