@@ -27,8 +27,8 @@ from quicklook.requests import (
 )
 
 if TYPE_CHECKING:
+    from quicklook.file_facts import FileFacts
     from quicklook.speckle_store import MapImage
-    from quicklook.tasks import FileFacts
     from quicklook.views.image_pane import ImagePane
     from quicklook.views.plot_pane import PlotPane
 

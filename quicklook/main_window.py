@@ -14,6 +14,7 @@ from quicklook.calibrating import CalibrationControl
 from quicklook.conversion import ConversionController
 from quicklook.cubing import CubeController
 from quicklook.exporting import ExportController
+from quicklook.file_facts import FileFacts
 from quicklook.flatcalibrating import FlatController
 from quicklook.frame_control import FrameControl
 from quicklook.image_control import ImageControl
@@ -37,7 +38,7 @@ from quicklook.solution_viewer import SolutionViewer
 from quicklook.speckle_store import SpeckleStore
 from quicklook.speckling import SpeckleController
 from quicklook.stack_making import StackController
-from quicklook.tasks import FileFacts, OpenFiles
+from quicklook.tasks import OpenFiles
 from quicklook.views.header_pane import HeaderPane
 from quicklook.views.image_pane import RAW_COUNTS, ImagePane
 from quicklook.views.log_pane import LogPane

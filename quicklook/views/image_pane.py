@@ -13,12 +13,12 @@ import numpy as np
 from pipeline_core import display
 from quicklook import theme
 from quicklook.display_settings import MANUAL, DisplaySettings
+from quicklook.file_facts import FileFacts, FlagImage
 from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.region_list import RegionList
 from quicklook.requests import CountsRequest, CountsResult
 from quicklook.session import Session
 from quicklook.speckle_store import MapImage
-from quicklook.tasks import FileFacts, FlagImage
 from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
 from quicklook.views.image_colours import (
     flag_colours,

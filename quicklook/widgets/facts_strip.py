@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline_core.utc import utc_words
+from quicklook.file_facts import FileFacts
 from quicklook.qt import Qt, QtWidgets
-from quicklook.tasks import FileFacts
 from quicklook.widgets.calibration_strip import CalibrationStrip
 from quicklook.widgets.elided_label import ElidedLabel
 
