@@ -148,6 +148,8 @@ def export_choices(state: State) -> list[ExportItem]:
     shown = _map_shown(state)
     growing = shown is not None and shown.maps is None
     not_yet = "Wait until the speckle maps are finished." if growing else ""
+    if state.image.kind == "preview":
+        not_yet = "This is a preview: wait until all photons are counted."
     items = [ExportItem(IMAGE, "Image", everything, no_file or not_yet)]
     for pane in state.plots:
         nothing = "" if pane.shown is not None else "Click a pixel first."

@@ -344,6 +344,7 @@ class MainWindow(QtWidgets.QMainWindow):
             self.broker.add(pane)
             pane.requested.connect(self.broker.ask)
             pane.stopRequested.connect(self.broker.stop)
+        self.broker.add(self.image.preview)
         self.image.hovered.connect(self._on_hover)
         self.image.shownChanged.connect(self._show_active)
         self.session.fileChanged.connect(self._on_file_changed)

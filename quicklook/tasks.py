@@ -28,6 +28,7 @@ from quicklook.requests import (
     PhaseRequest,
     PixelRequest,
     PlotResult,
+    PreviewRequest,
     Request,
     SurveyRequest,
     SurveyResult,
@@ -126,6 +127,8 @@ class OpenFiles:
         progress(0, 1)
         if isinstance(request, FrameHeaderRequest):
             return FrameHeaderResult(request, _cards(handle, request.frame))
+        if isinstance(request, PreviewRequest):
+            return _preview_counts(handle, request)
         if isinstance(request, CountsRequest):
             return _read_counts(handle, request, progress)
         if isinstance(request, SurveyRequest):
@@ -160,8 +163,6 @@ def _band(handle: Any, low: float | None, high: float | None) -> dict[str, float
 
 
 def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> CountsResult:
-    from pipeline_core.region_statistics import outshining
-
     span = request.start_s, request.stop_s
     band = _band(handle, request.low, request.high)
     variance = None
@@ -174,13 +175,32 @@ def _read_counts(handle: Any, request: CountsRequest, progress: Progress) -> Cou
         image, variance = handle.weighted_image(*span, progress=progress, **band)
     else:
         image = handle.count_image(*span, progress=progress, **band)
+    if open_s is None:
+        open_s = float(handle.open_time(*span))
+    return CountsResult(request, image, *_good_pixels(handle, image, band), open_s, variance, unit)
+
+
+def _preview_counts(handle: Any, request: PreviewRequest) -> CountsResult | None:
+    span = request.start_s, request.stop_s
+    band = _band(handle, request.low, request.high)
+    preview = getattr(handle, "preview_image", None)  # files of older programs have no summaries
+    found = None if preview is None else preview(*span, **band)
+    if found is None:
+        return None
+    good = _good_pixels(handle, found.image, band)
+    return CountsResult(request, found.image, *good, float(handle.open_time(*span)), exact=False)
+
+
+def _good_pixels(
+    handle: Any, image: npt.NDArray[Any], band: dict[str, float | None]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which pixels have no problem, and which of them do not outshine their surroundings."""
+    from pipeline_core.region_statistics import outshining
+
     # what is wrong with a pixel's wavelengths does not matter to counts of all of them
     harmless = _FLATCAL | (_WAVECAL_DETAILS if band else _WAVECAL)
     good = (handle.flags & ~np.uint32(_GOOD | harmless)) == 0
-    typical = good & ~outshining(image, good)
-    if open_s is None:
-        open_s = float(handle.open_time(*span))
-    return CountsResult(request, image, good, typical, open_s, variance, unit)
+    return good, good & ~outshining(image, good)
 
 
 def _read_pixels(handle: Any, request: PixelRequest, progress: Progress) -> Any:
