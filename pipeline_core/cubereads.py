@@ -105,7 +105,7 @@ class CubeReads(Attached):
         """
         band = self._band(None, None, min_wavelength, max_wavelength, extrapolated)
         edges = np.array(window_us(start, stop, self._file.exposure_us))
-        sums, variances = self._weighed(edges, self._thresholds(band), progress)
+        sums, variances, _ = self._weighed(edges, self._thresholds(band), progress)
         image, variance = sums[..., 0], variances[..., 0]
         if exclude:
             out = (self.flags & np.uint32(exclude)) != 0
@@ -337,16 +337,17 @@ class CubeReads(Attached):
             found = self.binned_counts(times, thresholds, self._masked_us, progress)
             values = found.counts.astype(np.float64)
             return values, values.copy(), found.recorded
-        sums, variances = self._weighed(times, thresholds, progress)
-        nothing = np.zeros((thresholds.shape[0], 2))
-        recorded = self.binned_counts(times, nothing, self._masked_us, progress).recorded
-        return sums, variances, recorded
+        return self._weighed(times, thresholds, progress)
 
     def _weighed(
         self, times: IntArray, thresholds: FloatArray, progress: Progress
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.uint32]]:
+        """Return sums of weights and of their squares, and photons recorded (n_pixel, n_time)."""
         if self._file.has_weights:
-            return self._weighed_one_by_one(times, thresholds, progress)
+            sums, variances = self._weighed_one_by_one(times, thresholds, progress)
+            nothing = np.zeros((thresholds.shape[0], 2))
+            recorded = self.binned_counts(times, nothing, self._masked_us, progress).recorded
+            return sums, variances, recorded
         flat = self._weights()
         wavecal = self._calibrated_photons().calibration
         found = weigh_cube(self._file, wavecal, flat, times, thresholds, self._masked_us, progress)
@@ -356,7 +357,7 @@ class CubeReads(Attached):
             sums, variances = sums[:, :, 0], variances[:, :, 0]
         missing = ~(flat.weighted & wavecal.calibrated)
         sums[missing] = variances[missing] = np.nan
-        return sums, variances
+        return sums, variances, found.recorded
 
     def _weighed_one_by_one(
         self, times: IntArray, thresholds: FloatArray, progress: Progress
