@@ -34,20 +34,24 @@ __all__ = ["WeightedCounts", "weigh_cube"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-Room = tuple[FloatArray, FloatArray, IntArray, npt.NDArray[np.float32], FloatArray]
-"""For photons that are weighed: phases, energies, bins, wavelengths, weights."""
+Room = tuple[FloatArray, FloatArray, IntArray, npt.NDArray[np.float32], FloatArray, FloatArray]
+"""For photons that are weighed: phases, energies, bins, wavelengths, weights, and weights of some of them."""
+
+NOTHING: IntArray = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class WeightedCounts:
     """Sums of the photons' weights, and of their squares (the variance of the sums), in bins as in `cubes.Counts`.
 
-    `recorded` are the photons of any phase, as there.
+    `recorded` are the photons of any phase, as there; `whole`, shape (n_pixel, 2), are sum and variance of the image
+    that was asked for at the same time.
     """
 
     sums: FloatArray
     variances: FloatArray
     recorded: npt.NDArray[np.uint32]
+    whole: FloatArray
 
 
 @kernel
@@ -109,11 +113,32 @@ def _weigh_rows(
     squares: FloatArray,
 ) -> None:
     """Add up weights in bands, whatever the times; `room` is for as many photons and one more, see `fill_weights`."""
-    chosen, energies, bins, nm, found = room
+    chosen, energies, bins, nm, found, _ = room
     n = _choose(phases, thresholds[0], thresholds[-1], chosen)
     pixel = (kind, coefficients, valid_deg, energies_ev, weights)
     fill_weights(*pixel, chosen[:n], energies, bins, nm, found)
     _add_up(chosen[:n], found[:n], thresholds, cells, sums, squares)
+
+
+@kernel
+def _add_chosen(
+    phases: FloatArray,
+    weights: FloatArray,
+    thresholds: FloatArray,
+    cells: npt.NDArray[np.int32],
+    chosen: FloatArray,
+    weights_chosen: FloatArray,
+    sums: FloatArray,
+    squares: FloatArray,
+) -> None:
+    """Add up weights that are known, of the photons that are in a band; what is chosen has room for one more."""
+    low, high = thresholds[0], thresholds[-1]
+    n = 0
+    for i in range(phases.size):
+        chosen[n] = phases[i]
+        weights_chosen[n] = weights[i]
+        n += int((phases[i] >= low) & (phases[i] < high))
+    _add_up(chosen[:n], weights_chosen[:n], thresholds, cells, sums, squares)
 
 
 @kernel
@@ -130,20 +155,42 @@ def _weigh_pixel(
     energies_ev: FloatArray,
     weights: npt.NDArray[np.float32],
     room: Room,
+    whole_us: IntArray,
     sums: FloatArray,
     squares: FloatArray,
     recorded: npt.NDArray[np.uint32],
+    whole: FloatArray,
 ) -> None:
+    """Weigh a pixel's photons in bins and, where `whole_us` has edges, those of any phase between them.
+
+    ``whole[0]`` is their sum, ``whole[1]`` that of the squares.
+    """
     last = thresholds.size - 1
-    some = thresholds[0] < thresholds[last] and kind != 0 and np.isfinite(weights[0])
+    weighs = kind != 0 and np.isfinite(weights[0])
+    some = weighs and thresholds[0] < thresholds[last]
     if some and last > 1:
         fill_cells(thresholds, cells)
+    together = weighs and whole_us.size > 0
+    every, energies, bins, nm, found, found_chosen = room
+    pixel: Any = (kind, coefficients, valid_deg, energies_ev, weights)
+    if together:
+        for i in range(phases.size):
+            every[i] = np.float64(phases[i])
+        photons: Any = (every[: phases.size], energies, bins, nm, found)
+        fill_weights(*pixel, *photons)
+        any_phase = np.array([-np.inf, np.inf])
+        for _, begin, stop in open_stretches(times, whole_us, excluded_us):
+            image: Any = (any_phase, cells, energies, found_chosen, whole[:1], whole[1:])
+            _add_chosen(every[begin:stop], found[begin:stop], *image)
     for t, begin, stop in open_stretches(times, edges_us, excluded_us):
         recorded[t] += np.uint32(stop - begin)
-        if some:
-            given: Any = (thresholds, cells, kind, coefficients, valid_deg, energies_ev, weights)
-            found: Any = (room, sums[t], squares[t])
-            _weigh_rows(phases[begin:stop], *given, *found)
+        if some and together:
+            bands: Any = (thresholds, cells, energies, found_chosen, sums[t], squares[t])
+            _add_chosen(every[begin:stop], found[begin:stop], *bands)
+        elif some:
+            alone: Any = (phases[begin:stop], thresholds, cells)
+            added: Any = (room, sums[t], squares[t])
+            _weigh_rows(*alone, *pixel, *added)
 
 
 @kernel
@@ -167,8 +214,11 @@ def _weigh_chunk(
     sums: FloatArray,
     squares: FloatArray,
     recorded: npt.NDArray[np.uint32],
+    whole_us: IntArray,
+    whole: FloatArray,
     border: FloatArray,
     border_recorded: npt.NDArray[np.uint32],
+    border_whole: FloatArray,
     owners: IntArray,
 ) -> None:
     """Weigh a chunk's photons. Pixels that other chunks hold photons of go to `border`, and into `owners` by number.
@@ -190,13 +240,13 @@ def _weigh_chunk(
         after = stops[p] > chunk_stop
         given: Any = (
             *(times[row:high], phases[row:high], edges_us, excluded_us, thresholds[p], cells),
-            *(kinds[p], coefficients[p], valid_deg[p], energies_ev, weights[p], room),
+            *(kinds[p], coefficients[p], valid_deg[p], energies_ev, weights[p], room, whole_us),
         )
-        found: Any = (sums[p], squares[p], recorded[p])
+        found: Any = (sums[p], squares[p], recorded[p], whole[p])
         if before or after:
             side = 0 if before else 1
             owners[side] = p
-            found = (border[side, 0], border[side, 1], border_recorded[side])
+            found = (border[side, 0], border[side, 1], border_recorded[side], border_whole[side])
         _weigh_pixel(*given, *found)
         row = high
         p += 1
@@ -213,16 +263,21 @@ def weigh_cube(
     excluded_us: IntArray = NO_INTERVALS,
     progress: Progress = silent,
     stage: str = "weighing photons",
+    *,
+    image_us: IntArray = NOTHING,
 ) -> WeightedCounts:
     """Add up the weights of each pixel's photons in bins of time and of phase; see `cubes.count_cube`.
 
-    Pixels without wavelengths or weights have 0; `FlatCalibration.weighted` tells which.
+    Pixels without wavelengths or weights have 0; `FlatCalibration.weighted` tells which. With `image_us`, start and
+    stop, the same pass makes an image of the photons of any phase between them, with each weight computed once.
     """
     n_pixel, n_time, n_band = file.order.size, edges_us.size - 1, thresholds_deg.shape[1] - 1
     check_size(16 * n_pixel * n_time * n_band)
     order = file.order
     sums = np.zeros((n_pixel, n_time, n_band))
     squares = np.zeros_like(sums)
+    recorded = np.zeros((n_pixel, n_time), np.uint32)
+    whole = np.zeros((n_pixel, 2))
     by_pixel: Any = (
         np.ascontiguousarray(thresholds_deg[order]),
         wavecal.kind.reshape(-1)[order],
@@ -231,32 +286,35 @@ def weigh_cube(
         flat.energies_ev,
         flat.weights.reshape(n_pixel, -1)[order],
     )
-    recorded = np.zeros((n_pixel, n_time), np.uint32)
     scratch = [_Scratch() for _ in range(SCAN_THREADS)]
-    pieces: dict[int, list[tuple[int, FloatArray, npt.NDArray[np.uint32]]]] = {}
+    pieces: dict[int, list[tuple[int, tuple[npt.NDArray[Any], ...]]]] = {}
 
     def work(thread: int, chunk: ChunkOfRows) -> None:
         room = scratch[thread]
-        border = np.zeros((2, 2, n_time, n_band))
-        border_recorded = np.zeros((2, n_time), np.uint32)
+        borders = (
+            np.zeros((2, 2, n_time, n_band)),
+            np.zeros((2, n_time), np.uint32),
+            np.zeros((2, 2)),
+        )
         owners = np.empty(2, np.int64)
         where = (room.columns, room.cells, edges_us, excluded_us)
-        found = (sums, squares, recorded, border, border_recorded, owners)
+        found = (sums, squares, recorded, image_us, whole, *borders, owners)
         given: Any = (*chunk, *where, *by_pixel, room.photons, *found)
         _weigh_chunk(*given)
         pieces[chunk.first] = [
-            (int(owners[side]), border[side], border_recorded[side])
+            (int(owners[side]), tuple(border[side] for border in borders))
             for side in (0, 1)
             if owners[side] >= 0
         ]
 
     file.each_chunk(work, progress, stage)
     for first in sorted(pieces):  # floats: always added in the same order
-        for owner, piece, seen in pieces[first]:
+        for owner, (piece, piece_recorded, piece_whole) in pieces[first]:
             sums[owner] += piece[0]
             squares[owner] += piece[1]
-            recorded[owner] += seen
-    return WeightedCounts(*(in_order(found, order) for found in (sums, squares, recorded)))
+            recorded[owner] += piece_recorded
+            whole[owner] += piece_whole
+    return WeightedCounts(*(in_order(found, order) for found in (sums, squares, recorded, whole)))
 
 
 class _Scratch:
@@ -270,10 +328,6 @@ class _Scratch:
 
 def room_for(n_photons: int) -> Room:
     """Return room for so many photons of a pixel, and one more where loops write before they look."""
-    return (
-        np.empty(n_photons + 1),
-        np.empty(n_photons + 1),
-        np.empty(n_photons + 1, np.int64),
-        np.empty(n_photons + 1, np.float32),
-        np.empty(n_photons + 1),
-    )
+    n = n_photons + 1
+    nm = np.empty(n, np.float32)
+    return np.empty(n), np.empty(n), np.empty(n, np.int64), nm, np.empty(n), np.empty(n)

@@ -42,6 +42,8 @@ class Task:
         Changes with anything that matters to the result: raw data, settings, version.
     n_bytes : int
         Of raw data that it reads.
+    together : str
+        Name of a task with which it is quicker, in one reading; '' if there is none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Task:
     outputs: tuple[Path, ...] = ()
     key: str = ""
     n_bytes: int = 0
+    together: str = ""
 
 
 @dataclass
@@ -245,8 +248,14 @@ class _Planner:
                     f"cube {name}: it needs {'weights' if wavecal else 'wavelengths'}, which there are none of."
                 )
                 return ready
+            shared = settings.image and settings.cube.weighted
             self._product(
-                f"cube {name}", "cube", file | {"cube": cube}, [ready], [where / "cube.fits"]
+                f"cube {name}",
+                "cube",
+                file | {"cube": cube},
+                [ready],
+                [where / "cube.fits"],
+                together=f"image {name}" if shared else "",
             )
         return ready
 
@@ -288,10 +297,13 @@ class _Planner:
         arguments: Mapping[str, Any],
         needs: Iterable[Task],
         outputs: Iterable[Path],
+        *,
+        together: str = "",
     ) -> None:
         """Add a task whose results have names of their own, for people."""
         names = tuple(task.name for task in needs)
-        self._plan.tasks.append(self._with_key(Task(name, kind, arguments, names, tuple(outputs))))
+        task = Task(name, kind, arguments, names, tuple(outputs), together=together)
+        self._plan.tasks.append(self._with_key(task))
 
     def _add(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -11,13 +12,38 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pipeline_core.errors import OperationCancelled
 from pipeline_core.night.board import Board
 from pipeline_core.progress import Progress
 
-__all__ = ["GRACE_S", "Do", "Executors", "Workers", "attend", "local_processes", "local_workers"]
+__all__ = [
+    "GRACE_S",
+    "Do",
+    "DoTogether",
+    "Executors",
+    "Job",
+    "Workers",
+    "attend",
+    "attend_all",
+    "local_processes",
+    "local_workers",
+]
 
+logger = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+    """A task as it travels: its key, and what `steps.do` takes."""
+
+    key: str
+    kind: str
+    arguments: Mapping[str, Any]
+    outputs: tuple[Path, ...]
+
+
+DoTogether = Callable[[tuple[str, ...], tuple[Any, ...], Progress], list[str]]
 Do = Callable[[str, Mapping[str, Any], tuple[Path, ...], Progress], str]
 Executors = Callable[[Board], Executor]
 """Makes what does the tasks; they stop when the board says so."""
@@ -68,6 +94,53 @@ def attend(
         text = do(kind, arguments, outputs, progress)
         board.note_done(key, text)
     return text
+
+
+def attend_all(
+    do: Do, do_together: DoTogether, board: Board, jobs: tuple[Job, ...]
+) -> list[str | Exception]:
+    """Do tasks, several of them together, in one process; returns a sentence about each, or what it failed with.
+
+    What fails together is done one by one, and so is what is done in part: each has its own outcome.
+
+    Raises
+    ------
+    OperationCancelled
+        The board says so.
+    Exception
+        Whatever a single task fails with.
+    """
+    if len(jobs) == 1:
+        return [attend(do, board, *jobs[0])]
+    if all(board.text_of(job.key) is None for job in jobs):
+        reporters = [board.reporter(job.key) for job in jobs]
+
+        def progress(done: int, total: int, stage: str = "") -> None:
+            for report in reporters:
+                report(done, total, stage)
+
+        progress(0, 1, "begun")
+        kinds = tuple(job.kind for job in jobs)
+        try:
+            texts = do_together(kinds, tuple(job[2:] for job in jobs), progress)
+        except OperationCancelled:
+            raise
+        except Exception:  # which of them it was will be seen
+            logger.info("%s are done one by one", ", ".join(kinds), exc_info=True)
+        else:
+            for job, text in zip(jobs, texts, strict=True):
+                board.note_done(job.key, text)
+            return list(texts)
+    return [_found(do, board, job) for job in jobs]
+
+
+def _found(do: Do, board: Board, job: Job) -> str | Exception:
+    try:
+        return attend(do, board, *job)
+    except OperationCancelled:
+        raise
+    except Exception as error:
+        return error
 
 
 def _begin(board: Board, grace_s: float) -> None:

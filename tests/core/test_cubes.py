@@ -50,10 +50,11 @@ def test_counting_is_what_a_loop_counts(given):
     np.testing.assert_array_equal(recorded, seen)
 
 
-@given(pixel())
+@given(pixel(), st.tuples(st.integers(0, 1000), st.integers(1, 1001)) | st.none())
 @settings(max_examples=300)
-def test_weighing_is_what_a_loop_adds_up(given):
+def test_weighing_is_what_a_loop_adds_up(given, image):
     """Phases and times lie on edges now and then; weights differ from photon to photon."""
+    image_us = np.array([] if image is None else [min(image), max(image)], np.int64)
     times, phases, edges, excluded, thresholds = given
     line = np.array([6.3, -21.0, 0.0])  # phase = 6.3 deg - 21 deg/eV * energy
     valid = np.array([-45.0, 10.0])
@@ -61,15 +62,26 @@ def test_weighing_is_what_a_loop_adds_up(given):
     weights = np.linspace(0.5, 1.7, 7).astype(np.float32) ** 2
     shape = (edges.size - 1, thresholds.size - 1)
     sums, squares, cells = np.zeros(shape), np.zeros(shape), np.empty(17, np.int32)
-    pixel = (LINEAR, line, valid, middle, weights, weighed_cubes.room_for(times.size))
+    pixel = (
+        LINEAR,
+        line,
+        valid,
+        middle,
+        weights,
+        weighed_cubes.room_for(times.size),
+        image_us,
+    )
     where = (times, phases, edges, excluded, thresholds, cells)
     recorded = np.zeros(shape[0], np.uint32)
-    weighed_cubes._weigh_pixel(*where, *pixel, sums, squares, recorded)
+    weighed_cubes._weigh_pixel(*where, *pixel, sums, squares, recorded, whole := np.zeros(2))
     dumb, dumb_squares, seen = np.zeros(shape), np.zeros(shape), np.zeros_like(recorded)
+    dumb_whole = np.zeros(2)
     for time, phase in zip(times.tolist(), phases.tolist(), strict=True):
         if any(a <= time < b for a, b in excluded.tolist()):
             continue
         weight = np.interp((phase - 6.3) / -21.0, middle[::-1], weights[::-1])
+        if image is not None and image_us[0] <= time < image_us[1]:
+            dumb_whole += weight, weight**2
         for t in range(shape[0]):
             seen[t] += edges[t] <= time < edges[t + 1]
             for k in range(shape[1]):
@@ -79,6 +91,7 @@ def test_weighing_is_what_a_loop_adds_up(given):
     np.testing.assert_allclose(sums, dumb, rtol=1e-5)
     np.testing.assert_allclose(squares, dumb_squares, rtol=1e-5)
     np.testing.assert_array_equal(recorded, seen)
+    np.testing.assert_allclose(whole, dumb_whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_bin", [1, 2, 94])
