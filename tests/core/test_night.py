@@ -18,6 +18,7 @@ from astropy.io import fits
 
 from pipeline_core import ObsFile
 from pipeline_core.cli import main
+from pipeline_core.contenthash import xxh64
 from pipeline_core.errors import ConfigError, InputFormatError, OperationCancelled, OutputError
 from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.night import run as night_run
@@ -231,30 +232,46 @@ def test_hashes_are_remembered_until_a_file_changes(tmp_path, monkeypatch):
     file.write_bytes(b"one")
     cache = HashCache(memory)
     first = cache.of(file)
-    assert first == hashlib.blake2b(b"one", digest_size=20).hexdigest()
+    assert first == xxh64(file)
     cache.save()
     facts = file.stat()
     with file.open("r+b") as stream:  # the same size, time of change and inode: not noticed
         stream.write(b"two")
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert HashCache(memory).of(file) == first
-    assert (
-        HashCache(memory, verify=True).of(file)
-        == hashlib.blake2b(b"two", digest_size=20).hexdigest()
-    )
+    assert HashCache(memory, verify=True).of(file) == xxh64(file) != first
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
     assert HashCache(memory).of(file) != first
-    memory.write_text("{spoilt")
-    assert HashCache(memory).of(file) == hashlib.blake2b(b"two", digest_size=20).hexdigest()
+    for spoilt in ("{spoilt", "[]", json.dumps({str(file): [1, 2]})):
+        memory.write_text(spoilt)
+        assert HashCache(memory).of(file) == xxh64(file)
     with pytest.raises(InputFormatError, match=r"missing\.bin"):
         cache.of(tmp_path / "missing.bin")
+
+
+def test_files_hashed_by_an_older_version_keep_its_kind_of_hash(tmp_path):
+    """So that what was made of them is not made again."""
+    file, memory = tmp_path / "a.bin", tmp_path / "hashes.json"
+    file.write_bytes(b"one")
+    facts = file.stat()
+    older = hashlib.blake2b(b"one", digest_size=20).hexdigest()
+    entry = [facts.st_size, facts.st_mtime_ns, facts.st_ino, older]
+    memory.write_text(json.dumps({str(file): entry}))
+    assert HashCache(memory).of(file) == older
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    cache = HashCache(memory)
+    assert cache.of(file) == older
+    cache.save()
+    file.write_bytes(b"two")
+    changed = hashlib.blake2b(b"two", digest_size=20).hexdigest()
+    assert HashCache(memory, verify=True).of(file) == changed
 
 
 def test_many_files_are_hashed_in_their_order_and_a_cancelled_one_is_not_remembered(tmp_path):
     files = [tmp_path / f"{k}.bin" for k in range(7)]
     for k, file in enumerate(files):
         file.write_bytes(bytes([k]) * (1 << 20) * (8 - k))  # the first ones take longest
-    wanted = [hashlib.blake2b(file.read_bytes(), digest_size=20).hexdigest() for file in files]
+    wanted = [xxh64(file) for file in files]
     memory = tmp_path / "hashes.json"
     seen = []
 
