@@ -177,6 +177,7 @@ class _Run:
         self._ledger = Ledger(plan.settings.database)
         self._outcomes: dict[str, Outcome] = {}
         self._waiting = list(plan.tasks)
+        self._n_waiting = _numbers_waiting(plan.tasks)
         self._tries: dict[str, int] = {}
         self._begun: dict[str, float] = {}
         self._parts: dict[str, float] = {}
@@ -275,8 +276,9 @@ class _Run:
             self._end(Outcome(task, DONE, text, self._took(task)))
 
     def _ready(self, running: AtWork) -> list[tuple[Task, ...]]:
-        """Return what can begin now, one or more tasks for a process; the largest first.
+        """Return what can begin now, one or more tasks for a process.
 
+        What most others wait for comes first, so that there is work for all to the end; of these, the largest.
         What was at work when a process died is tried again alone.
         """
         busy = {task.name for task in _all_of(running)}
@@ -289,7 +291,8 @@ class _Run:
         suspects = [task for task in ready if self._tries.get(task.name, 1) > 1]
         if suspects or any(self._tries.get(name, 1) > 1 for name in busy):
             return [] if running else [(task,) for task in suspects[:1]]
-        return _grouped(sorted(ready, key=lambda task: -task.n_bytes))[: max(free, 0)]
+        ready.sort(key=lambda task: (-self._n_waiting[task.name], -task.n_bytes))
+        return _grouped(ready)[: max(free, 0)]
 
     def _look(self, board: Board, running: AtWork) -> None:
         """Pass on how far everything is; raises if the night is cancelled."""
@@ -348,6 +351,15 @@ def _grouped(tasks: list[Task]) -> list[tuple[Task, ...]]:
         for task in tasks
         if task.together not in names
     ]
+
+
+def _numbers_waiting(tasks: list[Task]) -> dict[str, int]:
+    """Return how many tasks cannot begin before a task is done: name -> number, those that wait for others included."""
+    waiting: dict[str, set[str]] = {task.name: set() for task in tasks}
+    for task in reversed(tasks):  # whatever needs a task stands behind it
+        for name in task.needs:
+            waiting[name] |= {task.name, *waiting[task.name]}
+    return {name: len(names) for name, names in waiting.items()}
 
 
 def _error_of(future: Answers) -> BaseException | None:

@@ -355,6 +355,25 @@ def test_everything_is_done_once_and_what_changed_again(write, work):
     assert sorted(kind for kind, _ in work.done) == ["cube", "wavecal"]
 
 
+def test_what_most_tasks_wait_for_comes_first(write, work):
+    """Lasers, dark and their solution before the sky, whatever their size: else all would wait for them at the end."""
+    start, stop = yaml.safe_load(write().read_text())["inputs"]["pos1"]
+    plan = plan_of(write(inputs={"pos1": [start, stop - 1], "pos2": [stop - 1, stop]}))
+    skies = [plan.task(f"badpixels {name}").needs[0] for name in ("pos1", "pos2")]
+    plan.tasks = [
+        dataclasses.replace(task, n_bytes=10**12 * (1 + skies.index(task.name)))
+        if task.name in skies
+        else task
+        for task in plan.tasks
+    ]
+    order = list(outcomes_of(plan, at_once=1))
+    lasers, flat = plan.task("wavelength calibration").needs, plan.task("flat field").needs[0]
+    before = {*lasers, "wavelength calibration", flat, "flat field"}
+    assert set(order[: len(before)]) == before
+    assert order[len(before) :][:2] == skies[::-1]  # the larger one first
+    assert order[-4:] == ["image pos1", "cube pos1", "image pos2", "cube pos2"]
+
+
 @pytest.mark.parametrize("error", [OutputError("the disk is full"), ValueError("a bug")])
 def test_a_task_that_fails_stops_only_what_needs_it(write, work, error):
     work.failing["flatcal"] = error
