@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -51,6 +52,8 @@ Executors = Callable[[Board], Executor]
 GRACE_S = 5.0
 """How long a process may go on after it was told to stop: a step that does not listen is ended with its process."""
 _LOOK_EVERY_S = 0.2
+_NEW_OBJECTS = 20_000
+"""So many, and Python looks for garbage; 700 is usual."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,20 @@ def _found(do: Do, board: Board, job: Job) -> str | Exception:
 
 def _begin(board: Board, grace_s: float) -> None:
     """Begin a process: whoever waits for it handles Ctrl-C, and it ends when nobody does any more."""
+    _be_frugal()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch = threading.Thread(target=_watch, args=(board, grace_s), name="watch", daemon=True)
     watch.start()
+
+
+def _be_frugal() -> None:
+    """Keep libraries, none of which is loaded yet, from work that is for nothing here: half a second of a process.
+
+    There are as many processes as processors, so threads of linear algebra would only turn in circles. Loading
+    libraries and kernels makes many small objects, of which no garbage is to be collected.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _watch(board: Board, grace_s: float) -> None:

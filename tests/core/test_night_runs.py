@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import multiprocessing
 import os
 import shutil
@@ -149,6 +150,24 @@ def test_image_and_cube_are_done_together_where_both_are_weighted(tmp_path, raw,
     assert together == [("image", "cube")]
     assert found["cube pos1"].text == "cube together"
     assert found["image pos1"].text == "image together"
+
+
+def _found_in_process():
+    return os.environ.get("OPENBLAS_NUM_THREADS"), gc.get_threshold()[0], os.getpid()
+
+
+def test_processes_are_told_to_be_frugal_before_they_load_libraries(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    usual = gc.get_threshold()
+    with local_processes(1)(Board.new(tmp_path)) as pool:
+        threads, new_objects, process = pool.submit(_found_in_process).result()
+    assert process != os.getpid()
+    assert threads == "1"
+    assert new_objects > 10_000
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    assert gc.get_threshold() == usual
+    loaded = "import sys, pipeline_core.night.workers; print('numpy' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "False"
 
 
 def test_without_its_board_a_task_stops(tmp_path):
