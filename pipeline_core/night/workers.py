@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -149,6 +151,7 @@ def _found(do: Do, board: Board, job: Job) -> str | Exception:
 def _begin(board: Board, grace_s: float) -> None:
     """Begin a process: whoever waits for it handles Ctrl-C, and it ends when nobody does any more."""
     _be_frugal()
+    atexit.register(_leave)  # the first to be registered is the last to be called
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch = threading.Thread(target=_watch, args=(board, grace_s), name="watch", daemon=True)
     watch.start()
@@ -162,6 +165,13 @@ def _be_frugal() -> None:
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+
+
+def _leave() -> None:
+    """End this process as it is: taking apart all that it has loaded takes 0.3 s, and the run waits for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _watch(board: Board, grace_s: float) -> None:

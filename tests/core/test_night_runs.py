@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import gc
 import multiprocessing
@@ -168,6 +169,28 @@ def test_processes_are_told_to_be_frugal_before_they_load_libraries(tmp_path, mo
     assert gc.get_threshold() == usual
     loaded = "import sys, pipeline_core.night.workers; print('numpy' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "False"
+
+
+class _Loaded:
+    """Something that a process has loaded; notes when it is taken apart."""
+
+    def __init__(self, note):
+        self._touch = note.touch
+
+    def __del__(self):
+        self._touch()
+
+
+def _load(folder):
+    atexit.register((folder / "closed").touch)
+    sys.modules["loaded"] = _Loaded(folder / "taken apart")
+
+
+def test_processes_close_what_libraries_have_open_and_leave_the_rest_as_it_is(tmp_path):
+    with local_processes(1)(Board.new(tmp_path)) as pool:
+        pool.submit(_load, tmp_path).result()
+    assert (tmp_path / "closed").exists()
+    assert not (tmp_path / "taken apart").exists()
 
 
 def test_without_its_board_a_task_stops(tmp_path):
