@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -22,7 +21,8 @@ __all__ = ["HashCache"]
 
 _BLOCK = 1 << 22
 _OLDER_BYTES = 20
-_MOST_AT_ONCE = 4
+_AT_ONCE = 4
+"""Files: it is the disk that they wait for."""
 _LOOK_EVERY_S = 0.05
 
 
@@ -76,7 +76,7 @@ class HashCache:
             If one cannot be read.
         """
         stop = threading.Event()
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE), "hash") as pool:
+        with ThreadPoolExecutor(_AT_ONCE, "hash") as pool:
             reading = [pool.submit(self._look, path, stop) for path in paths]
             try:
                 for path, one in zip(paths, reading, strict=True):

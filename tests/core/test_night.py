@@ -227,6 +227,21 @@ def test_keys_change_with_what_matters_and_only_with_that(write, raw, tmp_path):
     assert "badpixels pos1" not in changed
 
 
+def test_all_raw_files_are_read_in_one_go(write, raw, monkeypatch):
+    asked = []
+    of_all = HashCache.of_all
+    monkeypatch.setattr(
+        HashCache, "of_all", lambda cache, paths: asked.append(paths) or of_all(cache, paths)
+    )
+    plan = plan_of(write())
+    files = set(raw.folder.glob("*.bin"))
+    converted = [task for task in plan.tasks if task.kind == "convert"]
+    largest = max(asked, key=len)
+    assert len(largest) == len(set(largest)) >= 2 * len(converted)
+    assert set(largest) <= files
+    assert all(set(paths) <= set(largest) for paths in asked[asked.index(largest) :])
+
+
 def test_hashes_are_remembered_until_a_file_changes(tmp_path, monkeypatch):
     file, memory = tmp_path / "a.bin", tmp_path / "hashes.json"
     file.write_bytes(b"one")
