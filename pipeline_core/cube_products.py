@@ -6,7 +6,7 @@ slabs, each in one pass through the photon file, and written where they belong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pipeline_core.cube_files import ENDINGS, CubePlan, open_cube
 from pipeline_core.cube_settings import CubeSettings
+from pipeline_core.cubereads import WeightedImage
 from pipeline_core.errors import ConfigError
 from pipeline_core.lightcurves import bin_edges_us
 from pipeline_core.obsfile import ObsFile
@@ -64,6 +65,11 @@ class CubeSummary:
     unit: str
     slabs: int
 
+    @property
+    def sentence(self) -> str:
+        """What was written, in a line."""
+        return f"{self.n_band} bands, {self.n_time} times, sum {self.total:,.6g} {self.unit}"
+
 
 def write_cube(
     path: Path,
@@ -72,6 +78,7 @@ def write_cube(
     *,
     overwrite: bool = False,
     progress: Progress = silent,
+    with_image: Callable[[WeightedImage], None] | None = None,
 ) -> CubeSummary:
     """Count the photons of every pixel in bins, and write them.
 
@@ -89,16 +96,20 @@ def write_cube(
         Whether an existing file may be replaced. Files of data never are.
     progress : Progress
         May cancel; nothing is left then.
+    with_image : callable, optional
+        Takes the weighted image of all photons, which a weighted cube's first pass makes at the same time.
 
     Raises
     ------
     ConfigError
-        Impossible settings.
+        Impossible settings; or an image together with a cube of plain counts.
     CalibrationError
         Wavelength bins without a wavelength calibration; weights without any.
     OutputError
         It cannot be written, exists already, or holds data.
     """
+    if with_image is not None and not settings.weighted:
+        raise ConfigError("A weighted image is made together with a weighted cube only.")
     check_target(path, ENDINGS, sources_of(obs))
     times = window_us(settings.start, settings.stop, round(obs.exposure_s * 1e6))
     edges_us = np.array(times, np.int64)
@@ -115,9 +126,12 @@ def write_cube(
         for first, part in _slabs(edges_us, plan):
             stop = first + part.size - 1
             report = part_of(progress, first / plan.n_time, stop / plan.n_time, "counting photons")
-            values, variances, live = obs.cube_slab(
-                part, thresholds, weighted=settings.weighted, progress=report
-            )
+            if with_image is not None and first == 0:
+                image, slab = obs.image_and_slab(part, thresholds, report)
+                with_image(image)
+            else:
+                slab = obs.cube_slab(part, thresholds, weighted=settings.weighted, progress=report)
+            values, variances, live = slab
             if settings.rates:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     alive = np.where(live > 0, live, np.nan)[..., None]

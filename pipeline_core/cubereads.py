@@ -18,7 +18,7 @@ from pipeline_core.lightcurves import LightCurve, bin_edges_us
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Band, Pixel, inside, window_us
 from pipeline_core.spectral_bins import equal_energy_edges
-from pipeline_core.weighed_cubes import weigh_cube
+from pipeline_core.weighed_cubes import NOTHING, WeightedCounts, weigh_cube
 
 if TYPE_CHECKING:
     from pipeline_core.calibration import WavelengthCalibration
@@ -105,7 +105,7 @@ class CubeReads(Attached):
         """
         band = self._band(None, None, min_wavelength, max_wavelength, extrapolated)
         edges = np.array(window_us(start, stop, self._file.exposure_us))
-        sums, variances = self._weighed(edges, self._thresholds(band), progress)
+        sums, variances, _ = self._weighed(edges, self._thresholds(band), progress)
         image, variance = sums[..., 0], variances[..., 0]
         if exclude:
             out = (self.flags & np.uint32(exclude)) != 0
@@ -218,6 +218,34 @@ class CubeReads(Attached):
         values, variances, recorded = self._cube(edges_us, thresholds_deg, weighted, progress)
         shape = (*self._file.shape, edges_us.size - 1, thresholds_deg.shape[1] - 1)
         return values.reshape(shape), variances.reshape(shape), self._live_s(edges_us, recorded)
+
+    def image_and_slab(
+        self, edges_us: IntArray, thresholds_deg: FloatArray, progress: Progress = silent
+    ) -> tuple[WeightedImage, tuple[FloatArray, FloatArray, FloatArray]]:
+        """Return what `weighted_image` of all photons and `cube_slab` of weights do, in one pass through the file.
+
+        Parameters
+        ----------
+        edges_us, thresholds_deg, progress
+            As for `cube_slab`.
+
+        Raises
+        ------
+        CalibrationError
+            If no flat field is attached.
+        """
+        if self._file.has_weights:  # pixel by pixel: there is nothing to share
+            image = self.weighted_image(progress=progress)
+            return image, self.cube_slab(edges_us, thresholds_deg, weighted=True, progress=progress)
+        window = np.array(window_us(None, None, self._file.exposure_us))
+        found, missing = self._weighed_at_once(edges_us, thresholds_deg, progress, window)
+        sums, variances = found.whole.T.reshape(2, *self._file.shape)
+        sums[missing] = variances[missing] = np.nan
+        shape = (*self._file.shape, *found.sums.shape[1:])
+        slab = found.sums.reshape(shape), found.variances.reshape(shape)
+        for values in slab:
+            values[missing] = np.nan
+        return WeightedImage(sums, variances), (*slab, self._live_s(edges_us, found.recorded))
 
     def band_phases(
         self, edges_nm: npt.ArrayLike | None, *, extrapolated: bool = False
@@ -337,26 +365,38 @@ class CubeReads(Attached):
             found = self.binned_counts(times, thresholds, self._masked_us, progress)
             values = found.counts.astype(np.float64)
             return values, values.copy(), found.recorded
-        sums, variances = self._weighed(times, thresholds, progress)
-        nothing = np.zeros((thresholds.shape[0], 2))
-        recorded = self.binned_counts(times, nothing, self._masked_us, progress).recorded
-        return sums, variances, recorded
+        return self._weighed(times, thresholds, progress)
 
     def _weighed(
         self, times: IntArray, thresholds: FloatArray, progress: Progress
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.uint32]]:
+        """Return sums of weights and of their squares, and photons recorded (n_pixel, n_time)."""
         if self._file.has_weights:
-            return self._weighed_one_by_one(times, thresholds, progress)
-        flat = self._weights()
-        wavecal = self._calibrated_photons().calibration
-        found = weigh_cube(self._file, wavecal, flat, times, thresholds, self._masked_us, progress)
+            sums, variances = self._weighed_one_by_one(times, thresholds, progress)
+            nothing = np.zeros((thresholds.shape[0], 2))
+            recorded = self.binned_counts(times, nothing, self._masked_us, progress).recorded
+            return sums, variances, recorded
+        found, missing = self._weighed_at_once(times, thresholds, progress)
         shape = (*self._file.shape, *found.sums.shape[1:])
         sums, variances = found.sums.reshape(shape), found.variances.reshape(shape)
         if shape[2] == 1:
             sums, variances = sums[:, :, 0], variances[:, :, 0]
-        missing = ~(flat.weighted & wavecal.calibrated)
         sums[missing] = variances[missing] = np.nan
-        return sums, variances
+        return sums, variances, found.recorded
+
+    def _weighed_at_once(
+        self,
+        times: IntArray,
+        thresholds: FloatArray,
+        progress: Progress,
+        image_us: IntArray = NOTHING,
+    ) -> tuple[WeightedCounts, npt.NDArray[np.bool_]]:
+        """Add up weights of wavelengths, of the photons of an image too; return which pixels have none as well."""
+        flat = self._weights()
+        wavecal: WavelengthCalibration = self._calibrated_photons().calibration
+        given = (self._file, wavecal, flat, times, thresholds, self._masked_us, progress)
+        found = weigh_cube(*given, image_us=image_us)
+        return found, ~(flat.weighted & wavecal.calibrated)
 
     def _weighed_one_by_one(
         self, times: IntArray, thresholds: FloatArray, progress: Progress

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_core._jit import kernel
-from pipeline_core.calibration import WavelengthCalibration, rounded_nm
+from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.chunkcodec import CHUNK_ROWS
 from pipeline_core.cubes import (
     CELLS,
@@ -28,78 +28,74 @@ from pipeline_core.photon_file import PhotonFile
 from pipeline_core.photon_kernels import ChunkOfRows, gather
 from pipeline_core.photon_reader import SCAN_THREADS
 from pipeline_core.progress import Progress, silent
-from pipeline_core.spectral_bins import HC_EV_NM
-from pipeline_core.wavecal._curvekernels import ARCTAN, ENERGY_QUADRATIC, inner_energy
+from pipeline_core.weight_kernels import fill_weights
 
 __all__ = ["WeightedCounts", "weigh_cube"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Room = tuple[FloatArray, FloatArray, IntArray, npt.NDArray[np.float32], FloatArray, FloatArray]
+"""For photons that are weighed: phases, energies, bins, wavelengths, weights, and weights of some of them."""
+
+NOTHING: IntArray = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class WeightedCounts:
-    """Sums of the photons' weights, and of their squares (the variance of the sums), in bins as in `cubes.Counts`."""
+    """Sums of the photons' weights, and of their squares (the variance of the sums), in bins as in `cubes.Counts`.
+
+    `recorded` are the photons of any phase, as there; `whole`, shape (n_pixel, 2), are sum and variance of the image
+    that was asked for at the same time.
+    """
 
     sums: FloatArray
     variances: FloatArray
+    recorded: npt.NDArray[np.uint32]
+    whole: FloatArray
 
 
 @kernel
-def _fill_nm(
-    kind: int,
-    coefficients: FloatArray,
-    valid_deg: FloatArray,
+def _choose(phases: npt.NDArray[np.float32], low: float, high: float, chosen: FloatArray) -> int:
+    """Gather the phases with ``low <= phase < high``, and return how many there are; `chosen` has room for one more."""
+    inside = 0
+    for value in phases:
+        phase = np.float64(value)
+        inside += int((phase >= low) & (phase < high))
+    if inside == phases.size:  # as in an image of all wavelengths
+        for i in range(phases.size):
+            chosen[i] = np.float64(phases[i])
+        return inside
+    n = 0
+    for value in phases:
+        phase = np.float64(value)
+        chosen[n] = phase
+        n += int((phase >= low) & (phase < high))
+    return n
+
+
+@kernel
+def _add_up(
     phases: FloatArray,
-    nm: npt.NDArray[np.float32],
+    weights: FloatArray,
+    thresholds: FloatArray,
+    cells: npt.NDArray[np.int32],
+    sums: FloatArray,
+    squares: FloatArray,
 ) -> None:
-    """Set the wavelengths of phases, as `rounded_nm` does."""
-    # first as if all photons were in its range: no branches, so that several are done at once
-    a, b, c = coefficients[0], coefficients[1], coefficients[2]
-    if kind == ARCTAN:
-        for i in range(phases.size):
-            nm[i] = np.float32(HC_EV_NM / inner_energy(ARCTAN, a, b, c, phases[i]))
-    elif kind == ENERGY_QUADRATIC:
-        for i in range(phases.size):
-            nm[i] = np.float32(HC_EV_NM / inner_energy(ENERGY_QUADRATIC, a, b, c, phases[i]))
-    low, high = valid_deg[0], valid_deg[1]
-    usual = kind in (ARCTAN, ENERGY_QUADRATIC)
-    for i in range(phases.size):
-        if not (usual and phases[i] >= low and phases[i] <= high):
-            nm[i] = rounded_nm(kind, coefficients, valid_deg, phases[i])
-
-
-@kernel
-def _fill_weights(
-    nm: npt.NDArray[np.float32],
-    energies_ev: FloatArray,
-    weights: npt.NDArray[np.float32],
-    out: FloatArray,
-) -> None:
-    """Set the weights of wavelengths, as `flatfield.weight_at` has them; the energies descend."""
-    first, last = energies_ev[0], energies_ev[-1]
-    top = energies_ev.size - 2
-    if top < 0:
-        for i in range(nm.size):
-            out[i] = np.float64(weights[0]) if nm[i] > 0.0 else np.nan
+    """Add weights to the bands of their phases, each of which is in one."""
+    last = thresholds.size - 1
+    if last == 1:
+        total, total_squares = sums[0], squares[0]
+        for i in range(weights.size):
+            total += weights[i]
+            total_squares += weights[i] * weights[i]
+        sums[0], squares[0] = total, total_squares
         return
-    per_ev = (energies_ev.size - 1) / (first - last)
-    for i in range(nm.size):
-        out[i] = min(max(HC_EV_NM / np.float64(nm[i]), last), first)
-    for i in range(nm.size):
-        energy = out[i]
-        if not nm[i] > 0.0:
-            out[i] = np.nan
-            continue
-        # bins of equal energy: the guess is right but for rounding
-        k = min(int((first - energy) * per_ev), top)
-        while energies_ev[k] < energy:
-            k -= 1
-        while energies_ev[k + 1] > energy:
-            k += 1
-        share = (energies_ev[k] - energy) / (energies_ev[k] - energies_ev[k + 1])
-        here, after = np.float64(weights[k]), np.float64(weights[k + 1])
-        out[i] = np.float64(np.float32(here + share * (after - here)))
+    per_deg = (cells.size - 1) / (thresholds[last] - thresholds[0])
+    for i in range(weights.size):
+        k = band_of(phases[i], thresholds, per_deg, cells)
+        sums[k] += weights[i]
+        squares[k] += weights[i] * weights[i]
 
 
 @kernel
@@ -112,37 +108,37 @@ def _weigh_rows(
     valid_deg: FloatArray,
     energies_ev: FloatArray,
     weights: npt.NDArray[np.float32],
-    chosen: FloatArray,
-    nm: npt.NDArray[np.float32],
-    found: FloatArray,
+    room: Room,
     sums: FloatArray,
     squares: FloatArray,
 ) -> None:
-    """Add up weights in bands, whatever the times; `chosen`, `nm`, `found` are room for as many photons.
+    """Add up weights in bands, whatever the times; `room` is for as many photons and one more, see `fill_weights`."""
+    chosen, energies, bins, nm, found, _ = room
+    n = _choose(phases, thresholds[0], thresholds[-1], chosen)
+    pixel = (kind, coefficients, valid_deg, energies_ev, weights)
+    fill_weights(*pixel, chosen[:n], energies, bins, nm, found)
+    _add_up(chosen[:n], found[:n], thresholds, cells, sums, squares)
 
-    In several steps, each a loop that the compiler makes fast: three times as fast as one photon after the other.
-    """
-    last = thresholds.size - 1
-    low, high = thresholds[0], thresholds[last]
+
+@kernel
+def _add_chosen(
+    phases: FloatArray,
+    weights: FloatArray,
+    thresholds: FloatArray,
+    cells: npt.NDArray[np.int32],
+    chosen: FloatArray,
+    weights_chosen: FloatArray,
+    sums: FloatArray,
+    squares: FloatArray,
+) -> None:
+    """Add up weights that are known, of the photons that are in a band; what is chosen has room for one more."""
+    low, high = thresholds[0], thresholds[-1]
     n = 0
-    for value in phases:
-        phase = np.float64(value)
-        chosen[n] = phase
-        n += int((phase >= low) & (phase < high))
-    _fill_nm(kind, coefficients, valid_deg, chosen[:n], nm[:n])
-    _fill_weights(nm[:n], energies_ev, weights, found[:n])
-    if last == 1:
-        total, total_squares = sums[0], squares[0]
-        for i in range(n):
-            total += found[i]
-            total_squares += found[i] * found[i]
-        sums[0], squares[0] = total, total_squares
-        return
-    per_deg = (cells.size - 1) / (high - low)
-    for i in range(n):
-        k = band_of(chosen[i], thresholds, per_deg, cells)
-        sums[k] += found[i]
-        squares[k] += found[i] * found[i]
+    for i in range(phases.size):
+        chosen[n] = phases[i]
+        weights_chosen[n] = weights[i]
+        n += int((phases[i] >= low) & (phases[i] < high))
+    _add_up(chosen[:n], weights_chosen[:n], thresholds, cells, sums, squares)
 
 
 @kernel
@@ -158,33 +154,43 @@ def _weigh_pixel(
     valid_deg: FloatArray,
     energies_ev: FloatArray,
     weights: npt.NDArray[np.float32],
-    chosen: FloatArray,
-    nm: npt.NDArray[np.float32],
-    found: FloatArray,
+    room: Room,
+    whole_us: IntArray,
     sums: FloatArray,
     squares: FloatArray,
+    recorded: npt.NDArray[np.uint32],
+    whole: FloatArray,
 ) -> None:
+    """Weigh a pixel's photons in bins and, where `whole_us` has edges, those of any phase between them.
+
+    ``whole[0]`` is their sum, ``whole[1]`` that of the squares.
+    """
     last = thresholds.size - 1
-    if not thresholds[0] < thresholds[last] or kind == 0 or not np.isfinite(weights[0]):
-        return
-    if last > 1:
+    weighs = kind != 0 and np.isfinite(weights[0])
+    some = weighs and thresholds[0] < thresholds[last]
+    if some and last > 1:
         fill_cells(thresholds, cells)
+    together = weighs and whole_us.size > 0
+    every, energies, bins, nm, found, found_chosen = room
+    pixel: Any = (kind, coefficients, valid_deg, energies_ev, weights)
+    if together:
+        for i in range(phases.size):
+            every[i] = np.float64(phases[i])
+        photons: Any = (every[: phases.size], energies, bins, nm, found)
+        fill_weights(*pixel, *photons)
+        any_phase = np.array([-np.inf, np.inf])
+        for _, begin, stop in open_stretches(times, whole_us, excluded_us):
+            image: Any = (any_phase, cells, energies, found_chosen, whole[:1], whole[1:])
+            _add_chosen(every[begin:stop], found[begin:stop], *image)
     for t, begin, stop in open_stretches(times, edges_us, excluded_us):
-        _weigh_rows(
-            phases[begin:stop],
-            thresholds,
-            cells,
-            kind,
-            coefficients,
-            valid_deg,
-            energies_ev,
-            weights,
-            chosen,
-            nm,
-            found,
-            sums[t],
-            squares[t],
-        )
+        recorded[t] += np.uint32(stop - begin)
+        if some and together:
+            bands: Any = (thresholds, cells, energies, found_chosen, sums[t], squares[t])
+            _add_chosen(every[begin:stop], found[begin:stop], *bands)
+        elif some:
+            alone: Any = (phases[begin:stop], thresholds, cells)
+            added: Any = (room, sums[t], squares[t])
+            _weigh_rows(*alone, *pixel, *added)
 
 
 @kernel
@@ -204,12 +210,15 @@ def _weigh_chunk(
     valid_deg: FloatArray,
     energies_ev: FloatArray,
     weights: npt.NDArray[np.float32],
-    chosen: FloatArray,
-    nm: npt.NDArray[np.float32],
-    found: FloatArray,
+    room: Room,
     sums: FloatArray,
     squares: FloatArray,
+    recorded: npt.NDArray[np.uint32],
+    whole_us: IntArray,
+    whole: FloatArray,
     border: FloatArray,
+    border_recorded: npt.NDArray[np.uint32],
+    border_whole: FloatArray,
     owners: IntArray,
 ) -> None:
     """Weigh a chunk's photons. Pixels that other chunks hold photons of go to `border`, and into `owners` by number.
@@ -231,15 +240,14 @@ def _weigh_chunk(
         after = stops[p] > chunk_stop
         given: Any = (
             *(times[row:high], phases[row:high], edges_us, excluded_us, thresholds[p], cells),
-            *(kinds[p], coefficients[p], valid_deg[p], energies_ev, weights[p]),
-            *(chosen, nm, found),
+            *(kinds[p], coefficients[p], valid_deg[p], energies_ev, weights[p], room, whole_us),
         )
-        found_in: Any = (sums[p], squares[p])
+        found: Any = (sums[p], squares[p], recorded[p], whole[p])
         if before or after:
             side = 0 if before else 1
             owners[side] = p
-            found_in = (border[side, 0], border[side, 1])
-        _weigh_pixel(*given, *found_in)
+            found = (border[side, 0], border[side, 1], border_recorded[side], border_whole[side])
+        _weigh_pixel(*given, *found)
         row = high
         p += 1
         while p < stops.size and stops[p] == chunk_first + row:
@@ -255,16 +263,21 @@ def weigh_cube(
     excluded_us: IntArray = NO_INTERVALS,
     progress: Progress = silent,
     stage: str = "weighing photons",
+    *,
+    image_us: IntArray = NOTHING,
 ) -> WeightedCounts:
     """Add up the weights of each pixel's photons in bins of time and of phase; see `cubes.count_cube`.
 
-    Pixels without wavelengths or weights have 0; `FlatCalibration.weighted` tells which.
+    Pixels without wavelengths or weights have 0; `FlatCalibration.weighted` tells which. With `image_us`, start and
+    stop, the same pass makes an image of the photons of any phase between them, with each weight computed once.
     """
     n_pixel, n_time, n_band = file.order.size, edges_us.size - 1, thresholds_deg.shape[1] - 1
     check_size(16 * n_pixel * n_time * n_band)
     order = file.order
     sums = np.zeros((n_pixel, n_time, n_band))
     squares = np.zeros_like(sums)
+    recorded = np.zeros((n_pixel, n_time), np.uint32)
+    whole = np.zeros((n_pixel, 2))
     by_pixel: Any = (
         np.ascontiguousarray(thresholds_deg[order]),
         wavecal.kind.reshape(-1)[order],
@@ -274,33 +287,47 @@ def weigh_cube(
         flat.weights.reshape(n_pixel, -1)[order],
     )
     scratch = [_Scratch() for _ in range(SCAN_THREADS)]
-    pieces: dict[int, list[tuple[int, FloatArray]]] = {}
+    pieces: dict[int, list[tuple[int, tuple[npt.NDArray[Any], ...]]]] = {}
 
     def work(thread: int, chunk: ChunkOfRows) -> None:
         room = scratch[thread]
-        border = np.zeros((2, 2, n_time, n_band))
+        borders = (
+            np.zeros((2, 2, n_time, n_band)),
+            np.zeros((2, n_time), np.uint32),
+            np.zeros((2, 2)),
+        )
         owners = np.empty(2, np.int64)
         where = (room.columns, room.cells, edges_us, excluded_us)
-        found: Any = (*by_pixel, room.chosen, room.nm, room.found, sums, squares, border, owners)
-        _weigh_chunk(*chunk, *where, *found)
+        found = (sums, squares, recorded, image_us, whole, *borders, owners)
+        given: Any = (*chunk, *where, *by_pixel, room.photons, *found)
+        _weigh_chunk(*given)
         pieces[chunk.first] = [
-            (int(owners[side]), border[side].copy()) for side in (0, 1) if owners[side] >= 0
+            (int(owners[side]), tuple(border[side] for border in borders))
+            for side in (0, 1)
+            if owners[side] >= 0
         ]
 
     file.each_chunk(work, progress, stage)
     for first in sorted(pieces):  # floats: always added in the same order
-        for owner, piece in pieces[first]:
+        for owner, (piece, piece_recorded, piece_whole) in pieces[first]:
             sums[owner] += piece[0]
             squares[owner] += piece[1]
-    return WeightedCounts(in_order(sums, order), in_order(squares, order))
+            recorded[owner] += piece_recorded
+            whole[owner] += piece_whole
+    return WeightedCounts(*(in_order(found, order) for found in (sums, squares, recorded, whole)))
 
 
 class _Scratch:
-    """Buffers of one thread: columns of a chunk, the first band of each step of phase, and what `_weigh_rows` needs."""
+    """Buffers of one thread: columns of a chunk, the first band of each step of phase, and room for its photons."""
 
     def __init__(self) -> None:
         self.columns = np.empty((2, CHUNK_ROWS), np.uint32)
         self.cells = np.empty(CELLS, np.int32)
-        self.chosen = np.empty(CHUNK_ROWS + 1)
-        self.nm = np.empty(CHUNK_ROWS, np.float32)
-        self.found = np.empty(CHUNK_ROWS)
+        self.photons = room_for(CHUNK_ROWS)
+
+
+def room_for(n_photons: int) -> Room:
+    """Return room for so many photons of a pixel, and one more where loops write before they look."""
+    n = n_photons + 1
+    nm = np.empty(n, np.float32)
+    return np.empty(n), np.empty(n), np.empty(n, np.int64), nm, np.empty(n), np.empty(n)

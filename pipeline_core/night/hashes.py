@@ -1,23 +1,28 @@
-"""Content hashes of files, remembered by path, size, time of change and inode: unchanged files are not read again."""
+"""Content hashes of files, remembered by path, size, time of change and inode: unchanged files are not read again.
+
+Files that an older version has hashed keep its kind of hash, so that what was made of them stays valid.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from pipeline_core.atomic import write_aside
+from pipeline_core.contenthash import xxh64
 from pipeline_core.errors import InputFormatError, PipelineError
 from pipeline_core.progress import Progress, silent
 
 __all__ = ["HashCache"]
 
 _BLOCK = 1 << 22
-_MOST_AT_ONCE = 4
+_OLDER_BYTES = 20
+_AT_ONCE = 4
+"""Files: it is the disk that they wait for."""
 _LOOK_EVERY_S = 0.05
 
 
@@ -46,7 +51,11 @@ class HashCache:
         except (OSError, ValueError):
             found = {}
         if isinstance(found, dict):
-            self._known = {key: value for key, value in found.items() if isinstance(value, list)}
+            self._known = {
+                key: value
+                for key, value in found.items()
+                if isinstance(value, list) and len(value) == 4
+            }
 
     def of(self, path: Path) -> str:
         """Return the hash of a file's content.
@@ -67,7 +76,7 @@ class HashCache:
             If one cannot be read.
         """
         stop = threading.Event()
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_AT_ONCE), "hash") as pool:
+        with ThreadPoolExecutor(_AT_ONCE, "hash") as pool:
             reading = [pool.submit(self._look, path, stop) for path in paths]
             try:
                 for path, one in zip(paths, reading, strict=True):
@@ -93,15 +102,13 @@ class HashCache:
             fresh = not self._verify or key in self._looked_at
             if fresh and known is not None and known[:3] == stamp and isinstance(known[3], str):
                 return known
-            digest = hashlib.blake2b(digest_size=20)
-            with path.open("rb") as stream:
-                while (block := stream.read(_BLOCK)) and not stop.is_set():
-                    digest.update(block)
+            as_before = known is not None and len(str(known[3])) == 2 * _OLDER_BYTES
+            digest = (_older_hash if as_before else xxh64)(path, stop.is_set)
         except OSError as error:
             raise InputFormatError(
                 f"{path} cannot be read: {error.strerror}. Check the path and the permissions."
             ) from error
-        return [*stamp, digest.hexdigest()]
+        return [*stamp, digest]
 
     def _remember(self, path: Path, found: list[object]) -> str:
         key = str(path.absolute())
@@ -121,3 +128,12 @@ class HashCache:
             self._changed = False
         except PipelineError:
             pass
+
+
+def _older_hash(path: Path, cancelled: Callable[[], bool]) -> str:
+    """Return the hash that versions before XXH64 have made."""
+    digest = hashlib.blake2b(digest_size=_OLDER_BYTES)
+    with path.open("rb") as stream:
+        while (block := stream.read(_BLOCK)) and not cancelled():
+            digest.update(block)
+    return digest.hexdigest()

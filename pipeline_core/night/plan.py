@@ -42,6 +42,8 @@ class Task:
         Changes with anything that matters to the result: raw data, settings, version.
     n_bytes : int
         Of raw data that it reads.
+    together : str
+        Name of a task with which it is quicker, in one reading; '' if there is none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Task:
     outputs: tuple[Path, ...] = ()
     key: str = ""
     n_bytes: int = 0
+    together: str = ""
 
 
 @dataclass
@@ -97,6 +100,7 @@ class _Planner:
     def plan(self) -> Plan:
         """Return the whole plan."""
         settings = self._settings
+        self._read_all()
         wavecal = self._wavecal()
         flat = self._flatcal(wavecal)
         ready = {}
@@ -108,6 +112,23 @@ class _Planner:
             self._stack(settings.stack, ready, wavecal, flat)
         return self._plan
 
+    def _read_all(self) -> None:
+        """Read all raw files in one go: several at a time, up to the last."""
+        settings = self._settings
+        windows = [*(laser.window for laser in settings.wavecal), *settings.flatcal]
+        if settings.dark is not None:
+            windows.append(settings.dark)
+        found = [self._raw_files(window) for window in (*windows, *settings.targets.values())]
+        self._hashes.of_all(list(dict.fromkeys(path for _, paths in found for path in paths)))
+
+    def _raw_files(self, window: Window) -> tuple[BinFolder | None, list[Path]]:
+        """Return the folder that has seconds of a range, and their files; None and none where there is no such one."""
+        folder = next((one for one in self._folders if _holds(one, window)), None)
+        if folder is None:
+            return None, []
+        seconds = folder.covering(window.start, window.seconds)
+        return folder, [folder.path(second) for second in seconds]
+
     # --- steps -----------------------------------------------------------------------------------
 
     def _photons_of(self, window: Window, what: str) -> Task | None:
@@ -115,13 +136,12 @@ class _Planner:
         if window in self._photons:
             return self._photons[window]
         self._photons[window] = None
-        folder = next((one for one in self._folders if _holds(one, window)), None)
+        folder, paths = self._raw_files(window)
         if folder is None:
             self._plan.problems.append(
                 f"{what}: no raw file of {window.start} to {window.stop} is anywhere below {self._settings.data}."
             )
             return None
-        paths = [folder.path(second) for second in folder.covering(window.start, window.seconds)]
         content = self._hashes.of_all(paths)
         arguments = {
             "bin_dir": str(folder.folder),
@@ -245,8 +265,14 @@ class _Planner:
                     f"cube {name}: it needs {'weights' if wavecal else 'wavelengths'}, which there are none of."
                 )
                 return ready
+            shared = settings.image and settings.cube.weighted
             self._product(
-                f"cube {name}", "cube", file | {"cube": cube}, [ready], [where / "cube.fits"]
+                f"cube {name}",
+                "cube",
+                file | {"cube": cube},
+                [ready],
+                [where / "cube.fits"],
+                together=f"image {name}" if shared else "",
             )
         return ready
 
@@ -288,10 +314,13 @@ class _Planner:
         arguments: Mapping[str, Any],
         needs: Iterable[Task],
         outputs: Iterable[Path],
+        *,
+        together: str = "",
     ) -> None:
         """Add a task whose results have names of their own, for people."""
         names = tuple(task.name for task in needs)
-        self._plan.tasks.append(self._with_key(Task(name, kind, arguments, names, tuple(outputs))))
+        task = Task(name, kind, arguments, names, tuple(outputs), together=together)
+        self._plan.tasks.append(self._with_key(task))
 
     def _add(
         self,

@@ -23,8 +23,8 @@ from pipeline_core.locks import locked
 from pipeline_core.night.board import Board, Report, remove_boards
 from pipeline_core.night.ledger import Ledger
 from pipeline_core.night.plan import Plan, Task
-from pipeline_core.night.steps import do
-from pipeline_core.night.workers import GRACE_S, Executors, attend, local_processes
+from pipeline_core.night.steps import do, do_together
+from pipeline_core.night.workers import GRACE_S, Executors, Job, attend_all, local_processes
 from pipeline_core.progress import Progress, silent
 
 __all__ = [
@@ -79,6 +79,8 @@ class Running:
     stage: str = ""
 
 
+Answers = Future[list[str | Exception]]
+AtWork = dict[Answers, tuple[Task, ...]]
 Watch = Callable[[Outcome], None]
 WatchRunning = Callable[[Running], None]
 
@@ -175,6 +177,7 @@ class _Run:
         self._ledger = Ledger(plan.settings.database)
         self._outcomes: dict[str, Outcome] = {}
         self._waiting = list(plan.tasks)
+        self._n_waiting = _numbers_waiting(plan.tasks)
         self._tries: dict[str, int] = {}
         self._begun: dict[str, float] = {}
         self._parts: dict[str, float] = {}
@@ -192,7 +195,7 @@ class _Run:
 
     def _work_with(self, board: Board) -> None:
         pool = self._executors(board)
-        running: dict[Future[str], Task] = {}
+        running: AtWork = {}
         try:
             self._work(pool, board, running)
         except BaseException:
@@ -216,37 +219,46 @@ class _Run:
                     self._end(Outcome(task, REUSED, self._ledger.text(task)))
                     changed = True
 
-    def _work(self, pool: Executor, board: Board, running: dict[Future[str], Task]) -> None:
+    def _work(self, pool: Executor, board: Board, running: AtWork) -> None:
         """Keep the pool busy until nothing is left, or its processes died."""
         while True:
             self._settle()
-            for task in self._ready(running):
-                self._begun[task.name] = time.monotonic()
-                given = (task.key, task.kind, dict(task.arguments), task.outputs)
+            for tasks in self._ready(running):
+                jobs = tuple(
+                    Job(task.key, task.kind, dict(task.arguments), task.outputs) for task in tasks
+                )
                 try:
-                    future = pool.submit(attend, do, board, *given)
-                except BrokenProcessPool:  # it died before this one came to it
-                    self._died(list(running.values()))
+                    future = pool.submit(attend_all, do, do_together, board, jobs)
+                except BrokenProcessPool:  # it died before these came to it
+                    self._died(_all_of(running))
                     return
-                running[future] = task
-                self._watch_running(Running(task))
+                running[future] = tasks
+                for task in tasks:
+                    self._begun[task.name] = time.monotonic()
+                    self._watch_running(Running(task))
             if not running:
                 return
             ended, _ = wait(running, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
             for future in ended:
-                task = running.pop(future)
+                tasks = running.pop(future)
                 try:
-                    self._ended(task, future)
+                    self._ended(tasks, future)
                 except BrokenProcessPool:
-                    self._died([task, *running.values()])
+                    self._died([*tasks, *_all_of(running)])
                     running.clear()
                     return
             self._look(board, running)
 
-    def _ended(self, task: Task, future: Future[str]) -> None:
-        """Take note of a task that has ended; raises if its process died."""
+    def _ended(self, tasks: tuple[Task, ...], future: Answers) -> None:
+        """Take note of tasks that have ended; raises if their process died."""
+        for number, task in enumerate(tasks):
+            self._ended_one(task, future, number)
+
+    def _ended_one(self, task: Task, future: Answers, number: int) -> None:
         try:
-            text = future.result()
+            text = future.result()[number]
+            if isinstance(text, Exception):
+                raise text
             self._ledger.note(task, text, self._took(task))
         except BrokenProcessPool:
             raise
@@ -263,9 +275,13 @@ class _Run:
         else:
             self._end(Outcome(task, DONE, text, self._took(task)))
 
-    def _ready(self, running: dict[Future[str], Task]) -> list[Task]:
-        """Return what can begin now; the largest first. What was at work when a process died is tried again alone."""
-        busy = {task.name for task in running.values()}
+    def _ready(self, running: AtWork) -> list[tuple[Task, ...]]:
+        """Return what can begin now, one or more tasks for a process.
+
+        What most others wait for comes first, so that there is work for all to the end; of these, the largest.
+        What was at work when a process died is tried again alone.
+        """
+        busy = {task.name for task in _all_of(running)}
         free = self._at_once - len(running)
         ready = [
             task
@@ -274,33 +290,36 @@ class _Run:
         ]
         suspects = [task for task in ready if self._tries.get(task.name, 1) > 1]
         if suspects or any(self._tries.get(name, 1) > 1 for name in busy):
-            return [] if running else suspects[:1]
-        return sorted(ready, key=lambda task: -task.n_bytes)[: max(free, 0)]
+            return [] if running else [(task,) for task in suspects[:1]]
+        ready.sort(key=lambda task: (-self._n_waiting[task.name], -task.n_bytes))
+        return _grouped(ready)[: max(free, 0)]
 
-    def _look(self, board: Board, running: dict[Future[str], Task]) -> None:
+    def _look(self, board: Board, running: AtWork) -> None:
         """Pass on how far everything is; raises if the night is cancelled."""
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + _REPORT_EVERY_S
-            for task in running.values():
+            for task in _all_of(running):
                 report = board.report_of(task.key) or Report(0.0, "")
                 self._parts[task.name] = report.part
                 self._watch_running(Running(task, self._took(task), report.part, report.stage))
-        done = len(self._outcomes) + sum(self._parts.get(t.name, 0.0) for t in running.values())
-        names = ", ".join(task.name for task in running.values())
+        tasks = _all_of(running)
+        done = len(self._outcomes) + sum(self._parts.get(task.name, 0.0) for task in tasks)
+        names = ", ".join(task.name for task in tasks)
         self._progress(round(1000 * done), 1000 * len(self._plan.tasks), names)
 
-    def _stop(self, board: Board, running: dict[Future[str], Task]) -> None:
+    def _stop(self, board: Board, running: AtWork) -> None:
         """Stop what runs, and keep what is done all the same."""
         self._stopping = True
         board.stop()
         for future in running:
             future.cancel()
         wait(running, timeout=_WAIT_FOR_STOP_S)
-        for future, task in running.items():
+        for future, tasks in running.items():
             if future.done() and not isinstance(_error_of(future), BrokenProcessPool):
-                self._ended(task, future)
-            else:
+                self._ended(tasks, future)
+                continue
+            for task in tasks:
                 self._end(Outcome(task, STOPPED, _CANCELLED, self._took(task)))
 
     def _died(self, tasks: list[Task]) -> None:
@@ -320,5 +339,28 @@ class _Run:
         return time.monotonic() - self._begun[task.name]
 
 
-def _error_of(future: Future[str]) -> BaseException | None:
+def _all_of(running: AtWork) -> list[Task]:
+    return [task for tasks in running.values() for task in tasks]
+
+
+def _grouped(tasks: list[Task]) -> list[tuple[Task, ...]]:
+    """Return tasks in their order, each with those that are quicker together with it."""
+    names = {task.name for task in tasks}
+    return [
+        (task, *(other for other in tasks if other.together == task.name))
+        for task in tasks
+        if task.together not in names
+    ]
+
+
+def _numbers_waiting(tasks: list[Task]) -> dict[str, int]:
+    """Return how many tasks cannot begin before a task is done: name -> number, those that wait for others included."""
+    waiting: dict[str, set[str]] = {task.name: set() for task in tasks}
+    for task in reversed(tasks):  # whatever needs a task stands behind it
+        for name in task.needs:
+            waiting[name] |= {task.name, *waiting[task.name]}
+    return {name: len(names) for name, names in waiting.items()}
+
+
+def _error_of(future: Answers) -> BaseException | None:
     return None if future.cancelled() else future.exception()

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline_core.progress import Progress, part_of, silent
 
-__all__ = ["STEPS", "do"]
+if TYPE_CHECKING:
+    from pipeline_core.cube_settings import CubeSettings
+    from pipeline_core.cubereads import WeightedImage
+
+__all__ = ["STEPS", "TOGETHER", "do", "do_together"]
 
 Arguments = Mapping[str, Any]
+Task = tuple[Arguments, tuple[Path, ...]]
 
 _COUNTING, _PARTS = 9, 10
 """Parts of the work of an image that counting is."""
@@ -36,6 +41,33 @@ def do(
         path.parent.mkdir(parents=True, exist_ok=True)
     with telling_of_compilation(progress) as report:
         return STEPS[kind](arguments, outputs, report)
+
+
+def do_together(
+    kinds: tuple[str, ...], tasks: tuple[Task, ...], progress: Progress = silent
+) -> list[str]:
+    """Do several tasks of one observation in one reading; returns a sentence about each.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        One of `TOGETHER`.
+    tasks : tuple of (arguments, outputs)
+        One of each kind.
+    progress : Progress
+        May cancel; some of the results may be there then, whole.
+
+    Raises
+    ------
+    PipelineError
+        Whatever is wrong with an input or output of any of them.
+    """
+    from pipeline_core.compile_progress import telling_of_compilation
+
+    for path in (path for _, outputs in tasks for path in outputs):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with telling_of_compilation(progress) as report:
+        return TOGETHER[kinds](tasks, report)
 
 
 # the core is imported inside the steps: each process needs a part of it only
@@ -161,18 +193,37 @@ def _image(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> s
 def _cube(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
     from pipeline_core import ObsFile
     from pipeline_core.cube_products import write_cube
+
+    settings = _cube_settings(given)
+    with ObsFile(Path(given["photons"])) as obs:
+        summary = write_cube(outputs[0], obs, settings, overwrite=True, progress=progress)
+    return summary.sentence
+
+
+def _cube_settings(given: Arguments) -> CubeSettings:
     from pipeline_core.cube_settings import CubeSettings
 
     values = dict(given["cube"])
     if "edges_nm" in values:
         values["edges_nm"] = tuple(values["edges_nm"])
+    return CubeSettings(**values)
+
+
+def _image_and_cube(tasks: tuple[Task, ...], progress: Progress) -> list[str]:
+    """Weigh the photons of an observation once, for its weighted image and its weighted cube."""
+    from pipeline_core import ObsFile
+    from pipeline_core.cube_products import write_cube
+    from pipeline_core.export import export_image
+
+    (given, (image_path,)), (cube_given, (cube_path,)) = tasks
     with ObsFile(Path(given["photons"])) as obs:
-        summary = write_cube(
-            outputs[0], obs, CubeSettings(**values), overwrite=True, progress=progress
-        )
-    return (
-        f"{summary.n_band} bands, {summary.n_time} times, sum {summary.total:,.6g} {summary.unit}"
-    )
+
+        def save(found: WeightedImage) -> None:
+            export_image(image_path, obs, found.image, variance=found.variance, overwrite=True)
+
+        how: Any = {"overwrite": True, "progress": progress, "with_image": save}
+        summary = write_cube(cube_path, obs, _cube_settings(cube_given), **how)
+        return [f"{obs.n_photons:,} photons", summary.sentence]
 
 
 def _stack(given: Arguments, outputs: tuple[Path, ...], progress: Progress) -> str:
@@ -237,3 +288,8 @@ STEPS: dict[str, Callable[[Arguments, tuple[Path, ...], Progress], str]] = {
     "speckle": _speckle,
 }
 """Kind of a task -> what it does."""
+
+TOGETHER: dict[tuple[str, ...], Callable[[tuple[Task, ...], Progress], list[str]]] = {
+    ("image", "cube"): _image_and_cube,
+}
+"""Kinds of tasks that are quicker together -> what does them, in this order."""

@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from flat_files import night, settings
 from observations import make_observation
+from same_results import differences
 
 from pipeline_core import ObsFile, cube_products
 from pipeline_core.cli import main
@@ -75,6 +76,26 @@ def read(path):
                 hdu.name or "PRIMARY": hdu.data.T.copy() if hdu.is_image else hdu.data.copy()
                 for hdu in hdus
             }, hdus[0].header
+
+
+@pytest.mark.parametrize("slab_bytes", [10**9, 1])
+def test_an_image_made_with_a_cube_is_that_of_a_pass_of_its_own(
+    tmp_path, path, monkeypatch, slab_bytes
+):
+    """To the last bit, and so is the cube; the image is of all times and phases, whatever the cube's bins are."""
+    monkeypatch.setattr(cube_products, "_SLAB_BYTES", slab_bytes)
+    how = CubeSettings(edges_nm=EDGES, time_bin_s=0.4, start=0.3, stop=1.5, weighted=True)
+    images = []
+    with ObsFile(path) as obs:
+        write_cube(tmp_path / "alone.fits", obs, how)
+        write_cube(tmp_path / "with.fits", obs, how, with_image=images.append)
+        (image,) = images
+        np.testing.assert_array_equal(image.image, obs.weighted_image().image)
+        np.testing.assert_array_equal(image.variance, obs.weighted_image().variance)
+        assert np.isfinite(image.image).any()
+        with pytest.raises(ConfigError, match="weighted cube"):
+            write_cube(tmp_path / "no.fits", obs, CubeSettings(), with_image=images.append)
+    assert not differences(tmp_path / "alone.fits", tmp_path / "with.fits")
 
 
 @pytest.mark.parametrize("slab_bytes", [10**9, 1])

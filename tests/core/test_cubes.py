@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observations import make_observation
 
-from pipeline_core import ObsFile, cubes, weighed_cubes
+from pipeline_core import ObsFile, cubes, weighed_cubes, weight_kernels
 from pipeline_core.calibration import rounded_nm
 from pipeline_core.errors import CalibrationError
 from pipeline_core.flatfield import weight_at
@@ -50,10 +50,11 @@ def test_counting_is_what_a_loop_counts(given):
     np.testing.assert_array_equal(recorded, seen)
 
 
-@given(pixel())
+@given(pixel(), st.tuples(st.integers(0, 1000), st.integers(1, 1001)) | st.none())
 @settings(max_examples=300)
-def test_weighing_is_what_a_loop_adds_up(given):
+def test_weighing_is_what_a_loop_adds_up(given, image):
     """Phases and times lie on edges now and then; weights differ from photon to photon."""
+    image_us = np.array([] if image is None else [min(image), max(image)], np.int64)
     times, phases, edges, excluded, thresholds = given
     line = np.array([6.3, -21.0, 0.0])  # phase = 6.3 deg - 21 deg/eV * energy
     valid = np.array([-45.0, 10.0])
@@ -61,25 +62,36 @@ def test_weighing_is_what_a_loop_adds_up(given):
     weights = np.linspace(0.5, 1.7, 7).astype(np.float32) ** 2
     shape = (edges.size - 1, thresholds.size - 1)
     sums, squares, cells = np.zeros(shape), np.zeros(shape), np.empty(17, np.int32)
-    pixel = (LINEAR, line, valid, middle, weights, *rooms(times.size))
+    pixel = (
+        LINEAR,
+        line,
+        valid,
+        middle,
+        weights,
+        weighed_cubes.room_for(times.size),
+        image_us,
+    )
     where = (times, phases, edges, excluded, thresholds, cells)
-    weighed_cubes._weigh_pixel(*where, *pixel, sums, squares)
-    dumb, dumb_squares = np.zeros(shape), np.zeros(shape)
+    recorded = np.zeros(shape[0], np.uint32)
+    weighed_cubes._weigh_pixel(*where, *pixel, sums, squares, recorded, whole := np.zeros(2))
+    dumb, dumb_squares, seen = np.zeros(shape), np.zeros(shape), np.zeros_like(recorded)
+    dumb_whole = np.zeros(2)
     for time, phase in zip(times.tolist(), phases.tolist(), strict=True):
         if any(a <= time < b for a, b in excluded.tolist()):
             continue
         weight = np.interp((phase - 6.3) / -21.0, middle[::-1], weights[::-1])
+        if image is not None and image_us[0] <= time < image_us[1]:
+            dumb_whole += weight, weight**2
         for t in range(shape[0]):
+            seen[t] += edges[t] <= time < edges[t + 1]
             for k in range(shape[1]):
                 if edges[t] <= time < edges[t + 1] and thresholds[k] <= phase < thresholds[k + 1]:
                     dumb[t, k] += weight
                     dumb_squares[t, k] += weight**2
     np.testing.assert_allclose(sums, dumb, rtol=1e-5)
     np.testing.assert_allclose(squares, dumb_squares, rtol=1e-5)
-
-
-def rooms(n):
-    return np.empty(n + 1), np.empty(n, np.float32), np.empty(n)
+    np.testing.assert_array_equal(recorded, seen)
+    np.testing.assert_allclose(whole, dumb_whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_bin", [1, 2, 94])
@@ -106,8 +118,9 @@ def test_weights_are_those_of_photons_one_by_one_to_the_last_bit(kind, coefficie
     thresholds, cells = np.array([-150.0, -90.0, -20.0, 85.0]), np.empty(17, np.int32)
     sums, squares = np.zeros(3), np.zeros(3)
     pixel = (kind, coefficients, valid, middle, weights)
+    room = weighed_cubes.room_for(phases.size)
     weighed_cubes._weigh_rows(
-        phases, thresholds, cells_of(thresholds, cells), *pixel, *rooms(phases.size), sums, squares
+        phases, thresholds, cells_of(thresholds, cells), *pixel, room, sums, squares
     )
     dumb, dumb_squares = np.zeros(3), np.zeros(3)
     for phase in phases.astype(float):
@@ -120,6 +133,18 @@ def test_weights_are_those_of_photons_one_by_one_to_the_last_bit(kind, coefficie
     assert (dumb[:2] > 0).all()
     np.testing.assert_array_equal(sums, dumb)
     np.testing.assert_array_equal(squares, dumb_squares)
+
+
+@pytest.mark.parametrize("n_bin", [2, 3, 40])
+def test_bins_of_weights_need_not_be_equal(n_bin):
+    """Energies of bins as a flat of any edges has them, and photons on each of them, too."""
+    rng = np.random.default_rng(6)
+    middle = np.sort(rng.uniform(0.5, 3.0, n_bin))[::-1]
+    energies = np.concatenate((middle, rng.uniform(middle[-1], middle[0], 500)))
+    bins = np.empty(energies.size, np.int64)
+    weight_kernels._fill_bins(energies, middle, bins)
+    assert (middle[bins] >= energies).all()
+    assert (middle[bins + 1] <= energies).all()
 
 
 def cells_of(thresholds, cells):

@@ -18,6 +18,7 @@ from astropy.io import fits
 
 from pipeline_core import ObsFile
 from pipeline_core.cli import main
+from pipeline_core.contenthash import xxh64
 from pipeline_core.errors import ConfigError, InputFormatError, OperationCancelled, OutputError
 from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.night import run as night_run
@@ -226,35 +227,66 @@ def test_keys_change_with_what_matters_and_only_with_that(write, raw, tmp_path):
     assert "badpixels pos1" not in changed
 
 
+def test_all_raw_files_are_read_in_one_go(write, raw, monkeypatch):
+    asked = []
+    of_all = HashCache.of_all
+    monkeypatch.setattr(
+        HashCache, "of_all", lambda cache, paths: asked.append(paths) or of_all(cache, paths)
+    )
+    plan = plan_of(write())
+    files = set(raw.folder.glob("*.bin"))
+    converted = [task for task in plan.tasks if task.kind == "convert"]
+    largest = max(asked, key=len)
+    assert len(largest) == len(set(largest)) >= 2 * len(converted)
+    assert set(largest) <= files
+    assert all(set(paths) <= set(largest) for paths in asked[asked.index(largest) :])
+
+
 def test_hashes_are_remembered_until_a_file_changes(tmp_path, monkeypatch):
     file, memory = tmp_path / "a.bin", tmp_path / "hashes.json"
     file.write_bytes(b"one")
     cache = HashCache(memory)
     first = cache.of(file)
-    assert first == hashlib.blake2b(b"one", digest_size=20).hexdigest()
+    assert first == xxh64(file)
     cache.save()
     facts = file.stat()
     with file.open("r+b") as stream:  # the same size, time of change and inode: not noticed
         stream.write(b"two")
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert HashCache(memory).of(file) == first
-    assert (
-        HashCache(memory, verify=True).of(file)
-        == hashlib.blake2b(b"two", digest_size=20).hexdigest()
-    )
+    assert HashCache(memory, verify=True).of(file) == xxh64(file) != first
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
     assert HashCache(memory).of(file) != first
-    memory.write_text("{spoilt")
-    assert HashCache(memory).of(file) == hashlib.blake2b(b"two", digest_size=20).hexdigest()
+    for spoilt in ("{spoilt", "[]", json.dumps({str(file): [1, 2]})):
+        memory.write_text(spoilt)
+        assert HashCache(memory).of(file) == xxh64(file)
     with pytest.raises(InputFormatError, match=r"missing\.bin"):
         cache.of(tmp_path / "missing.bin")
+
+
+def test_files_hashed_by_an_older_version_keep_its_kind_of_hash(tmp_path):
+    """So that what was made of them is not made again."""
+    file, memory = tmp_path / "a.bin", tmp_path / "hashes.json"
+    file.write_bytes(b"one")
+    facts = file.stat()
+    older = hashlib.blake2b(b"one", digest_size=20).hexdigest()
+    entry = [facts.st_size, facts.st_mtime_ns, facts.st_ino, older]
+    memory.write_text(json.dumps({str(file): entry}))
+    assert HashCache(memory).of(file) == older
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    cache = HashCache(memory)
+    assert cache.of(file) == older
+    cache.save()
+    file.write_bytes(b"two")
+    changed = hashlib.blake2b(b"two", digest_size=20).hexdigest()
+    assert HashCache(memory, verify=True).of(file) == changed
 
 
 def test_many_files_are_hashed_in_their_order_and_a_cancelled_one_is_not_remembered(tmp_path):
     files = [tmp_path / f"{k}.bin" for k in range(7)]
     for k, file in enumerate(files):
         file.write_bytes(bytes([k]) * (1 << 20) * (8 - k))  # the first ones take longest
-    wanted = [hashlib.blake2b(file.read_bytes(), digest_size=20).hexdigest() for file in files]
+    wanted = [xxh64(file) for file in files]
     memory = tmp_path / "hashes.json"
     seen = []
 
@@ -336,6 +368,25 @@ def test_everything_is_done_once_and_what_changed_again(write, work):
     work.done.clear()
     outcomes_of(plan_of(write()))
     assert sorted(kind for kind, _ in work.done) == ["cube", "wavecal"]
+
+
+def test_what_most_tasks_wait_for_comes_first(write, work):
+    """Lasers, dark and their solution before the sky, whatever their size: else all would wait for them at the end."""
+    start, stop = yaml.safe_load(write().read_text())["inputs"]["pos1"]
+    plan = plan_of(write(inputs={"pos1": [start, stop - 1], "pos2": [stop - 1, stop]}))
+    skies = [plan.task(f"badpixels {name}").needs[0] for name in ("pos1", "pos2")]
+    plan.tasks = [
+        dataclasses.replace(task, n_bytes=10**12 * (1 + skies.index(task.name)))
+        if task.name in skies
+        else task
+        for task in plan.tasks
+    ]
+    order = list(outcomes_of(plan, at_once=1))
+    lasers, flat = plan.task("wavelength calibration").needs, plan.task("flat field").needs[0]
+    before = {*lasers, "wavelength calibration", flat, "flat field"}
+    assert set(order[: len(before)]) == before
+    assert order[len(before) :][:2] == skies[::-1]  # the larger one first
+    assert order[-4:] == ["image pos1", "cube pos1", "image pos2", "cube pos2"]
 
 
 @pytest.mark.parametrize("error", [OutputError("the disk is full"), ValueError("a bug")])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import gc
 import multiprocessing
 import os
 import shutil
@@ -77,6 +79,118 @@ def test_a_task_that_is_done_is_not_done_again(tmp_path):
         assert workers.attend(do, board, "key", "convert", {}, ()) == "72 photons"
     assert workers.attend(do, board, "other", "cube", {}, ()) == "72 photons"
     assert done == ["convert", "cube"]
+
+
+def test_what_fails_together_is_done_one_by_one(tmp_path):
+    board, done = Board.new(tmp_path), []
+    jobs = tuple(workers.Job(key, key, {}, ()) for key in ("image", "cube"))
+
+    def do(kind, arguments, outputs, progress):
+        done.append(kind)
+        if kind == "cube":
+            raise OutputError("the disk is full")
+        return "72 photons"
+
+    def together(kinds, tasks, progress):
+        progress(1, 2, "counting")
+        assert {board.report_of(job.key).part for job in jobs} == {0.5}
+        done.append(kinds)
+        if fails:
+            raise fails[0]
+        return ["72 photons", "7 bands"]
+
+    fails = [OperationCancelled()]
+    with pytest.raises(OperationCancelled):
+        workers.attend_all(do, together, board, jobs)
+    fails = [ValueError("which of them?")]
+    image, cube = workers.attend_all(do, together, board, jobs)
+    assert (image, str(cube)) == ("72 photons", "the disk is full")
+    assert done == [("image", "cube"), ("image", "cube"), "image", "cube"]
+    workers.attend_all(do, together, board, jobs)  # one of them is done
+    assert done[4:] == ["cube"]
+    board, fails = Board.new(tmp_path), []
+    for _ in range(2):
+        assert workers.attend_all(lambda *_: "never", together, board, jobs) == [
+            *("72 photons", "7 bands")
+        ]
+    assert done[5:] == [("image", "cube")]
+
+
+def test_image_and_cube_are_done_together_where_both_are_weighted(tmp_path, raw, monkeypatch):
+    """By one process; not together is what is there already."""
+    together = []
+
+    def do(kind, arguments, outputs, progress):
+        outputs[0].parent.mkdir(parents=True, exist_ok=True)
+        outputs[0].write_text(kind)
+        return kind
+
+    def do_together(kinds, tasks, progress):
+        together.append(kinds)
+        return [
+            do(kind, *task, progress) and f"{kind} together"
+            for kind, task in zip(kinds, tasks, strict=True)
+        ]
+
+    monkeypatch.setattr(night_run, "do", do)
+    monkeypatch.setattr(night_run, "do_together", do_together)
+
+    def outcomes(**values):
+        plan = plan_of(write_night(tmp_path, raw, **values))
+        found = run_plan(plan, lambda board: ThreadPoolExecutor(2), 2)
+        assert {one.state for one in found} <= {DONE, REUSED}
+        return {one.task.name: one for one in found}
+
+    found = outcomes(products={"cube": {"weighted": False}})
+    assert not together
+    assert found["cube pos1"].text == "cube"
+    found = outcomes(products={"cube": {"weighted": True}})
+    assert not together  # the image is there
+    (tmp_path / "out" / "pos1" / "image.fits").unlink()
+    found = outcomes(products={"cube": {"weighted": True, "rates": True}})
+    assert together == [("image", "cube")]
+    assert found["cube pos1"].text == "cube together"
+    assert found["image pos1"].text == "image together"
+
+
+def _found_in_process():
+    return os.environ.get("OPENBLAS_NUM_THREADS"), gc.get_threshold()[0], os.getpid()
+
+
+def test_processes_are_told_to_be_frugal_before_they_load_libraries(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    usual = gc.get_threshold()
+    with local_processes(1)(Board.new(tmp_path)) as pool:
+        threads, new_objects, process = pool.submit(_found_in_process).result()
+    assert process != os.getpid()
+    assert threads == "1"
+    assert new_objects > 10_000
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    assert gc.get_threshold() == usual
+    loaded = "import sys, pipeline_core.night.workers; print('numpy' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "False"
+
+
+class _Loaded:
+    """Something that a process has loaded; notes when it is taken apart."""
+
+    def __init__(self, note):
+        self._touch = note.touch
+
+    def __del__(self):
+        self._touch()
+
+
+def _load(folder):
+    atexit.register((folder / "closed").touch)
+    sys.modules["loaded"] = _Loaded(folder / "taken apart")
+
+
+def test_processes_close_what_libraries_have_open_and_leave_the_rest_as_it_is(tmp_path):
+    with local_processes(1)(Board.new(tmp_path)) as pool:
+        pool.submit(_load, tmp_path).result()
+    assert (tmp_path / "closed").exists()
+    assert not (tmp_path / "taken apart").exists()
 
 
 def test_without_its_board_a_task_stops(tmp_path):

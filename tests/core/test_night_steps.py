@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from flat_files import night, settings
+from same_results import differences
 from wavecal_nights import true_solution
 from wavecal_solutions import essentials, save_essentials
 
@@ -21,7 +22,7 @@ from pipeline_core.errors import (
     SidecarConflictError,
 )
 from pipeline_core.flatcal.compute import run
-from pipeline_core.night.steps import do
+from pipeline_core.night.steps import do, do_together
 from pipeline_core.sidecar import load_sidecar
 from pipeline_core.timemask.solution import MaskedTimes
 
@@ -188,6 +189,26 @@ def test_an_image_tells_how_far_it_is(attached, tmp_path, weighted):
         with pytest.raises(OperationCancelled):
             do("image", given, (tmp_path / "other.fits",), Told(cancel_at=call))
     assert [path.name for path in tmp_path.iterdir()] == ["image.fits"]
+
+
+def test_image_and_cube_together_are_what_they_are_alone(attached, tmp_path):
+    photons = {"photons": str(attached)}
+    cube = {"energy_bin_ev": 0.1, "time_bin_s": 0.5, "weighted": True, "rates": True}
+    given = {"image": photons | {"weighted": True}, "cube": photons | {"cube": cube}}
+    texts = [do(kind, one, (tmp_path / f"{kind}.fits",)) for kind, one in given.items()]
+    together = tmp_path / "together"
+    tasks = tuple((one, (together / f"{kind}.fits",)) for kind, one in given.items())
+    told = Told()
+    assert do_together(tuple(given), tasks, told) == texts
+    assert told.stages == ["weighing photons", "writing to disk"]
+    for kind in given:
+        assert not differences(tmp_path / f"{kind}.fits", together / f"{kind}.fits")
+    for call in range(len(told.parts)):
+        shutil.rmtree(together)
+        with pytest.raises(OperationCancelled):
+            do_together(tuple(given), tasks, Told(cancel_at=call))
+        assert not (together / "cube.fits").exists()
+        assert not list(together.glob("*.part"))
 
 
 def test_pages_tell_which_is_drawn_and_leave_nothing_if_cancelled(tmp_path):
