@@ -55,10 +55,12 @@ from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.plot_controls import PlotControls
 from quicklook.widgets.status_line import StatusLine
 
-__all__ = ["MainWindow"]
+__all__ = ["SEEN_AFTER_MS", "MainWindow"]
 
 _PATIENCE_S = 0.3
 _CLOSE_AGAIN_MS = 200
+SEEN_AFTER_MS = 100
+"""Until then a new window has been painted for the first time."""
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +102,11 @@ class MainWindow(QtWidgets.QMainWindow):
         self._restore()
         self.show_file()
         self.image.setFocus()
+        QtCore.QTimer.singleShot(SEEN_AFTER_MS, self._prepare)
+
+    @Slot()
+    def _prepare(self) -> None:
+        """Load what will be needed, once the window is to be seen: its first paint would take three times as long."""
         # not in the lane of the reads: the first file need not wait for kernels to be compiled
         self.chores.submit("prepare", self.files.prepare, key="prepare")
 
