@@ -28,10 +28,6 @@ class Turns(QtCore.QObject):
             self._timer.start()
             piece()
 
-    def clear(self) -> None:
-        """Forget what is not done yet."""
-        self._pieces.clear()
-
     @Slot()
     def _next(self) -> None:
         if self._pieces:
