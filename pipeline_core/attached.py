@@ -19,7 +19,7 @@ from pipeline_core.calibration import WavelengthCalibration
 from pipeline_core.errors import CalibrationError, ConfigError, InputFormatError
 from pipeline_core.flatcal.apply import flat_for, load_weights, solution_paths
 from pipeline_core.flatfield import FlatCalibration
-from pipeline_core.packing import packed_of, sidecar_inside
+from pipeline_core.packed_file import packed_of, sidecar_inside
 from pipeline_core.photon_file import PhotonFile
 from pipeline_core.pixel_cache import PixelCache
 from pipeline_core.selection import Band, band_of

@@ -15,7 +15,7 @@ import tables
 
 from pipeline_core.chunkcodec import CHUNK_ROWS, DAMAGED, FOREIGN, NEED_MORE, decode_prefix
 from pipeline_core.errors import InputFormatError
-from pipeline_core.hdf5 import no_pickles
+from pipeline_core.pickle_guard import no_pickles
 
 __all__ = ["ChunkSource", "Scratch"]
 

@@ -18,8 +18,9 @@ from astropy.io import fits
 
 from pipeline_core.atomic import write_aside
 from pipeline_core.errors import ConfigError
+from pipeline_core.fits_facts import Facts
 from pipeline_core.hdf5 import FILTERS, writing
-from pipeline_core.products import Facts, as_plain, fits_header
+from pipeline_core.products import as_plain, fits_header
 from pipeline_core.wcs import WAVELENGTH_TABLE
 
 __all__ = ["ENDINGS", "CubePlan", "CubeWriter", "open_cube", "wavelength_table"]

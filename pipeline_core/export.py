@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_core.fits_facts import Columns
 from pipeline_core.flags import describe_flags, flag_names
 from pipeline_core.histograms import IntensityHistogram, Spectrum
 from pipeline_core.lightcurves import LightCurve
-from pipeline_core.products import Columns, Images, Table, save_images, save_table
+from pipeline_core.products import Images, Table, save_images, save_table
 from pipeline_core.progress import Progress, silent
 from pipeline_core.provenance import (
     OPEN,

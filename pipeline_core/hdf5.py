@@ -1,26 +1,20 @@
-"""Opening and reading HDF5 files that may come from anywhere, without surprises.
-
-PyTables keeps odd attribute values as pickles, and executes them as soon as a file is opened. While one of ours or of
-anybody else's is looked at here, that is switched off: such a value stays the text that it is on disk.
-"""
+"""Opening and reading HDF5 files that may come from anywhere, without surprises: nothing in them is executed."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import pickle
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tables
-import tables.attributeset
 import tables.hdf5extension
 
 from pipeline_core.errors import InputFormatError, OutputError
+from pipeline_core.pickle_guard import no_pickles
 from pipeline_core.trial_opening import check_harmless
 
 __all__ = [
@@ -29,7 +23,6 @@ __all__ = [
     "attribute_names",
     "child_names",
     "has_node",
-    "no_pickles",
     "open_readonly",
     "plain_group",
     "plain_node",
@@ -50,42 +43,6 @@ FILTERS = tables.Filters(complevel=1, complib="blosc:lz4", shuffle=True)
 
 _H5F_SCOPE_GLOBAL = 1
 _MAGIC = b"\x89HDF\r\n\x1a\n"
-
-
-class _Guard(threading.local):
-    """How deep this thread is in `no_pickles`."""
-
-    depth = 0
-
-
-_guard = _Guard()
-
-
-class _GuardedPickle:
-    """Stands for the pickle module inside PyTables' attribute reader; other threads and files see no change."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(pickle, name)
-
-    def loads(self, data: bytes, **options: Any) -> Any:
-        """Refuse while guarded (PyTables then hands out the raw bytes), else unpickle as usual."""
-        if _guard.depth:
-            raise pickle.UnpicklingError("pickles in files are not executed")
-        return pickle.loads(data, **options)
-
-
-@contextlib.contextmanager
-def no_pickles() -> Iterator[None]:
-    """Keep PyTables from executing pickled attributes in this thread."""
-    if not isinstance(tables.attributeset.pickle, _GuardedPickle):
-        tables.attributeset.pickle = _GuardedPickle()
-    if not _guard.depth:
-        tables.silence_hdf5_messages(True)  # per thread; errors are raised
-    _guard.depth += 1
-    try:
-        yield
-    finally:
-        _guard.depth -= 1
 
 
 def refuse_special(path: Path) -> None:

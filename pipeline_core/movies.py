@@ -6,7 +6,6 @@ not grow with the length of the movie.
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pipeline_core.provenance import sources_of
 from pipeline_core.selection import window_us
 from pipeline_core.stretch import Scale
 from pipeline_core.targets import check_free, check_room, check_target
+from pipeline_core.utc import utc_words
 
 __all__ = ["MovieSettings", "MovieSummary", "write_movie"]
 
@@ -117,7 +117,7 @@ def write_movie(
                 maker.draw(
                     image,
                     frames.masked,
-                    _utc(obs.start_unix, int(edges[i])),
+                    utc_words(obs.start_unix + int(edges[i]) / 1e6, fraction=3),
                     f"frame {i + 1} of {n}",
                 )
             )
@@ -198,10 +198,3 @@ def _label(settings: MovieSettings) -> str:
     if low is None or high is None:
         return f"{unit}, {f'from {low:g}' if high is None else f'below {high:g}'} nm"
     return f"{unit}, {low:g} to {high:g} nm"
-
-
-def _utc(start_unix: int, from_start_us: int) -> str:
-    moment = datetime.datetime.fromtimestamp(start_unix, datetime.timezone.utc)
-    moment += datetime.timedelta(microseconds=from_start_us)
-    text = moment.strftime("%Y-%m-%d %H:%M:%S.%f")
-    return f"{text[:-3]} UTC"

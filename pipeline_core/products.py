@@ -19,14 +19,13 @@ import numpy.typing as npt
 from astropy.io import fits
 
 from pipeline_core.atomic import write_aside
+from pipeline_core.fits_facts import Columns, Facts
 from pipeline_core.progress import Progress, silent
 from pipeline_core.targets import check_target
 from pipeline_core.wcs import detector_axes
 
 __all__ = [
     "FORMATS",
-    "Columns",
-    "Facts",
     "Images",
     "Table",
     "as_plain",
@@ -36,12 +35,6 @@ __all__ = [
 ]
 
 FORMATS = (".fits", ".csv", ".npz")
-
-Facts = Mapping[str, tuple[object, str]]
-"""FITS keyword -> (value, comment); None is a value that is not set."""
-
-Columns = Mapping[str, tuple[str, npt.NDArray[np.generic]]]
-"""Name -> (unit, values)."""
 
 _ROWS_AT_ONCE = 50_000
 _CARD_LENGTH = 80

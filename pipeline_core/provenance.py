@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_core import __version__
-from pipeline_core.products import Columns, Facts
+from pipeline_core.fits_facts import Columns, Facts
+from pipeline_core.utc import utc_iso
 
 if TYPE_CHECKING:
     from pipeline_core.observation import Observation
@@ -57,14 +58,14 @@ def facts_of(
     limits = ("WAVEMIN", "WAVEMAX", "nm") if calibrated else ("PHASEMIN", "PHASEMAX", "deg")
     return {
         "CREATOR": (f"quicklook {__version__}", "software"),
-        "DATE": (_utc(datetime.datetime.now().timestamp())[:19], "UTC, when this file was made"),
+        "DATE": (utc_iso(time.time())[:19], "UTC, when this file was made"),
         "INSTRUME": (obs.camera, "camera"),
         "TIMESYS": ("UTC", "of all times"),
         "TIMEUNIT": ("s", "of TSTART, TSTOP"),
-        "DATEREF": (_utc(obs.start_unix), "UTC, start of the file"),
+        "DATEREF": (utc_iso(obs.start_unix), "UTC, start of the file"),
         "MJDREF": (_mjd(obs.start_unix), "the same"),
-        "DATE-OBS": (_utc(obs.start_unix + first), "UTC, start of the time range"),
-        "DATE-END": (_utc(obs.start_unix + last), "UTC, end of the time range"),
+        "DATE-OBS": (utc_iso(obs.start_unix + first), "UTC, start of the time range"),
+        "DATE-END": (utc_iso(obs.start_unix + last), "UTC, end of the time range"),
         "MJD-OBS": (_mjd(obs.start_unix + first), "start of the time range"),
         "MJD-END": (_mjd(obs.start_unix + last), "end of the time range"),
         "EXPTIME": (obs.open_time(start, stop), "[s] with data in the time range"),
@@ -143,11 +144,6 @@ def _flat(obs: Observation) -> str:
     """Return the id of the flat field in use."""
     flat = getattr(obs, "flatcal", None)
     return "none" if flat is None else str(flat.solution_id)
-
-
-def _utc(unix: float) -> str:
-    moment = datetime.datetime.fromtimestamp(unix, datetime.timezone.utc)
-    return moment.isoformat(timespec="microseconds")[:26]
 
 
 def _mjd(unix: float) -> float:

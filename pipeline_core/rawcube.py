@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from pipeline_core.rawwords import (
     swap_bytes,
 )
 from pipeline_core.targets import check_target
+from pipeline_core.utc import utc_iso
 
 __all__ = ["CUBE_FORMATS", "PhaseAxis", "PhaseCube", "count_phase_cube", "export_phase_cube"]
 
@@ -202,9 +203,9 @@ def export_phase_cube(
         "PHASEUP": (axis.high, "[deg] upper edge of the last bin, excluded"),
         "KIND": ("raw counts", "not converted; no beam map is applied"),
         "CREATOR": (f"quicklook {__version__}", "software"),
-        "DATE": (_utc(datetime.datetime.now(datetime.timezone.utc).timestamp()), "UTC, written"),
-        "DATE-OBS": (_utc(summary.first_unix), "UTC, earliest packet"),
-        "DATE-END": (_utc(summary.last_unix), "UTC, latest packet"),
+        "DATE": (utc_iso(time.time()), "UTC, written"),
+        "DATE-OBS": (_iso(summary.first_unix), "UTC, earliest packet"),
+        "DATE-END": (_iso(summary.last_unix), "UTC, latest packet"),
         "NFILES": (len(sources), "raw files"),
         "RAWFIRST": (sources[0].name, "first raw file"),
         "RAWLAST": (sources[-1].name, "last raw file"),
@@ -225,8 +226,5 @@ def export_phase_cube(
     save_images(path, product, overwrite=overwrite, sources=sources, progress=progress)
 
 
-def _utc(unix: float | None) -> str | None:
-    if unix is None:
-        return None
-    moment = datetime.datetime.fromtimestamp(unix, datetime.timezone.utc)
-    return moment.isoformat(timespec="microseconds")[:26]
+def _iso(unix: float | None) -> str | None:
+    return None if unix is None else utc_iso(unix)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from pathlib import Path
 
 from pipeline_core.beammap import camera_name
 from pipeline_core.rawsummary import RawSummary, summarise_raw
 from pipeline_core.rawwords import TICKS_PER_SECOND
+from pipeline_core.utc import utc_words
 
 __all__ = ["describe_raw", "describe_raw_files"]
 
@@ -114,5 +114,4 @@ def _array(told: tuple[int, int] | None, given: tuple[int, int] | None) -> str:
 def _utc(unix: float | None) -> str:
     if unix is None:
         return "unknown"
-    moment = datetime.datetime.fromtimestamp(unix, datetime.timezone.utc)
-    return f"{moment:%Y-%m-%d %H:%M:%S.%f} UTC ({unix:.6f})"
+    return f"{utc_words(unix, fraction=6)} ({unix:.6f})"

@@ -8,9 +8,9 @@ import numpy as np
 
 from pipeline_core.nightlogs.dithers import DitherLog, read_dither_logs
 from pipeline_core.nightlogs.finding import kind_of_log
-from pipeline_core.nightlogs.moments import utc_words
 from pipeline_core.nightlogs.observing import ObservingLog, read_observing_log
 from pipeline_core.streams import Stream
+from pipeline_core.utc import utc_words
 
 __all__ = ["describe_log", "describe_stream", "stream_facts"]
 

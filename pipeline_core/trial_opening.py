@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import dataclasses
 import faulthandler
 import json
@@ -24,14 +23,13 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline_core import schema
 from pipeline_core.errors import InputFormatError
+from pipeline_core.trial_look import Answer, look, rehearse
 from pipeline_core.trial_memory import Identity, recall, remember
 
 __all__ = ["check_harmless", "serve", "warm_up"]
@@ -40,19 +38,11 @@ logger = logging.getLogger(__name__)
 
 _CPU_LIMIT_S = 10
 """A sound file takes milliseconds: this long only loops take, and the system ends them. A file of thousands of tables
-(one a pixel) takes longer in all: the other process has this long for every `_NODES_A_SIGN` of them."""
+(one a pixel) takes longer in all: the other process has this long for every `NODES_A_SIGN` of them."""
 _WAIT_LIMIT_S = 60.0
 """Without a sign of life. Slow disks may take longer, but not for ever."""
-_NODES_A_SIGN = 100
-_LEAST_NODE_BYTES = 200
-"""HDF5 has no smaller node: a file that seems to have more than fit into it has links in a circle."""
 _MEMORY_LIMIT = 2 << 30
 """Bytes that reading may take; a damaged size asks for more."""
-_LARGE_TABLE = 64 << 20
-"""Bytes from which on a table is not read whole: it holds photons of a foreign layout."""
-_MOST_CHUNKS = 200_000
-_CHUNK_ROWS = 65536  # of `chunkcodec`, which would load Numba
-
 _SLOW_S = 1.0
 _LEAST_SLOW_BYTES = 1 << 20
 """Trials that take longer are remembered in the user's cache; no smaller file has so many nodes."""
@@ -60,22 +50,6 @@ _LEAST_SLOW_BYTES = 1 << 20
 _READY = "ready"
 _SIGN = b"."
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
-
-_Attempt = Callable[..., Any]
-"""Calls its second argument with the others; the first says what is looked at."""
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What one process tells the other in a line of JSON. `unreadable` names the first part that HDF5 cannot read."""
-
-    can_be_opened: bool
-    unreadable: str = ""
-    too_large: bool = False
-
-    @property
-    def is_sound(self) -> bool:
-        return self.can_be_opened and not self.unreadable and not self.too_large
 
 
 class _Died(Exception):
@@ -161,14 +135,14 @@ def _manner(status: int) -> str:
 # --- a forked child ------------------------------------------------------------------------------
 
 
-def _look_in_child(name: str) -> _Answer:
+def _look_in_child(name: str) -> Answer:
     """Let a forked child look at a file, and return what it says.
 
     Raises
     ------
     _Died, _NoProcess
     """
-    import pipeline_core.hdf5  # noqa: F401  # once, here, and not in every child
+    import pipeline_core.pickle_guard  # noqa: F401  # once, here, and not in every child
 
     ours, theirs = os.pipe()
     try:
@@ -194,7 +168,7 @@ def _look_in_child(name: str) -> _Answer:
         raise _Died("hangs")
     if not line:
         raise _Died(_manner(os.waitstatus_to_exitcode(status)))
-    return _Answer(**json.loads(line))
+    return Answer(**json.loads(line))
 
 
 def _end_with_look(name: str, answers: int) -> NoReturn:
@@ -208,7 +182,7 @@ def _end_with_look(name: str, answers: int) -> NoReturn:
             os.dup2(nowhere, stream)
         _limit_size()
         _limit_time()
-        _tell(answers, dataclasses.asdict(_look(name, partial(_show_life, answers))))
+        _tell(answers, dataclasses.asdict(look(name, partial(_show_life, answers))))
     finally:
         os._exit(1)
 
@@ -277,7 +251,7 @@ class _Helper:
         with self._lock:
             self._running()
 
-    def look(self, name: str) -> _Answer:
+    def look(self, name: str) -> Answer:
         """Return what it says of a file.
 
         Raises
@@ -291,7 +265,7 @@ class _Helper:
                 if was_fresh:
                     self._wait_until_ready(process)
                 try:
-                    answer = _Answer(**_ask(process, name))
+                    answer = Answer(**_ask(process, name))
                 except _Died:
                     self._drop()
                     if was_fresh:
@@ -361,124 +335,11 @@ def serve() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print is no answer
     _limit_size()
-    _rehearse()
+    rehearse()
     _tell(answers, _READY)
     for line in sys.stdin.buffer:
         _limit_time()
-        _tell(answers, dataclasses.asdict(_look(json.loads(line), partial(_show_life, answers))))
-
-
-def _rehearse() -> None:
-    """Look at something small in memory, so that the first file does not wait for what is done only once."""
-    import numpy as np
-    import tables
-
-    with tables.open_file("rehearsal", "w", driver="H5FD_CORE", driver_core_backing_store=0) as h5:
-        h5.create_table("/", "table", np.dtype([("x", "u4"), ("text", "S9")])).append([(1, "a")])
-        h5.create_carray("/", "array", obj=np.arange(3)).attrs.text = "a"
-        h5.flush()
-        _walk(h5, lambda _, call, *args: call(*args))
-
-
-# --- looking -------------------------------------------------------------------------------------
-
-
-def _look(name: str, show_life: Callable[[], None]) -> _Answer:
-    """Read what HDF5 keeps in a file, and say how far that goes. It may crash. `show_life` is called now and then."""
-    import tables
-
-    from pipeline_core.hdf5 import no_pickles
-
-    unreadable: list[str] = []
-    too_large = False
-
-    def attempt(where: str, call: Callable[..., object], *args: object) -> Any:
-        nonlocal too_large
-        try:
-            return call(*args)
-        except MemoryError:
-            too_large = True
-        except (tables.HDF5ExtError, OSError):
-            unreadable.append(where)
-        except Exception:  # it is Python that stumbles, and will again, for all to see
-            return None
-        return None
-
-    with no_pickles():
-        try:
-            h5 = tables.open_file(name, "r", pytables_sys_attrs=False)
-        except Exception:
-            return _Answer(can_be_opened=False)
-        _walk(h5, attempt, show_life, most=Path(name).stat().st_size // _LEAST_NODE_BYTES)
-        attempt("its end", h5.close)
-    _check_memory()
-    return _Answer(True, unreadable[0] if unreadable else "", too_large)
-
-
-def _check_memory() -> None:
-    """Let the C library look at its memory: it ends the process if something has written where it should not."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _walk(
-    h5: Any, attempt: _Attempt, show_life: Callable[[], None] = lambda: None, most: int = 0
-) -> None:
-    import tables
-
-    for number, (where, node) in enumerate(_nodes(h5, attempt)):
-        if number % _NODES_A_SIGN == 0 and number < most:
-            show_life()
-        for name in attempt(f"the attributes of {where}", _attribute_names, node) or ():
-            attempt(f"attribute {name!r} of {where}", _attribute, node, name)
-        if isinstance(node, (tables.Array, tables.Table)):
-            _read(where, node, attempt)
-
-
-def _attribute_names(node: Any) -> list[str]:
-    return list(node._v_attrs._v_attrnames)
-
-
-def _attribute(node: Any, name: str) -> object:
-    return node._v_attrs._g_getattr(node, name)
-
-
-def _children(group: Any) -> list[str]:
-    return list(group._v_children)
-
-
-def _nodes(h5: Any, attempt: _Attempt) -> Iterator[tuple[str, Any]]:
-    """Yield all groups and leaves that can be reached, with their paths; damaged links may form circles."""
-    import tables
-
-    waiting = ["/"]
-    while waiting:
-        where = waiting.pop()
-        node = attempt(where, h5.get_node, where)
-        if node is None:
-            continue
-        yield where, node
-        if isinstance(node, tables.Group) and where.count("/") < 10:
-            children = attempt(where, _children, node) or ()
-            waiting += [f"{where.rstrip('/')}/{child}" for child in children]
-
-
-def _read(where: str, leaf: Any, attempt: _Attempt) -> None:
-    """Read all of it, but photons: of them one asks HDF5 only where their chunks are."""
-    import tables
-
-    attempt(where, getattr, leaf, "filters")
-    if isinstance(leaf, tables.Table):
-        ours = where == schema.PHOTON_TABLE and leaf.chunkshape == (_CHUNK_ROWS,)
-        if ours or (attempt(where, getattr, leaf, "size_in_memory") or 0) > _LARGE_TABLE:
-            rows, step = int(leaf.nrows), int(leaf.chunkshape[0])
-            if rows <= _MOST_CHUNKS * step:
-                for row in range(0, rows, step):
-                    attempt(where, leaf.chunk_info, (row,))
-            if not ours:
-                attempt(where, leaf.read, 0, 1)
-            return
-    attempt(where, leaf.read)
+        _tell(answers, dataclasses.asdict(look(json.loads(line), partial(_show_life, answers))))
 
 
 # --- what this process remembers -----------------------------------------------------------------

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
+from pipeline_core.fits_facts import Facts
 from pipeline_core.spectral_bins import HC_EV_NM
-
-if TYPE_CHECKING:
-    from pipeline_core.products import Facts
 
 __all__ = [
     "NOMINAL",

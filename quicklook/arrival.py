@@ -13,8 +13,8 @@ from quicklook.jobs import Failure
 from quicklook.qt import Qt, QtCore, Slot
 
 if TYPE_CHECKING:
+    from quicklook.file_facts import FileFacts
     from quicklook.main_window import MainWindow
-    from quicklook.tasks import FileFacts
 
 __all__ = ["Arrival"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from quicklook import background_tasks
 from quicklook.dialogs.cube_dialog import CubeDialog
+from quicklook.file_facts import FileFacts
 from quicklook.product_controller import ProductController
 from quicklook.qt import QtWidgets
-from quicklook.tasks import FileFacts
 
 if TYPE_CHECKING:
     from pipeline_core.cube_products import CubeSummary

@@ -17,7 +17,7 @@ from quicklook.region_list import RegionList
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.tasks import OpenFiles
-from quicklook.views.image_pane import RAW_COUNTS, SPECKLES, ImagePane
+from quicklook.views.image_pane import PREVIEW, RAW_COUNTS, SPECKLES, ImagePane
 from quicklook.views.pixel_card import PixelCard
 from quicklook.views.plot_pane import PlotPane
 from quicklook.views.regions_pane import RegionsPane
@@ -143,7 +143,7 @@ class ExportController(QtCore.QObject):
         facts = self._session.file
         if facts is None:
             return
-        counts = self._image.counts if self._image.kind == RAW_COUNTS else None
+        counts = self._image.counts if self._image.kind in (RAW_COUNTS, PREVIEW) else None
         shown_map = self._image.map if self._image.kind == SPECKLES else None
         if shown_map is not None:
             what = (shown_map.settings, shown_map.name, shown_map.step)

@@ -6,7 +6,6 @@ that is on the screen into a value. `write` then runs in a worker, so that a fil
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.progress import Progress, silent
+from pipeline_core.utc import utc_words
 from quicklook import palette, theme
 from quicklook.pictures import PICTURE_ENDINGS, Figure, Picture, draw, draw_window
 from quicklook.qt import QtWidgets
@@ -27,8 +27,8 @@ from quicklook.requests import (
 )
 
 if TYPE_CHECKING:
+    from quicklook.file_facts import FileFacts
     from quicklook.speckle_store import MapImage
-    from quicklook.tasks import FileFacts
     from quicklook.views.image_pane import ImagePane
     from quicklook.views.plot_pane import PlotPane
 
@@ -148,6 +148,8 @@ def export_choices(state: State) -> list[ExportItem]:
     shown = _map_shown(state)
     growing = shown is not None and shown.maps is None
     not_yet = "Wait until the speckle maps are finished." if growing else ""
+    if state.image.kind == "preview":
+        not_yet = "This is a preview: wait until all photons are counted."
     items = [ExportItem(IMAGE, "Image", everything, no_file or not_yet)]
     for pane in state.plots:
         nothing = "" if pane.shown is not None else "Click a pixel first."
@@ -380,8 +382,7 @@ def _figure_of_image(item: ExportItem, state: State) -> Figure:
 def _origin(state: State) -> tuple[str, ...]:
     if state.facts is None:
         return ()
-    start = datetime.datetime.fromtimestamp(state.facts.start_unix, datetime.timezone.utc)
-    return (f"{state.facts.camera}, start of the file {start:%Y-%m-%d %H:%M:%S} UTC",)
+    return (f"{state.facts.camera}, start of the file {utc_words(state.facts.start_unix)}",)
 
 
 def _flag_legend(state: State) -> list[tuple[str, str]]:

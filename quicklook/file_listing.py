@@ -10,12 +10,12 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from pipeline_core.errors import InputFormatError
 from pipeline_core.progress import Progress, silent
 from pipeline_core.streamnames import named_second
+from pipeline_core.utc import utc_words
 
 __all__ = ["Entry", "Listing", "scan", "size_text", "utc_text"]
 
@@ -271,11 +271,7 @@ def _joined(run: list[Entry]) -> Entry:
 
 def utc_text(unix: float) -> str:
     """Return the UTC date and time of a unix second, without a unit."""
-    try:
-        moment = datetime.fromtimestamp(unix, timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        return "no date"
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+    return utc_words(unix).removesuffix(" UTC")
 
 
 def size_text(size: int) -> str:

@@ -16,7 +16,7 @@ from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.speckle_store import SpeckleStore
-from quicklook.views.image_pane import FLAGS, RAW_COUNTS, SPECKLES, ImagePane
+from quicklook.views.image_pane import FLAGS, PREVIEW, RAW_COUNTS, SPECKLES, ImagePane
 from quicklook.views.pixel_card import PixelCard
 from quicklook.views.timeline_pane import TimelinePane
 from quicklook.widgets.plot_controls import UPDATE, PlotControls
@@ -169,6 +169,8 @@ class ImageControl(QtCore.QObject):
         same = shown.kind == wanted
         if same and name:
             same = shown.map is not None and shown.map.name == name
+        if shown.kind == PREVIEW and shown.waits:
+            same = True  # the exact one is under way
         if same and shown.counts is not None and shown.kind == RAW_COUNTS:
             request = shown.counts.request
             same = (request.start_s, request.stop_s) == self._session.time_range
@@ -244,7 +246,9 @@ class ImageControl(QtCore.QObject):
 
     def _follow(self) -> None:
         """Draw counts anew if counts are on the screen: after a step nobody wants to press a button."""
-        if self._controls.wants_counts and (self._image.kind == RAW_COUNTS or self._image.waits):
+        if self._controls.wants_counts and (
+            self._image.kind in (RAW_COUNTS, PREVIEW) or self._image.waits
+        ):
             self._image.ask_counts()
 
     # --- looks -----------------------------------------------------------------------------------

@@ -352,6 +352,7 @@ class MainWindow(QtWidgets.QMainWindow):
             self.broker.add(pane)
             pane.requested.connect(self.broker.ask)
             pane.stopRequested.connect(self.broker.stop)
+        self.broker.add(self.image.preview)
         self.image.hovered.connect(self._on_hover)
         self.image.shownChanged.connect(self._show_active)
         self.session.pixelChanged.connect(self._show_active)

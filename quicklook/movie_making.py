@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from quicklook import product_tasks
 from quicklook.dialogs.movie_dialog import MovieDialog
+from quicklook.file_facts import FileFacts
 from quicklook.jobs import JobRunner
 from quicklook.product_controller import ProductController
 from quicklook.qt import QtWidgets
 from quicklook.session import Session
 from quicklook.settings import Settings
-from quicklook.tasks import FileFacts
 
 if TYPE_CHECKING:
     from pipeline_core.movies import MovieSummary

@@ -29,8 +29,8 @@ from quicklook.widgets.drop_target import DropTarget
 from quicklook.widgets.recent_menu import RecentMenu
 
 if TYPE_CHECKING:
+    from quicklook.file_facts import FileFacts
     from quicklook.main_window import MainWindow
-    from quicklook.tasks import FileFacts
 
 __all__ = ["Panels"]
 

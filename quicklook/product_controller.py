@@ -9,10 +9,10 @@ from typing import Any
 
 from pipeline_core.progress import Progress
 from quicklook.child_process import remove_parts, run_in_child
+from quicklook.file_facts import FileFacts
 from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
-from quicklook.tasks import FileFacts
 from quicklook.widgets.bring_to_front import bring_to_front
 
 __all__ = ["ProductController", "write_in_child"]

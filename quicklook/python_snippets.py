@@ -25,8 +25,8 @@ from quicklook.requests import (
 )
 
 if TYPE_CHECKING:
+    from quicklook.file_facts import FileFacts
     from quicklook.speckle_tasks import StudyRequest
-    from quicklook.tasks import FileFacts
 
 __all__ = [
     "flags_snippet",

@@ -18,6 +18,7 @@ __all__ = [
     "PhaseRequest",
     "PixelRequest",
     "PlotResult",
+    "PreviewRequest",
     "Request",
     "SpectrumRequest",
     "SurveyRequest",
@@ -58,6 +59,11 @@ class CountsRequest(Request):
     """Counts of every pixel; of a datastream those of frame `frame`, from 0, whose time range is the frame's."""
 
     frame: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class PreviewRequest(CountsRequest):
+    """About the same counts, within milliseconds: a `CountsResult`, or None where the file cannot tell them."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,8 @@ class CountsResult:
         Of a weighted image: the sums of squared weights.
     unit : str
         Of the image, as the label of the colour bar says it.
+    exact : bool
+        Whether every photon was looked at; else it is a preview, `image` is float64, and nothing else may rest on it.
     """
 
     request: CountsRequest
@@ -148,10 +156,13 @@ class CountsResult:
     open_s: float
     variance: npt.NDArray[np.float64] | None = None
     unit: str = "photons"
+    exact: bool = True
 
     @property
     def title(self) -> str:
         """What the image is called."""
+        if not self.exact:
+            return "Raw Counts (preview)"
         return "Raw Counts" if self.variance is None else "Weighted Counts"
 
     @property

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from quicklook.file_facts import FileFacts
 from quicklook.qt import QtCore, Signal
-from quicklook.tasks import FileFacts
 
 __all__ = ["Band", "Session", "Target"]
 

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline_core.speckle.settings import SpeckleSettings
 from quicklook import speckle_tasks
 from quicklook.dialogs.speckle_dialog import SpeckleDialog
+from quicklook.file_facts import FileFacts
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.python_snippets import study_snippet
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
@@ -21,7 +22,7 @@ from quicklook.session import Session
 from quicklook.speckle_run import Messenger, SpeckleRun, make_maps_in_child
 from quicklook.speckle_store import SpeckleStore
 from quicklook.speckle_tasks import SpeckleForm, SpeckleStart, StudyRequest
-from quicklook.tasks import FileFacts, OpenFiles
+from quicklook.tasks import OpenFiles
 from quicklook.views.speckle_window import SpeckleWindow
 from quicklook.widgets.bring_to_front import bring_to_front
 

@@ -9,12 +9,12 @@ from pipeline_core.progress import Progress
 from quicklook import product_tasks
 from quicklook.child_process import run_in_child
 from quicklook.dialogs.stack_dialog import StackDialog
+from quicklook.file_facts import FileFacts
 from quicklook.jobs import Failure, JobRunner, Success
 from quicklook.product_controller import ProductController
 from quicklook.product_tasks import OffsetsAnswer, OffsetsQuestion
 from quicklook.qt import QtWidgets, Slot
 from quicklook.session import Session
-from quicklook.tasks import FileFacts
 
 if TYPE_CHECKING:
     from pipeline_core.stacking.stack import StackSummary

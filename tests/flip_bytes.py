@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_core.describe import describe_observation
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.errors import PipelineError
 from pipeline_core.obsfile import ObsFile
 

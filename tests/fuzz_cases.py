@@ -24,7 +24,8 @@ from wavecal_solutions import full_solution
 from pipeline_core import ObsFile, open_observation
 from pipeline_core.badpixels.solution import BadPixels, load_bad_pixels
 from pipeline_core.beammap import Beammap, read_beammap
-from pipeline_core.describe import describe_file, describe_observation
+from pipeline_core.describe_file import describe_file
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.errors import PipelineError
 from pipeline_core.flatcal.apply import load_weights
 from pipeline_core.flatcal.compute import run

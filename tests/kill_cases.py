@@ -271,7 +271,15 @@ def kill_at_time(case: Killed, night: Night, folder: Path, delay_s: float) -> st
     return _judge(case, night, folder)
 
 
-_SOURCES = ("atomic.py", "sidecar.py", "locks.py", "packing.py", "convert.py", "photon_writer.py")
+_SOURCES = (
+    "atomic.py",
+    "sidecar.py",
+    "locks.py",
+    "packing.py",
+    "packed_file.py",
+    "convert.py",
+    "photon_writer.py",
+)
 
 
 def kill_at_line(case: Killed, night: Night, folder: Path, line: int) -> str:

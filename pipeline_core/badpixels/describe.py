@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from pipeline_core.badpixels.solution import BadPixels
 from pipeline_core.masks import PIXEL_KINDS
+from pipeline_core.utc import utc_words
 
 __all__ = ["describe_bad_pixels"]
 
@@ -27,7 +27,6 @@ def describe_bad_pixels(found: BadPixels, path: Path | str) -> dict[str, object]
     """
     ncols, nrows = found.shape
     total = found.flags | np.bitwise_or.reduce(found.slice_flags, axis=1, initial=0)
-    created = datetime.datetime.fromtimestamp(found.created_unix, datetime.timezone.utc)
     n_slices = max(found.edges_us.size - 1, 0)
     rows = [
         f"({x}, {y}): {reason}"
@@ -38,7 +37,7 @@ def describe_bad_pixels(found: BadPixels, path: Path | str) -> dict[str, object]
         "file": str(path),
         "kind": "mask of bad pixels",
         "mask id": found.solution_id,
-        "made": f"{created:%Y-%m-%d %H:%M:%S} UTC by quicklook {found.software}",
+        "made": f"{utc_words(found.created_unix)} by quicklook {found.software}",
         "camera": f"{found.camera}, {ncols} columns x {nrows} rows",
         "from": f"{found.path or 'unknown'} ({found.exposure_s:g} s, id {found.file_id or 'unknown'})",
         "bad pixels": f"{len(found.reasons)} of {int(found.read.sum())} that are read out",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pipeline_core.cli.arguments import add_observation
-from pipeline_core.describe import describe_observation
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.observation import open_photons
 from pipeline_core.progress import Progress
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline_core.cli.arguments import add_beammap
-from pipeline_core.describe import describe_file
+from pipeline_core.describe_file import describe_file
 from pipeline_core.progress import Progress
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]

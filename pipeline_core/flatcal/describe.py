@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from pipeline_core.flatcal.binflags import BIN_FLAGS
 from pipeline_core.flatcal.solution import FlatSolution
+from pipeline_core.utc import utc_words
 
 __all__ = ["describe_solution"]
 
@@ -27,7 +27,6 @@ def describe_solution(solution: FlatSolution, path: Path | str) -> dict[str, obj
     ncols, nrows = solution.shape
     weighted = solution.weighted
     number, total = int(weighted.sum()), weighted.size
-    created = datetime.datetime.fromtimestamp(solution.created_unix, datetime.timezone.utc)
     low, high = solution.edges_nm[[0, -1]]
     what = "combined" if solution.index == 0 else f"chunk {solution.index} of run {solution.run_id}"
     live = solution.live_s[weighted]
@@ -35,7 +34,7 @@ def describe_solution(solution: FlatSolution, path: Path | str) -> dict[str, obj
         "file": str(path),
         "kind": f"flat-field solution ({solution.kind}, {what})",
         "solution id": solution.solution_id,
-        "made": f"{created:%Y-%m-%d %H:%M:%S} UTC by quicklook {solution.software}",
+        "made": f"{utc_words(solution.created_unix)} by quicklook {solution.software}",
         "camera": f"{solution.camera}, {ncols} columns x {nrows} rows",
         "baseline": solution.baseline,
         "wavelength calibration": f"solution {solution.wavecal_id} ({solution.wavecal_source})"

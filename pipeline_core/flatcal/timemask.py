@@ -10,7 +10,8 @@ import tables
 
 from pipeline_core.errors import InputFormatError
 from pipeline_core.exposure import blind_intervals
-from pipeline_core.hdf5 import no_pickles, open_readonly, reading
+from pipeline_core.hdf5 import open_readonly, reading
+from pipeline_core.pickle_guard import no_pickles
 
 __all__ = ["read_time_mask"]
 

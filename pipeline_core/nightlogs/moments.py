@@ -1,12 +1,11 @@
-"""Moments as logs and streams write them, always UTC: this computer's own time zone has no say."""
+"""Moments as logs and streams write them: always UTC."""
 
 from __future__ import annotations
 
 import datetime
-import math
 import re
 
-__all__ = ["unix_of", "utc_words"]
+__all__ = ["unix_of"]
 
 _COMPACT = re.compile(r"(\d{8})[-_T ]?(\d{4}(?:\d{2})?)(\.\d+)?Z?")
 _UNIX = re.compile(r"\d{9,10}(\.\d+)?")
@@ -38,16 +37,6 @@ def unix_of(stored: object) -> float | None:
     if _ISO.fullmatch(text):
         return _iso(text)
     return None
-
-
-def utc_words(unix: float, *, fraction: int = 0) -> str:
-    """Return ``2020-10-07 06:30:00 UTC``, with `fraction` digits of a second (cut); 'no date' outside the calendar."""
-    try:
-        moment = datetime.datetime.fromtimestamp(math.floor(unix), datetime.timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        return "no date"
-    digits = f".{math.floor(unix % 1 * 10**fraction + 1e-4):0{fraction}d}" if fraction else ""
-    return f"{moment:%Y-%m-%d %H:%M:%S}{digits} UTC"
 
 
 def _iso(text: str) -> float | None:

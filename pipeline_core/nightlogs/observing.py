@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline_core.errors import InputFormatError
-from pipeline_core.nightlogs.moments import unix_of, utc_words
+from pipeline_core.nightlogs.moments import unix_of
 from pipeline_core.nightlogs.texts import read_text
 from pipeline_core.progress import Progress, silent
+from pipeline_core.utc import utc_words
 
 __all__ = ["BadLine", "LogEntry", "ObservingLog", "read_observing_log", "read_observing_logs"]
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from astropy.io import fits
 
 from pipeline_core.atomic import write_aside
-from pipeline_core.products import Facts, Images, fits_header, save_images
+from pipeline_core.fits_facts import Facts
+from pipeline_core.products import Images, fits_header, save_images
 from pipeline_core.speckle.result import QUANTITIES, SpeckleMaps
 from pipeline_core.speckle.status import STATUS_SENTENCES, PixelStatus
 from pipeline_core.targets import check_room, check_target

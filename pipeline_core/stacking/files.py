@@ -13,7 +13,8 @@ from astropy.io import fits
 
 from pipeline_core.atomic import write_aside
 from pipeline_core.cube_files import wavelength_table
-from pipeline_core.products import Facts, as_plain, fits_header
+from pipeline_core.fits_facts import Facts
+from pipeline_core.products import as_plain, fits_header
 
 __all__ = ["STACK_ENDINGS", "StackProduct", "save_stack"]
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError
+from pipeline_core.fits_facts import Facts
 from pipeline_core.observation import open_photons
 from pipeline_core.obsfile import ObsFile
-from pipeline_core.products import Facts
 from pipeline_core.progress import Progress, silent
 from pipeline_core.provenance import facts_of
 from pipeline_core.selection import window_us

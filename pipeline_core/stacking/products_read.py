@@ -14,7 +14,7 @@ import numpy.typing as npt
 from astropy.io import fits
 
 from pipeline_core.errors import InputFormatError
-from pipeline_core.products import Facts
+from pipeline_core.fits_facts import Facts
 
 __all__ = ["PRODUCT_ENDINGS", "CountedPhotons", "read_product"]
 

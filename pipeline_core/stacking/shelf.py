@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_core.products import Facts
+from pipeline_core.fits_facts import Facts
 from pipeline_core.scratch import ScratchFile, page_aligned
 from pipeline_core.stacking.frames import Frame, StackFrame
 

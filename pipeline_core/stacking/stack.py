@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pipeline_core import __version__
 from pipeline_core.errors import ConfigError, InputFormatError
-from pipeline_core.products import Facts
+from pipeline_core.fits_facts import Facts
 from pipeline_core.progress import Progress, part_of, silent
 from pipeline_core.stacking.combine import Grid, Stacked, combine, make_grid
 from pipeline_core.stacking.drizzling import drizzle

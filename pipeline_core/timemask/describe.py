@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 
 from pipeline_core.timemask.solution import MaskedTimes
+from pipeline_core.utc import utc_words
 
 __all__ = ["describe_time_mask"]
 
@@ -22,7 +22,6 @@ def describe_time_mask(found: MaskedTimes, path: Path | str) -> dict[str, object
     path : path
         Where it is kept.
     """
-    created = datetime.datetime.fromtimestamp(found.created_unix, datetime.timezone.utc)
     masked = found.masked_s
     share = (
         f" ({masked / found.exposure_s:.4%} of {found.exposure_s:g} s)" if found.exposure_s else ""
@@ -36,7 +35,7 @@ def describe_time_mask(found: MaskedTimes, path: Path | str) -> dict[str, object
         "file": str(path),
         "kind": "time mask",
         "mask id": found.solution_id,
-        "made": f"{created:%Y-%m-%d %H:%M:%S} UTC by quicklook {found.software}",
+        "made": f"{utc_words(found.created_unix)} by quicklook {found.software}",
         "of": f"{found.path or 'any observation'} (id {found.file_id or 'not told'})",
         "intervals": len(rows),
         "masked (s)": f"{masked:.6f}{share}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_core.flags import FLAGS
+from pipeline_core.utc import utc_words
 from pipeline_core.wavecal.curves import CURVE_KINDS
 from pipeline_core.wavecal.solution import Solution
 
@@ -32,12 +32,11 @@ def describe_solution(solution: Solution, path: Path | str) -> dict[str, object]
     seen = solution.histograms.n_negative.any(axis=1).reshape(solution.shape)
     kinds = np.bincount(solution.curves.kind[calibrated.ravel()], minlength=len(CURVE_KINDS))
     bits = [(f.name, int(np.count_nonzero(solution.flags & np.uint32(1 << f.bit)))) for f in FLAGS]
-    created = datetime.datetime.fromtimestamp(solution.created_unix, datetime.timezone.utc)
     return {
         "file": str(path),
         "kind": "wavelength solution",
         "solution id": solution.solution_id,
-        "made": f"{created:%Y-%m-%d %H:%M:%S} UTC by quicklook {solution.software}",
+        "made": f"{utc_words(solution.created_unix)} by quicklook {solution.software}",
         "camera": f"{solution.camera}, {ncols} columns x {nrows} rows",
         "baseline": solution.baseline,
         "pixels calibrated": f"{number} of {total} ({number / max(total, 1):.1%})",

@@ -6,7 +6,6 @@ Pixels are numbered ``x * nrows + y``; lines ascend in wavelength.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
 from pipeline_core.spectral_bins import HC_EV_NM
+from pipeline_core.utc import utc_words
 from pipeline_core.wavecal.curves import CURVE_KINDS, energy_ev
 from pipeline_core.wavecal.linefit import STATUS, dark_spectra
 from pipeline_core.wavecal.models import COMPONENTS, MODEL_NAMES, PARAMETERS, evaluate
@@ -442,9 +442,8 @@ def _input_lines(facts: Facts) -> list[str]:
 def _identity_lines(facts: Facts) -> list[str]:
     solution = facts.solution
     ncols, nrows = facts.shape
-    when = datetime.fromtimestamp(solution.created_unix, timezone.utc)
     return [
         f"id {solution.solution_id}",
         f"{solution.camera}, {ncols} x {nrows} pixels, baseline {solution.baseline}",
-        f"made {when:%Y-%m-%d %H:%M} UTC with version {solution.software}",
+        f"made {utc_words(solution.created_unix)} with version {solution.software}",
     ]

@@ -5,9 +5,9 @@ The main window's conversion controller answers `checkRequested` through `show_c
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 
+from pipeline_core.utc import utc_words
 from quicklook import theme
 from quicklook.background_tasks import LONGEST_S, ConvertCheck, ConvertForm
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
@@ -163,8 +163,7 @@ class ConvertDialog(QtWidgets.QDialog):
 
     @Slot(int)
     def _show_date(self, start: int) -> None:
-        date = datetime.fromtimestamp(start, timezone.utc)
-        self.date.setText(f"{date:%Y-%m-%d %H:%M:%S} UTC" if start else "")
+        self.date.setText(utc_words(start) if start else "")
 
     @Slot()
     def _propose_out(self) -> None:

@@ -8,8 +8,8 @@ from pipeline_core.cube_settings import CubeSettings
 from pipeline_core.errors import ConfigError
 from quicklook import theme
 from quicklook.background_tasks import CubeForm
+from quicklook.file_facts import FileFacts
 from quicklook.qt import QtWidgets, Slot
-from quicklook.tasks import FileFacts
 from quicklook.widgets.go_buttons import go_buttons
 from quicklook.widgets.number_box import NumberBox
 from quicklook.widgets.path_edit import PathEdit

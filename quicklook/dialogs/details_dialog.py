@@ -1,6 +1,6 @@
 """Header, history and health of the open file: three tables to search and to copy.
 
-It is shown a `pipeline_core.describe.Description` (or its like); whoever owns it reads the file.
+It is shown a `pipeline_core.describe_observation.Description` (or its like); whoever owns it reads the file.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from pipeline_core.movie_frames import about_bytes, frame_size, usual_zoom
 from pipeline_core.movie_settings import MOVIE_STRETCHES, MovieSettings
 from quicklook import theme
 from quicklook.display_settings import DisplaySettings
+from quicklook.file_facts import FileFacts
 from quicklook.product_tasks import MovieForm
 from quicklook.qt import QtWidgets, Slot
 from quicklook.session import Band
-from quicklook.tasks import FileFacts
 from quicklook.widgets.go_buttons import go_buttons
 from quicklook.widgets.number_box import NumberBox
 from quicklook.widgets.path_edit import PathEdit

@@ -9,8 +9,8 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.speckle.settings import Prior, SpeckleSettings
 from quicklook import theme
+from quicklook.file_facts import FileFacts
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
-from quicklook.tasks import FileFacts
 from quicklook.time_text import milliseconds
 from quicklook.widgets.go_buttons import go_buttons
 from quicklook.widgets.number_box import NumberBox

@@ -11,10 +11,10 @@ from pipeline_core.flags import PROBLEM_FLAGS
 from pipeline_core.stacking.offsets import Offsets, scale_of_text
 from pipeline_core.stacking.settings import StackSettings
 from quicklook import theme
+from quicklook.file_facts import FileFacts
 from quicklook.product_tasks import OffsetsAnswer, OffsetsQuestion, StackForm
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Band
-from quicklook.tasks import FileFacts
 from quicklook.widgets.band_boxes import BandBoxes
 from quicklook.widgets.folding import Folding
 from quicklook.widgets.go_buttons import go_buttons

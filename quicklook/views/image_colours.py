@@ -10,9 +10,9 @@ from pipeline_core import colours
 from quicklook import palette, theme
 from quicklook.assets import defaults
 from quicklook.display_settings import DisplaySettings
+from quicklook.file_facts import FlagImage
 from quicklook.qt import QtGui
 from quicklook.requests import CountsResult
-from quicklook.tasks import FlagImage
 
 if TYPE_CHECKING:
     import numpy.typing as npt

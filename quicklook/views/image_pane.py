@@ -13,12 +13,12 @@ import numpy as np
 from pipeline_core import display
 from quicklook import theme
 from quicklook.display_settings import MANUAL, DisplaySettings
+from quicklook.file_facts import FileFacts, FlagImage
 from quicklook.qt import QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.region_list import RegionList
 from quicklook.requests import CountsRequest, CountsResult
 from quicklook.session import Session
 from quicklook.speckle_store import MapImage
-from quicklook.tasks import FileFacts, FlagImage
 from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
 from quicklook.views.image_colours import (
     flag_colours,
@@ -27,6 +27,7 @@ from quicklook.views.image_colours import (
     picture_table,
     saturation,
 )
+from quicklook.views.image_preview import ImagePreview
 from quicklook.views.pane import Pane
 from quicklook.views.region_layer import RegionLayer
 from quicklook.widgets.beside_image import BesideImage
@@ -38,22 +39,24 @@ from quicklook.widgets.tool_strip import ToolStrip
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["FLAGS", "RAW_COUNTS", "SPECKLES", "ImagePane"]
+__all__ = ["FLAGS", "PREVIEW", "RAW_COUNTS", "SPECKLES", "ImagePane"]
 
 FLAGS = "flags"
 RAW_COUNTS = "raw_counts"
 SPECKLES = "speckles"
+PREVIEW = "preview"
+"""Counts that are about right, until the exact ones replace them."""
 
 _WELCOME = (
     "Open a photon file:  Ctrl+O, or drop one here\n\n"
     "or make one from raw files:  File > Convert .bin files…  (Ctrl+B)\n\n"
     "A first try without data:  quicklook --demo"
 )
-_NUMBERS = (RAW_COUNTS, SPECKLES)
+_NUMBERS = (RAW_COUNTS, PREVIEW, SPECKLES)
 """Kinds of images whose pixels hold numbers, with a colour bar."""
 
 _COUNTS_ONLY = "Acts on Raw Counts: choose them and press Plot Image"
-_LONGEST_TITLE = "Beam Flag Image"
+_LONGEST_TITLE = "Raw Counts (preview)"
 _VIEW_SETTLE_MS = 150
 
 
@@ -113,6 +116,7 @@ class ImagePane(Pane):
         widest = self._title.fontMetrics().horizontalAdvance(_LONGEST_TITLE)
         self._title.setMinimumWidth(round(1.1 * widest))  # bold; nothing moves with the title
         self._detail.hide()  # legend and colour bar say it, where there is room
+        self.preview = ImagePreview(self._show_preview, self)
         self._view_settled = QtCore.QTimer(self, singleShot=True, interval=_VIEW_SETTLE_MS)
         self._connect()
         self._on_file()
@@ -143,6 +147,8 @@ class ImagePane(Pane):
         self.array = facts.flags
         self.kind = FLAGS
         self._draw_flags(facts.flag_image)
+        self.preview.forget()
+        self.show_content()
         self._now_showing(FLAGS, "Beam Flag Image", f"{facts.shape[0]} × {facts.shape[1]} pixels")
 
     def ask_counts(self) -> None:
@@ -154,26 +160,37 @@ class ImagePane(Pane):
         span = self.session.time_range
         if facts.frames is not None and frame is not None:
             span = facts.frames.span(frame, facts)
-        self.ask(
-            CountsRequest(
-                self.name,
-                facts.token,
-                *span,
-                *self.session.band,
-                weighted=self.session.weighted,
-                frame=frame,
-            )
+        request = CountsRequest(
+            self.name,
+            facts.token,
+            *span,
+            *self.session.band,
+            weighted=self.session.weighted,
+            frame=frame,
         )
+        first = self.preview.request_for(request, facts)
+        if first is not None:
+            self.requested.emit(first)
+        self.ask(request)
 
     def show_result(self, result: object) -> None:
         """Draw counts."""
         assert isinstance(result, CountsResult)
+        self.preview.forget()
+        self.show_content()
+        self._show_counts(result, RAW_COUNTS)
+
+    def _show_preview(self, result: CountsResult) -> None:
+        self.show_content_early()
+        self._show_counts(result, PREVIEW)
+
+    def _show_counts(self, result: CountsResult, kind: str) -> None:
         self.counts = result
         self.array = result.image
         self._span = _describe_span(result.request, self.session.file)
         self.colour_bar.set_label(f"{result.what} per pixel, {self._span} [{result.unit}]")
         self._draw_values(keep_levels=self.display.locked and self.scale is not None)
-        self._now_showing(RAW_COUNTS, result.title, self._span)
+        self._now_showing(kind, result.title, self._span)
 
     def show_map(self, found: MapImage) -> None:
         """Draw a speckle map, which needs no reading; while it grows, limits follow it."""
@@ -183,20 +200,25 @@ class ImagePane(Pane):
         unit = f" [{found.unit}]" if found.unit else ""
         self.colour_bar.set_label(f"{found.title}, {found.span}{unit}")
         self._draw_values(keep_levels=same and self.display.locked and self.scale is not None)
+        self.preview.forget()
+        self.show_content()
         title = f"{found.title} (outdated)" if found.outdated else found.title
         self._now_showing(SPECKLES, title, found.span)
 
     def on_stopped(self) -> None:
         """Keep the image, whose title says what it is of."""
+        self.preview.forget()
         self.shownChanged.emit()
 
     def value_at(self, pixel: tuple[int, int]) -> tuple[str, str]:
         """Return value and unit of a pixel as text, taken from the array on the screen."""
         if self.kind == SPECKLES and self.map is not None:
             return self.map.text_at(pixel)
-        if self.counts is None or self.kind != RAW_COUNTS:
+        if self.counts is None or self.kind not in (RAW_COUNTS, PREVIEW):
             return "", ""
         value = float(self.counts.image[pixel])
+        if self.kind == PREVIEW:
+            return f"about {value:,.0f}", f"counts in {self._span}"
         if self.counts.request.frame is not None:
             if np.isnan(value):
                 return "no value", ""
@@ -359,7 +381,6 @@ class ImagePane(Pane):
         self.bar.set_why_not(_COUNTS_ONLY if kind == FLAGS else "")
         self.set_title(title)
         self.set_detail(detail)
-        self.show_content()
         self.shownChanged.emit()
 
     @Slot()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_core.nightlogs.moments import utc_words
+from pipeline_core.utc import utc_words
 from quicklook.qt import Qt, QtCore, QtWidgets, Signal
 from quicklook.session import Session
 from quicklook.views.pane import Pane

@@ -89,6 +89,10 @@ class Pane(QtWidgets.QFrame):
     def show_content(self) -> None:
         """Show the data."""
         self._no_longer_busy()
+        self.show_content_early()
+
+    def show_content_early(self) -> None:
+        """Show what there is of the data, while more is waited for."""
         if self._content is not None:
             self._pages.setCurrentWidget(self._content)
 

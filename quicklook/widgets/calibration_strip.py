@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from quicklook.file_facts import CalibrationState
 from quicklook.qt import Qt, QtWidgets
-from quicklook.tasks import CalibrationState
 from quicklook.widgets.symbol import Symbol
 
 __all__ = ["CalibrationStrip"]

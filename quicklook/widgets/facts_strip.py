@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
+from pipeline_core.utc import utc_words
+from quicklook.file_facts import FileFacts
 from quicklook.qt import Qt, QtWidgets
-from quicklook.tasks import FileFacts
 from quicklook.widgets.calibration_strip import CalibrationStrip
 from quicklook.widgets.elided_label import ElidedLabel
 
@@ -49,11 +48,12 @@ class FactsStrip(QtWidgets.QFrame):
         if facts is None:
             texts["File"] = "no file open"
         else:
-            start = datetime.fromtimestamp(facts.start_unix, timezone.utc)
             texts = {
                 "File": _names(facts),
                 "Camera": f"{facts.camera} {facts.shape[0]} × {facts.shape[1]}",
-                "Start (UTC)": f"{start:%Y-%m-%d %H:%M:%S}" if facts.start_unix else "unknown",
+                "Start (UTC)": utc_words(facts.start_unix).removesuffix(" UTC")
+                if facts.start_unix
+                else "unknown",
                 "Exposure": _exposure(facts),
                 "Photons": _photons(facts),
             }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from quicklook.assets import defaults
+from quicklook.file_facts import FileFacts
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
-from quicklook.tasks import FileFacts
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.range_boxes import RangeBoxes
 

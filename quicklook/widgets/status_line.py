@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline_core.beammap import NO_RES_ID
+from quicklook.file_facts import FileFacts
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
-from quicklook.tasks import FileFacts
 from quicklook.widgets.elided_label import ElidedLabel
 
 __all__ = ["StatusLine"]

@@ -9,7 +9,7 @@ import pytest
 from bad_files import START, trap_of, write_bad_files
 
 from pipeline_core import open_observation
-from pipeline_core.describe import describe_file
+from pipeline_core.describe_file import describe_file
 from pipeline_core.errors import InputFormatError, PipelineError
 from pipeline_core.hdf5 import read_array, reading
 

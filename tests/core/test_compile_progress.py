@@ -100,7 +100,7 @@ def find_bad_ones(folder, progress):
 
 def do_a_task_of_a_night(folder, progress):
     path, _ = make_observation(folder, np.full((4, 3), 50.0))
-    do("cosmics", {"photons": str(path)}, (folder / "bursts.h5",), progress)
+    do("image", {"photons": str(path), "weighted": False}, (folder / "image.fits",), progress)
 
 
 @pytest.mark.parametrize("work", [make_flat, look_for_bursts, find_bad_ones, do_a_task_of_a_night])

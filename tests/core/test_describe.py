@@ -12,7 +12,8 @@ from rawdata import FAKE, header, photon, write_words
 from pipeline_core import open_observation
 from pipeline_core.beammap import Beammap
 from pipeline_core.convert import ConvertSettings, convert
-from pipeline_core.describe import Description, describe_file, describe_observation
+from pipeline_core.describe_file import describe_file
+from pipeline_core.describe_observation import Description, describe_observation
 from pipeline_core.errors import InputFormatError
 from pipeline_core.obsfile import ObsFile
 

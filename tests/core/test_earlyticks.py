@@ -16,7 +16,8 @@ from pipeline_core import convert as convert_module
 from pipeline_core.beammap import Beammap
 from pipeline_core.cli import main
 from pipeline_core.convert import ConvertSettings, convert
-from pipeline_core.describe import describe_file, describe_observation
+from pipeline_core.describe_file import describe_file
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.earlyticks import FIRMWARE_REPAIRED, repair_early_ticks
 from pipeline_core.obsfile import ObsFile
 

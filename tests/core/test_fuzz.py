@@ -9,7 +9,7 @@ import tables
 
 from pipeline_core import ObsFile
 from pipeline_core.beammap import read_beammap
-from pipeline_core.describe import describe_observation
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.errors import ConfigError, InputFormatError
 from pipeline_core.flatcal.apply import load_weights
 from pipeline_core.flatcal.config import load_config

@@ -8,12 +8,13 @@ import pytest
 from pipeline_core.errors import InputFormatError, OperationCancelled
 from pipeline_core.nightlogs.dithers import DitherPosition, read_dither_logs
 from pipeline_core.nightlogs.finding import find_logs, kind_of_log
-from pipeline_core.nightlogs.moments import unix_of, utc_words
+from pipeline_core.nightlogs.moments import unix_of
 from pipeline_core.nightlogs.observing import (
     ObservingLog,
     read_observing_log,
     read_observing_logs,
 )
+from pipeline_core.utc import utc_words
 
 MIDNIGHT = 1602115200  # 2020-10-08 00:00:00 UTC
 
@@ -79,12 +80,6 @@ def test_the_time_zone_of_this_computer_has_no_say(zone, monkeypatch, night):
     finally:
         monkeypatch.undo()
         time.tzset()
-
-
-def test_fractions_of_a_second_are_cut_and_survive_floats():
-    assert utc_words(1602115210.7, fraction=1) == "2020-10-08 00:00:10.7 UTC"
-    assert utc_words(1602115210.999, fraction=2) == "2020-10-08 00:00:10.99 UTC"
-    assert utc_words(1e20) == "no date"
 
 
 def test_entry_before_a_second_across_midnight_and_files(night):

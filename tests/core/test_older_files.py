@@ -25,7 +25,8 @@ from older_files import (
 
 from pipeline_core import ObsFile, open_observation
 from pipeline_core.cli import main
-from pipeline_core.describe import describe_file, describe_observation
+from pipeline_core.describe_file import describe_file
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.errors import (
     CalibrationError,
     ConfigError,
@@ -34,10 +35,10 @@ from pipeline_core.errors import (
     OutputError,
 )
 from pipeline_core.flags import FLAG_NAMES, flag_names
-from pipeline_core.hdf5 import no_pickles
 from pipeline_core.older import rows as older_rows
 from pipeline_core.older.convert import convert_older, is_older, older_layout
 from pipeline_core.older.flagbits import flags_of
+from pipeline_core.pickle_guard import no_pickles
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 PIXELS = [(x, y) for x in range(SHAPE[0]) for y in range(SHAPE[1])]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flat_files import SHAPE, night
 
-from pipeline_core import ObsFile, packing
+from pipeline_core import ObsFile, packed_file
 from pipeline_core.cli import main
-from pipeline_core.describe import describe_file
+from pipeline_core.describe_file import describe_file
 from pipeline_core.errors import (
     ConfigError,
     InputFormatError,
@@ -18,7 +18,8 @@ from pipeline_core.errors import (
     OutputError,
     SidecarConflictError,
 )
-from pipeline_core.packing import pack, packed_of, unpack
+from pipeline_core.packed_file import packed_of
+from pipeline_core.packing import pack, unpack
 
 PIXELS = [(x, y) for x in range(SHAPE[0]) for y in range(SHAPE[1])]
 
@@ -184,12 +185,12 @@ def test_a_packed_file_that_is_cut_off_does_not_pass_for_uncalibrated(packed, lo
 )
 def test_odd_trailers_are_refused(packed, trailer):
     data = packed.read_bytes()
-    length, _ = packing._TAIL.unpack(data[-packing._TAIL.size :])
-    first = len(data) - packing._TAIL.size - length
+    length, _ = packed_file._TAIL.unpack(data[-packed_file._TAIL.size :])
+    first = len(data) - packed_file._TAIL.size - length
     values = json.loads(data[first : first + length])
     text = json.dumps(values | trailer).encode()
     packed.chmod(0o600)
-    packed.write_bytes(data[:first] + text + packing._TAIL.pack(len(text), packing._MAGIC))
+    packed.write_bytes(data[:first] + text + packed_file._TAIL.pack(len(text), packed_file._MAGIC))
     with pytest.raises(InputFormatError, match="damaged"):
         ObsFile(packed)
 
@@ -241,13 +242,13 @@ def test_room_is_looked_for_first(path, monkeypatch):
 @pytest.mark.parametrize("version", [0, 1, 2, 3])
 def test_where_hdf5_ends_is_known_for_every_version(version):
     head = bytearray(64)
-    head[:9] = packing._HDF5 + bytes([version])
+    head[:9] = packed_file._HDF5 + bytes([version])
     head[13 if version < 2 else 9] = 8
     place = {0: 40, 1: 44, 2: 28, 3: 28}[version]
     head[place : place + 8] = (123456).to_bytes(8, "little")
-    assert packing._end_of_hdf5(bytes(head)) == 123456
+    assert packed_file._end_of_hdf5(bytes(head)) == 123456
     head[8] = 9
-    assert packing._end_of_hdf5(bytes(head)) is None
+    assert packed_file._end_of_hdf5(bytes(head)) is None
 
 
 def test_commands(path, tmp_path, capsys):

@@ -13,7 +13,8 @@ from pipeline_core import schema
 from pipeline_core.beammap import Beammap
 from pipeline_core.binfile import scan_folder
 from pipeline_core.convert import DROP_REASONS, ConvertSettings, convert
-from pipeline_core.describe import describe_file, describe_observation
+from pipeline_core.describe_file import describe_file
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.errors import InputFormatError
 from pipeline_core.obsfile import ObsFile
 
@@ -255,7 +256,7 @@ import sys
 from pathlib import Path
 from pipeline_core.beammap import Beammap
 from pipeline_core.convert import ConvertSettings, convert
-from pipeline_core.describe import describe_file
+from pipeline_core.describe_file import describe_file
 from pipeline_core.errors import InputFormatError
 folder, start = Path(sys.argv[1]), int(sys.argv[2])
 try:

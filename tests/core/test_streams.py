@@ -13,7 +13,8 @@ from pipeline_core import open_observation
 from pipeline_core.beammap import Beammap
 from pipeline_core.cli import main
 from pipeline_core.counts_only import NO_BEAMMAP
-from pipeline_core.describe import describe_file, describe_observation
+from pipeline_core.describe_file import describe_file
+from pipeline_core.describe_observation import describe_observation
 from pipeline_core.errors import (
     BeammapNeededError,
     ConfigError,

@@ -15,10 +15,11 @@ import tables
 from bad_files import crash_hdf5, write_good_file
 
 import pipeline_core
-from pipeline_core import ObsFile, trial_opening
+from pipeline_core import ObsFile, trial_look, trial_opening
 from pipeline_core.errors import InputFormatError
 from pipeline_core.hdf5 import open_readonly
 from pipeline_core.sidecar import sidecar_path
+from pipeline_core.trial_look import Answer, look
 from pipeline_core.trial_opening import check_harmless
 
 SERVE = (
@@ -130,11 +131,11 @@ def test_every_end_is_understood(good, monkeypatch, kind):
     call, program, words = HARM[kind]
     monkeypatch.setattr(trial_opening, "_CPU_LIMIT_S", 1 if kind == "loop" else 60)
     monkeypatch.setattr(trial_opening, "_WAIT_LIMIT_S", 0.3 if kind == "wait" else 60)
-    monkeypatch.setattr(trial_opening, "_look", call)
+    monkeypatch.setattr(trial_opening, "look", call)
     with pytest.raises(InputFormatError, match=f"{words}.* on opening it"):
         check_harmless(good)
     monkeypatch.setattr(trial_opening, "_WAIT_LIMIT_S", 5 if kind == "wait" else 60)
-    code = f"def look(*_):\n {program}\nt._look, t._CPU_LIMIT_S = look, 1"
+    code = f"def look(*_):\n {program}\nt.look, t._CPU_LIMIT_S = look, 1"
     monkeypatch.setattr(trial_opening, "_PROGRAM", SERVE.format(f"exec({code!r})"))
     error = in_thread(lambda: check_harmless(good))
     assert isinstance(error, InputFormatError)
@@ -142,8 +143,8 @@ def test_every_end_is_understood(good, monkeypatch, kind):
 
 
 def test_a_size_that_cannot_be_right_is_refused(good, monkeypatch):
-    answer = trial_opening._Answer(can_be_opened=True, too_large=True)
-    monkeypatch.setattr(trial_opening, "_look", lambda *_: answer)
+    answer = Answer(can_be_opened=True, too_large=True)
+    monkeypatch.setattr(trial_opening, "look", lambda *_: answer)
     with pytest.raises(InputFormatError, match="2 GiB of memory"):
         check_harmless(good)
 
@@ -152,7 +153,7 @@ def test_memory_is_limited(good, monkeypatch):
     def ask_for_much(where, leaf, attempt):
         attempt(where, bytearray, 3 << 30)
 
-    monkeypatch.setattr(trial_opening, "_read", ask_for_much)
+    monkeypatch.setattr(trial_look, "_read", ask_for_much)
     with pytest.raises(InputFormatError, match="memory"):
         check_harmless(good)
 
@@ -183,7 +184,7 @@ def test_what_the_library_cannot_read_is_named_and_never_opened_here(good, tmp_p
 
 def test_what_was_harmless_is_remembered_until_it_changes(good, tmp_path, monkeypatch):
     looked = []
-    sound = trial_opening._Answer(can_be_opened=True)
+    sound = Answer(can_be_opened=True)
     monkeypatch.setattr(trial_opening, "_look_in_child", lambda name: looked.append(name) or sound)
     path = Path(shutil.copy(good, tmp_path / "a.h5"))
     path.chmod(0o600)
@@ -257,14 +258,14 @@ def test_circles_of_links_end(tmp_path):
     with tables.open_file(str(path), "w") as h5:
         h5.create_group("/", "a")
         h5.create_hard_link("/a", "again", "/a")
-    assert trial_opening._look(str(path), lambda: None).is_sound
+    assert look(str(path), lambda: None).is_sound
 
 
 def test_there_is_one_door():
     """Who opens a file of others without `open_readonly` brings crashes back."""
     root = Path(pipeline_core.__file__).parent
     users = {p.name for p in root.rglob("*.py") if "tables.open_file" in p.read_text()}
-    assert users == {"hdf5.py", "trial_opening.py", "photon_writer.py"}
+    assert users == {"hdf5.py", "trial_look.py", "photon_writer.py"}
 
 
 def test_a_file_of_many_nodes_has_time_as_long_as_it_shows_life(tmp_path, monkeypatch):
@@ -272,14 +273,14 @@ def test_a_file_of_many_nodes_has_time_as_long_as_it_shows_life(tmp_path, monkey
     with tables.open_file(str(path), "w") as h5:
         for k in range(45):
             h5.create_array("/", f"a{k}", [k])
-    monkeypatch.setattr(trial_opening, "_NODES_A_SIGN", 10)
+    monkeypatch.setattr(trial_look, "NODES_A_SIGN", 10)
     signs = []
-    assert trial_opening._look(str(path), lambda: signs.append(1)).is_sound
+    assert look(str(path), lambda: signs.append(1)).is_sound
     assert len(signs) == 5  # the root group is a node, too
     # a file cannot hold more nodes than fit into it: in circles there is no more time
-    monkeypatch.setattr(trial_opening, "_LEAST_NODE_BYTES", path.stat().st_size // 20)
+    monkeypatch.setattr(trial_look, "_LEAST_NODE_BYTES", path.stat().st_size // 20)
     signs.clear()
-    trial_opening._look(str(path), lambda: signs.append(1))
+    look(str(path), lambda: signs.append(1))
     assert len(signs) == 2
 
 
@@ -288,9 +289,9 @@ def test_signs_of_life_are_waited_for(good, monkeypatch):
         for _ in range(6):
             time.sleep(0.1)
             show_life()
-        return trial_opening._Answer(can_be_opened=True)
+        return Answer(can_be_opened=True)
 
-    monkeypatch.setattr(trial_opening, "_look", slowly)
+    monkeypatch.setattr(trial_opening, "look", slowly)
     monkeypatch.setattr(trial_opening, "_WAIT_LIMIT_S", 0.4)
     check_harmless(good)
     monkeypatch.setattr(trial_opening, "_show_life", lambda answers: None)

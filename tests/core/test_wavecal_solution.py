@@ -7,7 +7,7 @@ from wavecal_solutions import full_solution
 
 from pipeline_core.beammap import Beammap
 from pipeline_core.cli import main
-from pipeline_core.describe import describe_file
+from pipeline_core.describe_file import describe_file
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError, SchemaVersionError
 from pipeline_core.wavecal.solution import load_solution
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from observations import make_observation
 
-from pipeline_core.describe import HeaderRow, HistoryRow, describe_observation
+from pipeline_core.describe_observation import HeaderRow, HistoryRow, describe_observation
 from pipeline_core.health import Check
 from pipeline_core.obsfile import ObsFile
 from quicklook import theme

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from quicklook import theme
+from quicklook.file_facts import CalibrationState
 from quicklook.qt import Qt, QtWidgets
-from quicklook.tasks import CalibrationState
 from quicklook.widgets.calibration_strip import CalibrationStrip
 from quicklook.widgets.flag_legend import FlagLegend
 
