@@ -63,17 +63,17 @@ class Arrival(QtCore.QObject):
     @Slot(object)
     def _on_opened(self, facts: FileFacts) -> None:
         self._turns.take(partial(self._show_picture, facts))
-        self._turns.take(self._window.show_file)
-        self._turns.take(partial(self._tell, facts))
 
     def _show_picture(self, facts: FileFacts) -> None:
-        """Put the file into the panes, which ask for what they need."""
+        """Put the file into the panes, which ask for what they need; the rest follows, before their answers."""
         window = self._window
         window.unsetCursor()
         window.broker.forget()
         window.messages.hide()
         window.job_control.say_what_was_converted()
         window.session.set_file(facts)
+        self._turns.take(window.show_file)
+        self._turns.take(partial(self._tell, facts))
 
     def _tell(self, facts: FileFacts) -> None:
         """Say what there is to say of the file, and that it is there."""

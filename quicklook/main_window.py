@@ -119,7 +119,7 @@ class MainWindow(QtWidgets.QMainWindow):
     def _build_panes(self) -> None:
         self.strip = FactsStrip()
         self.messages = MessageBar()
-        self.image = ImagePane(self.session, self.regions)
+        self.image = ImagePane(self.session, self.regions, self.broker.turns)
         self.controls = PlotControls()
         self.card = PixelCard(self.session)
         self.timeline = TimelinePane(self.session)

@@ -9,6 +9,9 @@ from quicklook.qt import QtCore, Slot
 
 __all__ = ["Turns"]
 
+_PAUSE_MS = 5
+"""With none, the next piece would come before the window has painted what the last one has changed."""
+
 
 class Turns(QtCore.QObject):
     """Does what it is given in the order in which it came, the first piece at once."""
@@ -16,8 +19,8 @@ class Turns(QtCore.QObject):
     def __init__(self, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
         self._pieces: deque[Callable[[], None]] = deque()
-        # it runs for one turn more: what comes in the turn of a piece waits for the next one
-        self._timer = QtCore.QTimer(self, interval=0)
+        # it runs until it finds nothing to do: what comes in the turn of a piece waits for the next one
+        self._timer = QtCore.QTimer(self, interval=_PAUSE_MS)
         self._timer.timeout.connect(self._next)
 
     def take(self, piece: Callable[[], None]) -> None:
@@ -25,12 +28,18 @@ class Turns(QtCore.QObject):
         if self._timer.isActive():
             self._pieces.append(piece)
         else:
-            self._timer.start()
+            self._do(piece)
+
+    def _do(self, piece: Callable[[], None]) -> None:
+        self._timer.start()
+        try:
             piece()
+        finally:
+            self._timer.start()  # once more: the pause begins when the piece is done
 
     @Slot()
     def _next(self) -> None:
         if self._pieces:
-            self._pieces.popleft()()
+            self._do(self._pieces.popleft())
         else:
             self._timer.stop()

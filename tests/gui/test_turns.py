@@ -91,7 +91,8 @@ def test_an_opened_file_does_not_arrive_in_one_turn(qtbot, window, observations,
     qtbot.waitUntil(lambda: not window.reads.jobs)
     notes = []
     steps = [
-        (window.image, "show_flags"),
+        (window.image.view, "set_picture"),
+        (window.image.legend, "set_entries"),
         (window.strip, "show_facts"),
         (window.panels, "show_recent"),
         *((pane, "show_result") for pane in window.card.panes if pane.isVisible()),
@@ -103,8 +104,9 @@ def test_an_opened_file_does_not_arrive_in_one_turn(qtbot, window, observations,
     qtbot.waitUntil(lambda: len(notes) == len(steps))
     qtbot.wait(30)
     names = [name for name, _ in notes]
-    assert names[:3] == ["show_flags", "show_facts", "show_recent"]
-    assert names[3:] == ["show_result"] * (len(steps) - 3)
+    assert names[0] == "set_picture"
+    assert names[1:4] == ["set_entries", "show_facts", "show_recent"]
+    assert names[4:] == ["show_result"] * (len(steps) - 4)
     assert len({number for _, number in notes}) == len(steps)
 
 
