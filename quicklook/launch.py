@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from quicklook import app, theme
-from quicklook.collector import SpareLibraries
+from quicklook.collector import RestingCollector, SpareLibraries, smooth_interpreter
 from quicklook.demo import Demo
 from quicklook.idle import IdleWork
-from quicklook.main_window import MainWindow
+from quicklook.main_window import SEEN_AFTER_MS, MainWindow
 from quicklook.qt import QtCore, QtWidgets
 from quicklook.settings import Settings
 
@@ -31,7 +32,7 @@ def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int
     pictures : bool
         The demo writes pictures and ends.
     """
-    with app.running(sys.argv[:1]) as (application, catcher):
+    with smooth_interpreter(), app.running(sys.argv[:1]) as (application, catcher):
         settings = Settings.fresh() if fresh or pictures else Settings()
         theme.use(settings.theme, settings.font_scale)
         window = MainWindow(settings)
@@ -41,6 +42,7 @@ def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int
         window.show()
         lanes = (window.reads, window.chores, window.jobs)
         SpareLibraries(lanes, window)
+        RestingCollector((window.reads, window.chores), window)
         IdleWork(lanes, window)
         walk = None
         if demo:
@@ -49,7 +51,7 @@ def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int
         else:
             window.preparation.start_if_needed()
             if files:
-                window.opening.open_paths(files)
+                QtCore.QTimer.singleShot(SEEN_AFTER_MS, partial(window.opening.open_paths, files))
         code = application.exec()
         heartbeat.stop()
         if walk is not None:

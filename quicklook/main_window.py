@@ -8,13 +8,13 @@ from pathlib import Path
 
 from quicklook.action_table import NEEDS, TOOLS
 from quicklook.actions import build_actions, build_menus, enable_actions, set_shortcuts
+from quicklook.arrival import Arrival
 from quicklook.assets import defaults, icon
 from quicklook.attaching import AttachControl
 from quicklook.calibrating import CalibrationControl
 from quicklook.conversion import ConversionController
 from quicklook.cubing import CubeController
 from quicklook.exporting import ExportController
-from quicklook.file_facts import FileFacts
 from quicklook.flatcalibrating import FlatController
 from quicklook.frame_control import FrameControl
 from quicklook.image_control import ImageControl
@@ -55,10 +55,12 @@ from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.plot_controls import PlotControls
 from quicklook.widgets.status_line import StatusLine
 
-__all__ = ["MainWindow"]
+__all__ = ["SEEN_AFTER_MS", "MainWindow"]
 
 _PATIENCE_S = 0.3
 _CLOSE_AGAIN_MS = 200
+SEEN_AFTER_MS = 100
+"""Until then a new window has been painted for the first time."""
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +100,13 @@ class MainWindow(QtWidgets.QMainWindow):
         self._connect()
         self._offer_in_strip()
         self._restore()
-        self._on_file_changed()
+        self.show_file()
         self.image.setFocus()
+        QtCore.QTimer.singleShot(SEEN_AFTER_MS, self._prepare)
+
+    @Slot()
+    def _prepare(self) -> None:
+        """Load what will be needed, once the window is to be seen: its first paint would take three times as long."""
         # not in the lane of the reads: the first file need not wait for kernels to be compiled
         self.chores.submit("prepare", self.files.prepare, key="prepare")
 
@@ -112,7 +119,7 @@ class MainWindow(QtWidgets.QMainWindow):
     def _build_panes(self) -> None:
         self.strip = FactsStrip()
         self.messages = MessageBar()
-        self.image = ImagePane(self.session, self.regions)
+        self.image = ImagePane(self.session, self.regions, self.broker.turns)
         self.controls = PlotControls()
         self.card = PixelCard(self.session)
         self.timeline = TimelinePane(self.session)
@@ -138,6 +145,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._control_calibrations()
         self._control_nights_and_speckles()
         self.panels = Panels(self)
+        self.arrival = Arrival(self)
 
     def _control_files(self) -> None:
         """Opening, conversion, products of a file, and the jobs that make them."""
@@ -347,16 +355,9 @@ class MainWindow(QtWidgets.QMainWindow):
         self.broker.add(self.image.preview)
         self.image.hovered.connect(self._on_hover)
         self.image.shownChanged.connect(self._show_active)
-        self.session.fileChanged.connect(self._on_file_changed)
         self.session.pixelChanged.connect(self._show_active)
         self.regions.changed.connect(self.update_actions)
         self.card.spectrum.changed.connect(self._show_active)
-        self.opening.started.connect(self._on_opening)
-        self.opening.slow.connect(self._on_slow_opening)
-        self.opening.cancelled.connect(self._on_opening_cancelled)
-        self.opening.opened.connect(self._on_opened)
-        self.opening.failed.connect(self._on_not_opened)
-        self.opening.beammapNeeded.connect(self._ask_for_beammap)
         self._connect_lanes()
 
     def _offer_in_strip(self) -> None:
@@ -423,71 +424,20 @@ class MainWindow(QtWidgets.QMainWindow):
             self.opening.open_paths(list(self.session.file.paths))
 
     @Slot()
-    def _on_opening(self) -> None:
-        self.setCursor(Qt.CursorShape.BusyCursor)
-
-    @Slot(object)
-    def _on_slow_opening(self, path: Path) -> None:
-        self.messages.show_message("info", f"Opening {path}…", ("Cancel", self.opening.cancel))
-
-    @Slot(object)
-    def _on_opening_cancelled(self, path: Path) -> None:
-        self.unsetCursor()
-        self.messages.show_message("info", f"{path} was not opened.")
-
-    @Slot(object)
-    def _on_opened(self, facts: FileFacts) -> None:
-        self.unsetCursor()
-        self.broker.forget()
-        self.messages.hide()
-        self.job_control.say_what_was_converted()
-        self.session.set_file(facts)
-        if not self.masking.say_what_was_done():
-            self.calibrating.say_what_was_done()
-        if facts.frames is not None and facts.frames.doubts:
-            self.messages.show_message("warning", " ".join(facts.frames.doubts))
-        if facts.kind == "older":
-            self._say_what_is_older(facts)
-        self.fileOpened.emit(facts)
-
-    def _say_what_is_older(self, facts: FileFacts) -> None:
-        text = (
-            f"{facts.path.name} was written by an older program (layout {facts.layout}). It can be looked at; to "
-            "calibrate or mark anything, bring it in. What is not certain of it is in Header, history and health."
-        )
-        self.messages.show_message(
-            "info", text, ("Bring in…", lambda: self.conversion.bring_in(facts.path))
-        )
-
-    @Slot()
     def _bring_in(self) -> None:
         facts = self.session.file
         if facts is not None:
             self.conversion.bring_in(facts.path)
 
-    @Slot(object, object)
-    def _on_not_opened(self, failure: Failure | None, path: Path) -> None:
-        self.unsetCursor()
-        if failure is not None:
-            self.show_failure(path, "opened", failure)
-
-    @Slot(str, object)
-    def _ask_for_beammap(self, message: str, paths: tuple[Path, ...]) -> None:
-        """Offer the remedy beside the message."""
-        self.messages.show_message(
-            "warning", message, ("Choose beam map…", lambda: self.opening.choose_beammap(paths))
-        )
-
     # --- what is shown ---------------------------------------------------------------------------
 
-    @Slot()
-    def _on_file_changed(self) -> None:
+    def show_file(self) -> None:
+        """Show what is known of the open file around its picture, and what can be done with it."""
         facts = self.session.file
         self.strip.show_facts(facts)
         self.controls.set_file(facts)
         self.frame_control.take_file()
         self.controls.set_maps(self.speckles.names)
-        self.update_actions()
         title = "quicklook" if facts is None else f"{facts.path.name} - quicklook"
         self.setWindowTitle(title)
         self._on_hover(None)

@@ -88,7 +88,7 @@ class Panels(QtCore.QObject):
         self.recent.checkRequested.connect(self._check_recent)
         self.drop.dropped.connect(window.opening.open_paths)
         window.opening.folderChosen.connect(self.show_folder)
-        window.opening.opened.connect(self._on_opened)
+        window.fileOpened.connect(self._on_opened)
         for lane in (window.chores, window.reads):
             lane.succeeded.connect(self._on_success)
             lane.failed.connect(self._on_failure)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, Signal, Slot
 from quicklook.requests import Request, SurveyRequest, TimesRequest
 from quicklook.tasks import OpenFiles
+from quicklook.turns import Turns
 
 __all__ = ["Answerable", "ReadBroker"]
 
@@ -27,6 +29,9 @@ class Answerable(Protocol):
 class ReadBroker(QtCore.QObject):
     """Serves the panes from one lane; per pane only the newest request is answered.
 
+    Answers that come together are drawn one in each turn of the event loop, by `turns`: what has to be done before
+    them goes there, too.
+
     Signals
     -------
     bugFound
@@ -43,6 +48,7 @@ class ReadBroker(QtCore.QObject):
         self._files = files
         self._panes: dict[str, Answerable] = {}
         self._newest: dict[str, Job] = {}
+        self.turns = Turns(self)
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
 
@@ -86,6 +92,11 @@ class ReadBroker(QtCore.QObject):
 
     @Slot(object)
     def _on_success(self, success: Success) -> None:
+        if self._pane_of(success.job) is not None:
+            self.turns.take(partial(self._show, success))
+
+    def _show(self, success: Success) -> None:
+        """Give an answer to its pane, unless it has become stale while others were drawn."""
         pane = self._pane_of(success.job)
         if pane is not None:
             pane.show_result(success.result)

@@ -5,7 +5,9 @@ Decides what is shown and in which colours; `detector_view` turns arrays [x, y] 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,7 @@ from quicklook.region_list import RegionList
 from quicklook.requests import CountsRequest, CountsResult
 from quicklook.session import Session
 from quicklook.speckle_store import MapImage
+from quicklook.turns import Turns
 from quicklook.views.detector_view import AXIS_HEIGHT, AXIS_WIDTH, DetectorView
 from quicklook.views.image_colours import (
     flag_colours,
@@ -77,6 +80,11 @@ class ImagePane(Pane):
         The `DisplaySettings` were changed here.
     regionTabbed
         Tab was pressed: the next region.
+
+    Parameters
+    ----------
+    turns : Turns, optional
+        Where the legend of an opened file waits: its picture comes first.
     """
 
     pixelSelected = Signal(object)
@@ -86,8 +94,9 @@ class ImagePane(Pane):
     displayChanged = Signal(object)  # noqa: N815
     regionTabbed = Signal()  # noqa: N815
 
-    def __init__(self, session: Session, regions: RegionList) -> None:
+    def __init__(self, session: Session, regions: RegionList, turns: Turns | None = None) -> None:
         super().__init__("image", "Image", session)
+        self._turns = turns or Turns(self)
         self.kind = ""
         self.counts: CountsResult | None = None
         self.map: MapImage | None = None
@@ -141,12 +150,17 @@ class ImagePane(Pane):
 
     def show_flags(self) -> None:
         """Show the flags of the open file, which need no reading."""
+        self._show_flags(lambda fill: fill())
+
+    def _show_flags(self, take: Callable[[Callable[[], None]], None]) -> None:
+        """Show the flags; `take` is given what fills the legend, to do it when there is time."""
         facts = self.session.file
         if facts is None:
             return
         self.array = facts.flags
         self.kind = FLAGS
-        self._draw_flags(facts.flag_image)
+        take(partial(self._fill_legend, facts.flag_image))
+        self._paint_flags()
         self.preview.forget()
         self.show_content()
         self._now_showing(FLAGS, "Beam Flag Image", f"{facts.shape[0]} × {facts.shape[1]} pixels")
@@ -259,7 +273,8 @@ class ImagePane(Pane):
         """Draw what is shown again, with the present settings and theme."""
         facts = self.session.file
         if self.kind == FLAGS and facts is not None:
-            self._draw_flags(facts.flag_image)
+            self._fill_legend(facts.flag_image)
+            self._paint_flags()
         elif self.kind in _NUMBERS:
             self._draw_values(keep_levels=False)
 
@@ -356,7 +371,7 @@ class ImagePane(Pane):
 
     # --- drawing ---------------------------------------------------------------------------------
 
-    def _draw_flags(self, picture: FlagImage) -> None:
+    def _fill_legend(self, picture: FlagImage) -> None:
         colours = flag_colours(picture)
         self.legend.set_entries(
             [
@@ -364,7 +379,6 @@ class ImagePane(Pane):
                 for colour, k in zip(colours, picture.categories, strict=True)
             ]
         )
-        self._paint_flags()
 
     @Slot()
     def _paint_flags(self) -> None:
@@ -400,7 +414,7 @@ class ImagePane(Pane):
         if facts.shape != self.view.shape:
             self.view.set_shape(facts.shape)
             self._set_aspect()
-        self.show_flags()
+        self._show_flags(self._turns.take)
 
     def _set_aspect(self) -> None:
         if self.view.shape is not None:

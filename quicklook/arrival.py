@@ -1,0 +1,95 @@
+"""What the window does and says while a file is opened, and when it is there: the picture first, piece by piece.
+
+Created by the main window. All in one turn of the event loop would hold up the window.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quicklook.jobs import Failure
+from quicklook.qt import Qt, QtCore, Slot
+
+if TYPE_CHECKING:
+    from quicklook.file_facts import FileFacts
+    from quicklook.main_window import MainWindow
+
+__all__ = ["Arrival"]
+
+
+class Arrival(QtCore.QObject):
+    """Follows `OpeningController`: busy cursor, offers to cancel, the file on the screen, remedies."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._turns = window.broker.turns  # the panes' answers come after all of it
+        opening = window.opening
+        opening.started.connect(self._on_started)
+        opening.slow.connect(self._on_slow)
+        opening.cancelled.connect(self._on_cancelled)
+        opening.opened.connect(self._on_opened)
+        opening.failed.connect(self._on_failed)
+        opening.beammapNeeded.connect(self._ask_for_beammap)
+
+    @Slot()
+    def _on_started(self) -> None:
+        self._window.setCursor(Qt.CursorShape.BusyCursor)
+
+    @Slot(object)
+    def _on_slow(self, path: Path) -> None:
+        window = self._window
+        window.messages.show_message("info", f"Opening {path}…", ("Cancel", window.opening.cancel))
+
+    @Slot(object)
+    def _on_cancelled(self, path: Path) -> None:
+        self._window.unsetCursor()
+        self._window.messages.show_message("info", f"{path} was not opened.")
+
+    @Slot(object, object)
+    def _on_failed(self, failure: Failure | None, path: Path) -> None:
+        self._window.unsetCursor()
+        if failure is not None:
+            self._window.show_failure(path, "opened", failure)
+
+    @Slot(str, object)
+    def _ask_for_beammap(self, message: str, paths: tuple[Path, ...]) -> None:
+        """Offer the remedy beside the message."""
+        choose = partial(self._window.opening.choose_beammap, paths)
+        self._window.messages.show_message("warning", message, ("Choose beam map…", choose))
+
+    @Slot(object)
+    def _on_opened(self, facts: FileFacts) -> None:
+        self._turns.take(partial(self._show_picture, facts))
+
+    def _show_picture(self, facts: FileFacts) -> None:
+        """Put the file into the panes, which ask for what they need; the rest follows, before their answers."""
+        window = self._window
+        window.unsetCursor()
+        window.broker.forget()
+        window.messages.hide()
+        window.job_control.say_what_was_converted()
+        window.session.set_file(facts)
+        self._turns.take(window.show_file)
+        self._turns.take(partial(self._tell, facts))
+
+    def _tell(self, facts: FileFacts) -> None:
+        """Say what there is to say of the file, and that it is there."""
+        window = self._window
+        if not window.masking.say_what_was_done():
+            window.calibrating.say_what_was_done()
+        if facts.frames is not None and facts.frames.doubts:
+            window.messages.show_message("warning", " ".join(facts.frames.doubts))
+        if facts.kind == "older":
+            self._say_what_is_older(facts)
+        window.fileOpened.emit(facts)
+
+    def _say_what_is_older(self, facts: FileFacts) -> None:
+        text = (
+            f"{facts.path.name} was written by an older program (layout {facts.layout}). It can be looked at; to "
+            "calibrate or mark anything, bring it in. What is not certain of it is in Header, history and health."
+        )
+        bring_in = partial(self._window.conversion.bring_in, facts.path)
+        self._window.messages.show_message("info", text, ("Bring in…", bring_in))
