@@ -26,7 +26,7 @@ _BLOCK = 1 << 20
 _OLDER_BYTES = 20
 _OLDER = partial(hashlib.blake2b, digest_size=_OLDER_BYTES)
 _PRESENT = xxhash.xxh3_128
-"""Tells contents apart by chance, as fast as memory is read; no guard against forgery, which nobody here has a use for."""
+"""Tells contents apart by chance, as fast as memory is read; no guard against forgery."""
 _AT_ONCE = 4
 """Files: it is the disk that they wait for."""
 _LOOK_EVERY_S = 0.05
