@@ -23,6 +23,7 @@ from quicklook.speckle_run import Messenger, SpeckleRun, make_maps_in_child
 from quicklook.speckle_store import SpeckleStore
 from quicklook.speckle_tasks import SpeckleForm, SpeckleStart, StudyRequest
 from quicklook.tasks import OpenFiles
+from quicklook.turns import Turns
 from quicklook.views.speckle_window import SpeckleWindow
 from quicklook.widgets.bring_to_front import bring_to_front
 
@@ -32,7 +33,6 @@ _RUN = "speckle maps"
 _READ, _STUDY, _SAVE = "speckle pixel", "speckle study", "speckle maps saved"
 _BASIS = "speckle maps compared"
 _ADVICE_READ, _ADVICE = "speckle advice read", "speckle advice"
-_BETWEEN_MS = 50
 _SETTLE_MS = 50
 _FILES = "FITS (*.fits);;NumPy (*.npz)"
 _PIXEL_FILES = "Text, comma-separated (*.csv);;FITS (*.fits);;NumPy (*.npz)"
@@ -86,6 +86,7 @@ class SpeckleController(QtCore.QObject):
         self._run: SpeckleRun | None = None
         self._settled = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settled.timeout.connect(self._read_asked)
+        self._turns = Turns(self)
         self.dialog: SpeckleDialog | None = None
         self.window: SpeckleWindow | None = None
         actions["speckle_maps"].triggered.connect(self.open_dialog)
@@ -161,25 +162,26 @@ class SpeckleController(QtCore.QObject):
         title = f"Speckle maps of {facts.path.name}"
         self._job = self._jobs.submit(title, make_maps_in_child, self._run, key=_RUN)
         self.submitted.emit(self._job)
-        self.store.start(form, facts.shape, 1)
-        # window and image one after the other: all in one go would hold up everybody
-        QtCore.QTimer.singleShot(0, self._build_window)
+        # one after the other: all in one go would hold up everybody
+        self._turns.take(partial(self.store.start, form, facts.shape, 1))
+        for piece in (self._build_window, self._show_run, self._show_first_map):
+            self._turns.take(piece)
         return self._job
 
-    @Slot()
     def _build_window(self) -> None:
         """Make the window in which the maps fill."""
         facts = self._session.file
         if facts is not None and self._job is not None:
             self._the_window().show_running(facts.path.name)
-            QtCore.QTimer.singleShot(_BETWEEN_MS, self._show_run)
 
-    @Slot()
     def _show_run(self) -> None:
-        """Show the window, and then Is in the main window."""
         if self._session.file is not None and self._job is not None:
-            self.open_window()
-            QtCore.QTimer.singleShot(_BETWEEN_MS, partial(self.mapWanted.emit, "is"))
+            self._bring_window()
+
+    def _show_first_map(self) -> None:
+        """Show Is in the main window."""
+        if self._session.file is not None and self._job is not None:
+            self.mapWanted.emit("is")
 
     @Slot()
     def cancel(self) -> None:
@@ -223,14 +225,19 @@ class SpeckleController(QtCore.QObject):
     @Slot()
     def open_window(self) -> None:
         """Show maps, and the study of the active pixel, which needs no maps."""
+        for piece in (self._fill_window, self._bring_window):
+            self._turns.take(piece)
+
+    def _fill_window(self) -> None:
+        """Make the window, or say in the one that is there that there are no maps."""
         facts = self._session.file
-        if facts is None:
-            return
-        window = self._the_window()
-        if self._job is None and self.store.maps is None:
-            window.show_no_maps(facts.path.name, facts.shape)
-        bring_to_front(window)
-        self._on_pixel()
+        if facts is not None and self._job is None and self.store.maps is None:
+            self._the_window().show_no_maps(facts.path.name, facts.shape)
+
+    def _bring_window(self) -> None:
+        if self._session.file is not None:
+            bring_to_front(self._the_window())
+            self._turns.take(self._on_pixel)
 
     @Slot(int)
     def _on_step(self, step: int) -> None:

@@ -110,6 +110,20 @@ def test_an_opened_file_does_not_arrive_in_one_turn(qtbot, window, observations,
     assert len({number for _, number in notes}) == len(steps)
 
 
+def test_the_speckle_window_is_made_shown_and_filled_one_a_turn(qtbot, opened, turn, monkeypatch):
+    notes = []
+    for name in ("_the_window", "_on_pixel"):
+        noting(monkeypatch, turn, notes, opened.speckling, name)
+    monkeypatch.setattr(
+        "quicklook.speckling.bring_to_front", lambda _: notes.append(("shown", turn.number))
+    )
+    opened.speckling.open_window()
+    qtbot.waitUntil(lambda: len(notes) == 4)
+    assert [name for name, _ in notes] == ["_the_window", "_the_window", "shown", "_on_pixel"]
+    (_, made), (_, asked), (_, shown), (_, filled) = notes
+    assert made < asked == shown < filled
+
+
 def test_an_answer_that_waited_for_its_turn_and_became_stale_is_not_drawn(
     qtbot, opened, monkeypatch
 ):
