@@ -212,6 +212,8 @@ def _form_problem(form: ConvertForm, seconds: tuple[int, ...]) -> tuple[str, str
         )
     if not out.parent.is_dir():
         return f"There is no folder {out.parent}.", "out"
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        return f"Folder {out.parent} cannot be written: choose another one.", "out"
     if out.exists() and not form.overwrite:
         return f"{out.name} exists already: choose another name or tick 'replace'.", "out"
     return "", ""

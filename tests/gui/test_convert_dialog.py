@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from pipeline_core.beammap import Beammap
@@ -89,6 +92,16 @@ def test_existing_output_needs_replace(raw):
     (raw.parent / "new.h5").touch()
     assert "exists already" in check_conversion(complete(raw)).problem
     assert check_conversion(complete(raw, overwrite=True)).problem == ""
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_start(raw, monkeypatch):
+    asked = []
+    monkeypatch.setattr(os, "access", lambda path, how: asked.append((path, how)) or how == os.R_OK)
+    check = check_conversion(complete(raw))
+    folder = Path(complete(raw).out).parent
+    assert check.problem == f"Folder {folder} cannot be written: choose another one."
+    assert check.field == "out"
+    assert (folder, os.W_OK | os.X_OK) in asked  # the tests may run as root, who may write anywhere
 
 
 def test_complete_form_enables_the_button(qtbot, dialog, raw):
