@@ -72,7 +72,8 @@ class Arrival(QtCore.QObject):
         window.messages.hide()
         window.job_control.say_what_was_converted()
         window.session.set_file(facts)
-        self._turns.take(window.show_file)
+        window.take_file()  # at once: a key that waits must find controls and commands of this file, not of the last
+        self._turns.take(partial(window.strip.show_facts, facts))
         self._turns.take(partial(self._tell, facts))
 
     def _tell(self, facts: FileFacts) -> None:

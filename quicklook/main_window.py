@@ -100,7 +100,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self._connect()
         self._offer_in_strip()
         self._restore()
-        self.show_file()
+        self.take_file()
+        self.strip.show_facts(None)
         self.image.setFocus()
         QtCore.QTimer.singleShot(SEEN_AFTER_MS, self._prepare)
 
@@ -431,10 +432,9 @@ class MainWindow(QtWidgets.QMainWindow):
 
     # --- what is shown ---------------------------------------------------------------------------
 
-    def show_file(self) -> None:
-        """Show what is known of the open file around its picture, and what can be done with it."""
+    def take_file(self) -> None:
+        """Let controls, title and commands be those of the open file, or of none."""
         facts = self.session.file
-        self.strip.show_facts(facts)
         self.controls.set_file(facts)
         self.frame_control.take_file()
         self.controls.set_maps(self.speckles.names)

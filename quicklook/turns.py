@@ -23,6 +23,11 @@ class Turns(QtCore.QObject):
         self._timer = QtCore.QTimer(self, interval=_PAUSE_MS)
         self._timer.timeout.connect(self._next)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a piece is waiting, or was done a moment ago."""
+        return self._timer.isActive()
+
     def take(self, piece: Callable[[], None]) -> None:
         """Do a piece: now, or after those that came before, if there was one in this turn."""
         if self._timer.isActive():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from monkey_files import MonkeyFiles, Truth
 
+from pipeline_core import ObsFile
 from quicklook.main_window import MainWindow
 from quicklook.qt import QtCore, QtWidgets
 from quicklook.views.image_pane import FLAGS, RAW_COUNTS
@@ -29,7 +30,9 @@ def is_settled(window: MainWindow) -> bool:
         window.timeline._settle,
         window.image._view_settled,
     )
-    return not any(lane.jobs for lane in lanes) and not any(timer.isActive() for timer in timers)
+    busy = window.broker.turns.busy or window.speckling._turns.busy
+    busy = busy or any(lane.jobs for lane in lanes)
+    return not busy and not any(timer.isActive() for timer in timers)
 
 
 def settle(window: MainWindow, wait_s: float = 20.0) -> None:
@@ -76,6 +79,9 @@ def _truth(window: MainWindow, files: MonkeyFiles) -> Truth | None:
     truth = files.truths.get(facts.path)
     if truth is not None and len(facts.paths) == 1 and facts.path.suffix == ".bin":
         return truth.before(1_000_000)
+    if truth is not None and facts.masked_s > 0:
+        with ObsFile(facts.path) as obs:
+            return truth.without(obs.masked_us.tolist())
     return truth
 
 

@@ -31,7 +31,16 @@ class Truth:
     phase_deg: np.ndarray
 
     def before(self, stop_us: int) -> Truth:
-        keep = self.time_us < stop_us
+        return self._only(self.time_us < stop_us)
+
+    def without(self, masked_us: list[tuple[int, int]]) -> Truth:
+        """Leave out the photons of half-open intervals."""
+        keep = np.ones(self.time_us.size, bool)
+        for start, stop in masked_us:
+            keep &= (self.time_us < start) | (self.time_us >= stop)
+        return self._only(keep)
+
+    def _only(self, keep: np.ndarray) -> Truth:
         return Truth(
             self.shape, self.x[keep], self.y[keep], self.time_us[keep], self.phase_deg[keep]
         )

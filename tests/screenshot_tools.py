@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from window_rig import all_read
+
 from quicklook.qt import QtCore, QtGui, QtWidgets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +27,7 @@ def wait(condition, seconds=60.0):
 
 def settle(window, seconds=0.6):
     """Wait until nothing is being read and everything is drawn."""
-    wait(lambda: not window.reads.jobs and not window.chores.jobs)
+    wait(lambda: all_read(window) and not window.chores.jobs)
     end = time.monotonic() + seconds
     wait(lambda: time.monotonic() > end)
 

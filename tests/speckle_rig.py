@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from window_rig import open_path
+from window_rig import all_read, open_path
 
 from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.simulate import SimulationSettings, simulate
@@ -30,7 +30,9 @@ def rest(qtbot, window):
     """Wait until nothing runs any more."""
     qtbot.wait(150)
     lanes = (window.reads, window.chores, window.jobs)
-    qtbot.waitUntil(lambda: not any(lane.jobs for lane in lanes), timeout=200_000)
+    qtbot.waitUntil(
+        lambda: all_read(window) and not any(lane.jobs for lane in lanes), timeout=200_000
+    )
     qtbot.wait(20)
 
 

@@ -27,17 +27,22 @@ def real_window(qtbot, settings):
         window.deleteLater()
 
 
+def all_read(window):
+    """Whether every answer of the reads lane is on the screen."""
+    return not window.reads.jobs and not window.broker.turns.busy
+
+
 def open_path(qtbot, window, path):
     """Open a file and wait until the window is at rest, also with its survey."""
     with qtbot.waitSignal(window.fileOpened, timeout=20_000):
         window.open_file(path)
-    qtbot.waitUntil(lambda: not window.reads.jobs, timeout=20_000)
+    qtbot.waitUntil(lambda: all_read(window), timeout=20_000)
     qtbot.wait(30)
 
 
 def at_rest(qtbot, window):
     """Wait until nothing is read or looked for any more."""
-    qtbot.waitUntil(lambda: not window.reads.jobs and not window.chores.jobs, timeout=20_000)
+    qtbot.waitUntil(lambda: all_read(window) and not window.chores.jobs, timeout=20_000)
     qtbot.wait(20)
 
 

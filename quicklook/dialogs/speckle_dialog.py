@@ -276,6 +276,14 @@ class SpeckleDialog(QtWidgets.QDialog):
         self.make.setEnabled(not problem)
         self.make.setToolTip(problem)
 
+    @Slot()
+    def accept(self) -> None:
+        """Close, unless what was typed last, which no box has taken yet, makes it impossible."""
+        for box in self.findChildren(QtWidgets.QAbstractSpinBox):
+            box.interpretText()
+        if self.make.isEnabled():
+            super().accept()
+
     @Slot(bool)
     def _on_advanced(self, on: bool) -> None:
         self._inner.setVisible(on)

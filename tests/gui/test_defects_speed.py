@@ -15,7 +15,7 @@ import tables
 from gui_actions import click_pixel, move_to, plot_counts, wait_for_plots
 from loop_probe import LoopProbe
 from observations import make_observation
-from window_rig import PaintCounter, open_path, real_window, type_into, wheel
+from window_rig import PaintCounter, all_read, open_path, real_window, type_into, wheel
 
 from quicklook.qt import Qt
 
@@ -105,7 +105,7 @@ def test_defect_22_closed_plots_compute_nothing(qtbot, opened, observations):
     asked.clear()
     click_pixel(qtbot, opened, 9, 6)
     wait_for_plots(qtbot, opened, (9, 6))
-    qtbot.waitUntil(lambda: not opened.reads.jobs)
+    qtbot.waitUntil(lambda: all_read(opened))
     assert sorted(asked) == [("light_curve", (9, 6)), ("spectrum", (9, 6))]
 
 

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from laser_files import SHAPE, START, laser_files, observe
-from window_rig import open_path, real_window
+from window_rig import all_read, open_path, real_window
 
 from pipeline_core import ObsFile
 from pipeline_core.errors import OperationCancelled
@@ -55,7 +55,7 @@ def real(qtbot, settings):
 def rest(qtbot, window):
     for _ in range(2):
         qtbot.wait(300)
-        qtbot.waitUntil(lambda: not window.reads.jobs and not window.chores.jobs, timeout=120_000)
+        qtbot.waitUntil(lambda: all_read(window) and not window.chores.jobs, timeout=120_000)
         qtbot.wait(20)
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fake_obs import FakeObs
+from window_rig import all_read
 
 from pipeline_core.previews import PreviewImage
 from quicklook.exports import IMAGE, State, export_choices
@@ -43,14 +44,14 @@ def obs(observations):
 @pytest.fixture
 def headings(opened, qtbot):
     """Every heading that the image has had."""
-    qtbot.waitUntil(lambda: not opened.reads.jobs)
+    qtbot.waitUntil(lambda: all_read(opened))
     found = []
     opened.image.shownChanged.connect(lambda: found.append(opened.image.heading))
     return found
 
 
 def rest(qtbot, window):
-    qtbot.waitUntil(lambda: not window.reads.jobs)
+    qtbot.waitUntil(lambda: all_read(window))
     qtbot.wait(30)
 
 

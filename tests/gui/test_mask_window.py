@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 from observations import make_observation
-from window_rig import open_path, real_window
+from window_rig import all_read, open_path, real_window
 
 from pipeline_core import ObsFile
 from pipeline_core.badpixels.compute import find_bad_pixels
@@ -38,7 +38,7 @@ def real(qtbot, settings):
 
 def rest(qtbot, window):
     qtbot.wait(50)
-    qtbot.waitUntil(lambda: not window.reads.jobs and not window.jobs.jobs, timeout=120_000)
+    qtbot.waitUntil(lambda: all_read(window) and not window.jobs.jobs, timeout=120_000)
     qtbot.wait(20)
 
 

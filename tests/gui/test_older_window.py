@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from older_files import SHAPE, V3C_NAMES, make_night, write_v0, write_v3, write_v5
-from window_rig import open_path, real_window
+from window_rig import all_read, open_path, real_window
 
 from pipeline_core import ObsFile
 from quicklook.qt import QtWidgets
@@ -28,7 +28,7 @@ def real(qtbot, settings):
 
 def rest(qtbot, window):
     qtbot.wait(30)
-    qtbot.waitUntil(lambda: not window.reads.jobs and not window.jobs.jobs, timeout=60_000)
+    qtbot.waitUntil(lambda: all_read(window) and not window.jobs.jobs, timeout=60_000)
     qtbot.wait(30)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fake_obs import FakeObs
 from gui_actions import click_pixel, wait_for_plots
+from window_rig import all_read
 
 from quicklook.qt import Qt, QtWidgets
 
@@ -100,5 +101,5 @@ def test_opening_another_file_does_not_wait_for_the_survey(qtbot, window, observ
     observations[other] = FakeObs("other.h5")
     with qtbot.waitSignal(window.fileOpened):
         window.open_file(other)
-    qtbot.waitUntil(lambda: not window.reads.jobs)
+    qtbot.waitUntil(lambda: all_read(window))
     assert window.session.file.path == other

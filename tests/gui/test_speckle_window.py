@@ -246,6 +246,19 @@ def test_the_dialog_says_what_is_wrong_and_gives_what_was_filled_in(qtbot, real,
     np.testing.assert_array_equal(window.map.values, real.speckles.maps.image("ip", 1))
 
 
+def test_what_is_typed_last_and_impossible_keeps_the_form_open(qtbot, opened):
+    opened.speckling.open_dialog()
+    dialog = opened.speckling.dialog
+    assert dialog.make.isEnabled()
+    dialog.stop.setFocus()
+    dialog.stop.lineEdit().setText("0")  # no box has taken it yet when the button is pressed
+    dialog.make.click()
+    assert dialog.isVisible()
+    assert "ends before it begins" in dialog.reason.text()
+    assert not opened.jobs.jobs
+    dialog.reject()
+
+
 @pytest.mark.parametrize(
     ("width", "numbers"),
     [(200, ["0.01", "", "", "", "0.1"]), (300, ["0.01", "0.02", "", "0.05", "0.1"])],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fake_obs import FakeObs
 from gui_actions import click_pixel, wait_for_plots
+from window_rig import all_read
 
 from quicklook.qt import QtCore
 from quicklook.turns import Turns
@@ -88,7 +89,7 @@ def test_an_opened_file_does_not_arrive_in_one_turn(qtbot, window, observations,
     qtbot.wait(30)
     click_pixel(qtbot, window, 3, 2)
     wait_for_plots(qtbot, window, (3, 2))
-    qtbot.waitUntil(lambda: not window.reads.jobs)
+    qtbot.waitUntil(lambda: all_read(window))
     notes = []
     steps = [
         (window.image.view, "set_picture"),

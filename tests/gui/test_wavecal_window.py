@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from laser_files import LASERS_NM, SHAPE, START, laser_files, observe
-from window_rig import open_path, real_window
+from window_rig import all_read, open_path, real_window
 
 from pipeline_core import ObsFile
 from pipeline_core.wavecal.compute import run
@@ -71,7 +71,7 @@ def rest(qtbot, window):
     """Wait until nothing is under way but a calibration, also what an answer sets off with a delay."""
     for _ in range(2):
         qtbot.wait(250)
-        qtbot.waitUntil(lambda: not window.reads.jobs and not window.chores.jobs, timeout=120_000)
+        qtbot.waitUntil(lambda: all_read(window) and not window.chores.jobs, timeout=120_000)
         qtbot.wait(20)
 
 

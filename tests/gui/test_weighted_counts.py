@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from flat_files import night, settings
-from window_rig import open_path, real_window
+from window_rig import all_read, open_path, real_window
 
 from pipeline_core import ObsFile
 from pipeline_core.flatcal.compute import run
@@ -45,7 +45,7 @@ def real(qtbot, settings):
 
 def rest(qtbot, window):
     qtbot.wait(30)
-    qtbot.waitUntil(lambda: not window.reads.jobs, timeout=20_000)
+    qtbot.waitUntil(lambda: all_read(window), timeout=20_000)
     qtbot.wait(30)
 
 
