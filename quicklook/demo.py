@@ -101,9 +101,13 @@ class Demo(QtCore.QObject):
         if self._waited > 1000 * _GIVE_UP_S:
             self._fail(self._window.messages.text or "the window did not show what was asked for")
             return
-        if self._steps and self._steps[0][0]():
+        if self._steps and self._is_drawn() and self._steps[0][0]():
             self._waited = 0
             self._steps.pop(0)[1]()
+
+    def _is_drawn(self) -> bool:
+        """Whether everything that was asked for is on the screen, as it will be on the pictures."""
+        return not self._window.reads.jobs and not self._window.broker.turns.busy
 
     def _file_is_open(self) -> bool:
         return self._window.session.file is not None

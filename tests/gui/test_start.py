@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from quicklook import preflight
 from quicklook.__main__ import main
+from quicklook.demo import Demo
 
 
 def run(*arguments, cwd, **environment):
@@ -79,6 +81,22 @@ def test_offscreen_needs_no_window_libraries(monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_demo_goes_on_when_all_is_drawn(qtbot, window, tmp_path):
+    """Its first picture once had no legend, and said that no file was open."""
+    demo = Demo(window, tmp_path, pictures=False)
+    seen = []
+
+    def look():
+        seen.append((len(window.image.legend.entries), window.strip.value("File")))
+
+    demo._steps = [(demo._file_is_open, look)]
+    demo._timer.start()
+    window.open_file(Path("night.h5"))
+    qtbot.waitUntil(lambda: bool(seen))
+    demo._timer.stop()
+    assert seen == [(3, "night.h5")]
+
+
 def test_demo_without_a_display_writes_pictures(tmp_path):
     done = run("--demo", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
