@@ -15,7 +15,7 @@ from quicklook.main_window import SEEN_AFTER_MS, MainWindow
 from quicklook.qt import QtCore, QtWidgets
 from quicklook.settings import Settings
 
-__all__ = ["launch"]
+__all__ = ["launch", "look_after"]
 
 
 def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int:
@@ -40,10 +40,7 @@ def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int
         signal.signal(signal.SIGINT, lambda *_: window.close())
         heartbeat = _let_python_see_signals()
         window.show()
-        lanes = (window.reads, window.chores, window.jobs)
-        SpareLibraries(lanes, window)
-        RestingCollector((window.reads, window.chores), window)
-        IdleWork(lanes, window)
+        look_after(window)
         walk = None
         if demo:
             walk = Demo(window, Path.cwd() / "quicklook-demo", pictures=pictures)
@@ -58,6 +55,14 @@ def launch(*, files: list[Path], demo: bool, fresh: bool, pictures: bool) -> int
             code = walk.exit_code
         _delete(window)
     return int(code)
+
+
+def look_after(window: MainWindow) -> None:
+    """Have done what is better done while the window rests."""
+    lanes = (window.reads, window.chores, window.jobs)
+    SpareLibraries(lanes, window)
+    RestingCollector((window.reads, window.chores), window)
+    IdleWork(lanes, window)
 
 
 def _let_python_see_signals() -> QtCore.QTimer:

@@ -38,6 +38,8 @@ from pipeline_core import ObsFile
 from pipeline_core.regions import Rectangle, pixels_in
 from quicklook import app, preflight
 from quicklook.background_tasks import ConvertForm
+from quicklook.collector import smooth_interpreter
+from quicklook.launch import look_after
 from quicklook.main_window import MainWindow
 from quicklook.qt import QtCore
 from quicklook.settings import Settings
@@ -87,12 +89,15 @@ def time_of_process(code, until=""):
 
 @contextmanager
 def shown_window():
-    window = MainWindow(Settings.fresh())
-    window.show()
-    wait_until(lambda: not window.reads.jobs)  # the core is imported
-    yield window
-    window.stop_and_close()
-    wait_until(lambda: not window.isVisible())
+    with smooth_interpreter():
+        window = MainWindow(Settings.fresh())
+        window.show()
+        look_after(window)
+        let_pass(1.0)
+        wait_until(lambda: not window.chores.jobs)  # the core is imported
+        yield window
+        window.stop_and_close()
+        wait_until(lambda: not window.isVisible())
 
 
 def bench_start():
