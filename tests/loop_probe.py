@@ -10,7 +10,7 @@ from quicklook.qt import Qt, QtCore
 
 
 class LoopProbe(QtCore.QObject):
-    """A timer that should fire every `interval_ms`; `gaps_ms` holds what it really did."""
+    """A timer that should fire every `interval_ms`; `gaps_ms` holds what it really did, `ends_s` when."""
 
     def __init__(self, interval_ms: int = 2) -> None:
         super().__init__()
@@ -19,9 +19,10 @@ class LoopProbe(QtCore.QObject):
         self._timer.timeout.connect(self._tick)
         self._last = 0.0
         self.gaps_ms: list[float] = []
+        self.ends_s: list[float] = []
 
     def start(self) -> None:
-        self.gaps_ms = []
+        self.gaps_ms, self.ends_s = [], []
         self._last = time.perf_counter()
         self._timer.start()
 
@@ -32,6 +33,7 @@ class LoopProbe(QtCore.QObject):
     def _tick(self) -> None:
         now = time.perf_counter()
         self.gaps_ms.append(1e3 * (now - self._last))
+        self.ends_s.append(now)
         self._last = now
 
     @property

@@ -3,7 +3,8 @@
     python tests/benchmarks/bench_window.py [FILE.h5 [BIN_DIR BEAMMAP]] [--clicks 200]
 
 Without arguments it simulates and converts a night's sky first. BIN_DIR is what is converted in the
-background. Every figure comes with a yardstick of the same run and the ratio to it. Offscreen unless
+background. Every figure comes with a yardstick of the same run and the ratio to it. Gaps "of its own" are
+without the time for which the machine stood still, which another process tells. Offscreen unless
 QT_QPA_PLATFORM or DISPLAY says otherwise.
 """
 
@@ -33,6 +34,7 @@ from window_timing import (
     report_steps,
     wait_until,
 )
+from witness import Witness
 
 from pipeline_core import ObsFile
 from pipeline_core.regions import Rectangle, pixels_in
@@ -269,17 +271,24 @@ class Gaps:
 
     def __init__(self, label):
         self._label = label
+        self._witness = Witness()
         self._probe = LoopProbe(interval_ms=2)
         self._probe.start()
 
     def report(self):
         probe = self._probe
         probe.stop()
+        own_ms = [
+            gap - 1e3 * self._witness.lost_s(end - gap / 1e3, end)
+            for gap, end in zip(probe.gaps_ms, probe.ends_s, strict=True)
+        ]
+        self._witness.stop()
         p999 = probe.percentile_ms(99.9)
         Gaps.idle_ms = Gaps.idle_ms or p999
         what, unit = f"(d) event-loop gap, {self._label}", (Gaps.idle_ms, "idle p99.9")
         report(f"{what}, p99.9 of {len(probe.gaps_ms)}", p999, "ms", *unit, 50)
         report(f"{what}, longest", probe.longest_ms, "ms", *unit)
+        report(f"{what}, longest of its own", max(own_ms), "ms", *unit, 50)
 
 
 @contextmanager

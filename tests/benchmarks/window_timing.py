@@ -31,9 +31,14 @@ def wait_until(condition, seconds=60):
     start = time.perf_counter()
     loop = QtCore.QEventLoop()
     timer = QtCore.QTimer(interval=1)
-    timer.timeout.connect(lambda: loop.quit() if condition() else None)
+
+    def look():
+        # also for the deadline: a single shot would outlive this loop and end a later one in its place
+        if condition() or time.perf_counter() > start + seconds:
+            loop.quit()
+
+    timer.timeout.connect(look)
     timer.start()
-    QtCore.QTimer.singleShot(int(1000 * seconds), loop.quit)
     if not condition():
         loop.exec()
     if not condition():
