@@ -16,6 +16,7 @@ from quicklook.dialogs.flatcal_dialog import FlatcalDialog
 from quicklook.flatcal_tasks import FlatForm, OpenFlat
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
+from quicklook.run_queue import RunQueue
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.views.flat_window import FlatWindow
@@ -27,6 +28,7 @@ _RUN, _BOOK = "flatcal", "flat book"
 _CHECK, _READ, _WRITE = "flat check", "flat configuration", "flat configuration written"
 _OPEN, _MAP, _PAGE = "flat open", "flat map", "flat page"
 _SOLUTIONS = "Flat fields (*.h5);;All files (*)"
+_NAMELESS = "flat field"
 
 
 def make_flat_in_child(form: FlatForm, base: Path, *, progress: Progress) -> Path:
@@ -98,7 +100,8 @@ class FlatController(QtCore.QObject):
         self._reads = reads
         self._settings = settings
         self._parent = parent
-        self._job: Job | None = None
+        self._runs = RunQueue()
+        self._opening: Job | None = None
         self.dialog: FlatcalDialog | None = None
         self.window: FlatWindow | None = None
         actions["flatcal"].triggered.connect(self.open_dialog)
@@ -134,9 +137,9 @@ class FlatController(QtCore.QObject):
             dialog.set_text("calSolnPath", str(path.with_name(f"flat_{facts.start_unix}.h5")))
             dialog.set_text("expTime", f"{max(int(facts.exposure_s), 1)}")
 
-    def _read(self, key: str, function: Any, *args: Any) -> None:
+    def _read(self, key: str, function: Any, *args: Any) -> Job:
         """Have something done in the reads lane; only the newest answer counts."""
-        self._reads.submit(key, function, *args, key=key, newest=True)
+        return self._reads.submit(key, function, *args, key=key, newest=True)
 
     @Slot(object)
     def _write_config(self, path: Path) -> None:
@@ -156,22 +159,27 @@ class FlatController(QtCore.QObject):
 
     @Slot(object)
     def start(self, form: FlatForm) -> Job:
-        """Queue a flat field, and show the window in which it will be looked at."""
-        out = Path(str(dict(form.values).get(("Data", "calSolnPath"), ""))).expanduser()
-        name = out.name or "flat field"
-        base = Path(form.folder or ".") / out
-        self._job = self._jobs.submit(f"Making {name}", make_flat_in_child, form, base, key=_RUN)
-        self.submitted.emit(self._job)
-        window = self._made_window()
-        window.show_running(name)
-        bring_to_front(window)
-        return self._job
+        """Queue a flat field, and show the window in which it will be looked at: at once, or when its turn comes."""
+        name = _out_of(form).name or _NAMELESS
+        base = Path(form.folder or ".") / _out_of(form)
+        job = self._jobs.submit(f"Making {name}", make_flat_in_child, form, base, key=_RUN)
+        before = self._runs.at_work
+        self._runs.add(job)
+        self.submitted.emit(job)
+        if before is None:
+            self._opening = None
+            window = self._made_window()
+            window.show_running(name)
+            bring_to_front(window)
+        else:
+            self.said.emit("info", f"{name} is made when {_name_of(before)} is done.")
+        return job
 
     @Slot()
     def cancel(self) -> None:
         """Stop what is being made."""
-        if self._job is not None:
-            self._jobs.cancel(self._job)
+        if self._runs.at_work is not None:
+            self._jobs.cancel(self._runs.at_work)
 
     @property
     def _run_window(self) -> FlatWindow | None:
@@ -180,21 +188,29 @@ class FlatController(QtCore.QObject):
 
     @Slot(object)
     def _on_progress(self, report: JobProgress) -> None:
-        if report.job is self._job and self._run_window is not None:
+        if report.job in self._runs and self._run_window is not None:
             self._run_window.show_progress(report.done, report.total, report.stage)
 
     @Slot(object)
     def _on_cancelled(self, job: Job) -> None:
-        if job is self._job:
-            self._job = None
-            self._stopped("info", "The flat field was cancelled; no solution was written.")
+        if job in self._runs:
+            text = f"The flat field was cancelled; {_name_of(job)} was not written."
+            self._end_without_solution(job, "info", text)
         elif job.key == _BOOK:
             self.said.emit("info", f"{job.args[1].name} was not written.")
 
-    def _stopped(self, kind: str, text: str) -> None:
+    def _end_without_solution(self, job: Job, kind: str, text: str) -> None:
+        following = self._runs.end(job)
         self.said.emit(kind, text)
-        if self._run_window is not None:
+        if following is not None:
+            self._show_next(following)
+        elif self._run_window is not None:
             self._run_window.show_stopped(kind, text)
+
+    def _show_next(self, job: Job) -> None:
+        """Show the next run where the one before was seen; not if something else is looked at."""
+        if self._run_window is not None:
+            self._run_window.show_running(_name_of(job))
 
     # --- looking ---------------------------------------------------------------------------------
 
@@ -221,7 +237,7 @@ class FlatController(QtCore.QObject):
     @Slot(object)
     def look_at(self, path: Path) -> None:
         """Read a flat field and show it."""
-        self._read(_OPEN, flatcal_tasks.open_flat, path)
+        self._opening = self._read(_OPEN, flatcal_tasks.open_flat, path)
 
     def _made_window(self) -> FlatWindow:
         """Return the window, made when first wanted."""
@@ -276,14 +292,18 @@ class FlatController(QtCore.QObject):
     @Slot(object)
     def _on_success(self, success: Success) -> None:
         job, result = success.job, success.result
-        if job is self._job:
-            self._job = None
+        if job in self._runs:
+            following = self._runs.end(job)
             self.said.emit("success", f"Flat field: {result.name} was written.")
-            self.look_at(result)
+            if following is None:
+                self.look_at(result)
+            else:
+                self._show_next(following)
         elif job.key == _BOOK:
             self.said.emit("success", f"The book is in {result}.")
         elif job.key == _OPEN:
-            self._show(result)
+            if job is self._opening:  # not if the next run was started meanwhile
+                self._show(result)
         elif self.dialog is not None and job.key in (_CHECK, _READ, _WRITE):
             if job.key == _CHECK:
                 self.dialog.show_check(result)
@@ -304,9 +324,8 @@ class FlatController(QtCore.QObject):
     def _on_failure(self, failure: Failure) -> None:
         job = failure.job
         text = failure.text
-        if job is self._job:
-            self._job = None
-            self._stopped("error", f"No flat field was written. {text}")
+        if job in self._runs:
+            self._end_without_solution(job, "error", f"{_name_of(job)} was not written. {text}")
         elif job.key in (_CHECK, _READ, _WRITE):
             if self.dialog is not None:
                 self.dialog.show_failure(text)
@@ -325,3 +344,13 @@ class FlatController(QtCore.QObject):
         for widget in (self.dialog, self.window):
             if widget is not None:
                 widget.close()
+
+
+def _out_of(form: FlatForm) -> Path:
+    """Return where a form wants the solution."""
+    return Path(str(dict(form.values).get(("Data", "calSolnPath"), ""))).expanduser()
+
+
+def _name_of(job: Job) -> str:
+    """Return the name of the solution that a run writes."""
+    return _out_of(job.args[0]).name or _NAMELESS

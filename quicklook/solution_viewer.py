@@ -65,6 +65,7 @@ class SolutionViewer(QtCore.QObject):
         self._chores = chores
         self._parent = parent
         self._before_refits: list[OpenSolution] = []
+        self._opening: Job | None = None
         self.window: WavecalWindow | None = None
         actions["look_wavecal"].triggered.connect(self.choose_solution)
         calibrating.lookRequested.connect(self.look_at)
@@ -78,10 +79,16 @@ class SolutionViewer(QtCore.QObject):
     def show_running(self, name: str) -> WavecalWindow:
         """Show the window in which the map of a new calibration is going to fill."""
         self._before_refits = []
+        self._opening = None
         window = self._made_window()
         window.show_running(name)
         bring_to_front(window)
         return window
+
+    def show_next(self, name: str) -> None:
+        """Let the map of the next calibration fill where the one before did, unless something else is looked at."""
+        if self.run_window is not None:
+            self.run_window.show_running(name)
 
     @property
     def run_window(self) -> WavecalWindow | None:
@@ -112,7 +119,7 @@ class SolutionViewer(QtCore.QObject):
     @Slot(object)
     def look_at(self, path: Path) -> None:
         """Read a solution and show it."""
-        self._reads.submit(
+        self._opening = self._reads.submit(
             f"look at {path}", wavecal_tasks.open_solution, path, key=_OPEN, newest=True
         )
 
@@ -215,8 +222,9 @@ class SolutionViewer(QtCore.QObject):
     def _on_success(self, success: Success) -> None:
         job, result = success.job, success.result
         if job.key == _OPEN:
-            self._before_refits = []
-            self._show(result)
+            if job is self._opening:  # not if a calibration was started meanwhile
+                self._before_refits = []
+                self._show(result)
         elif self.window is not None and job.key in (_MAP, _PAGE, _REFIT, _SAVE, _PAGES):
             self._tell_window(self.window, job, result)
 

@@ -17,6 +17,7 @@ from quicklook.child_process import remove_parts, run_in_child
 from quicklook.dialogs.wavecal_dialog import WavecalDialog
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
+from quicklook.run_queue import RunQueue
 from quicklook.session import Session
 from quicklook.settings import Settings
 from quicklook.solution_viewer import SolutionViewer
@@ -97,7 +98,7 @@ class WavecalController(QtCore.QObject):
         self._reads = reads
         self._settings = settings
         self._parent = parent
-        self._job: Job | None = None
+        self._runs = RunQueue()
         self._messenger = _Messenger(self)
         self._messenger.news.connect(self._on_news)
         self.dialog: WavecalDialog | None = None
@@ -166,50 +167,63 @@ class WavecalController(QtCore.QObject):
 
     @Slot(object)
     def start(self, form: WavecalForm) -> Job:
-        """Queue a calibration, and show the window in which its map fills."""
+        """Queue a calibration, and show the window in which its map fills: at once, or when its turn comes."""
         name = Path(form.out).name
         self._settings.solution_folder = str(Path(form.out).expanduser().absolute().parent)
-        self._job = self._jobs.submit(
+        job = self._jobs.submit(
             f"Calibrating {name}", calibrate_in_child, form, self._messenger, key=_RUN
         )
-        self.submitted.emit(self._job)
-        self._viewer.show_running(name)
-        return self._job
+        before = self._runs.at_work
+        self._runs.add(job)
+        self.submitted.emit(job)
+        if before is None:
+            self._viewer.show_running(name)
+        else:
+            self.said.emit("info", f"{name} is calibrated when {_out_of(before)} is done.")
+        return job
 
     @Slot()
     def cancel(self) -> None:
-        """Stop the running calibration."""
-        if self._job is not None:
-            self._jobs.cancel(self._job)
+        """Stop the calibration that is at work."""
+        if self._runs.at_work is not None:
+            self._jobs.cancel(self._runs.at_work)
 
     @Slot(object)
     def _on_progress(self, report: JobProgress) -> None:
-        if report.job is self._job and self._viewer.run_window is not None:
+        if report.job in self._runs and self._viewer.run_window is not None:
             self._viewer.run_window.show_progress(report.done, report.total, report.stage)
 
     @Slot(object)
     def _on_news(self, block: RBlock) -> None:
-        if self._job is not None and self._viewer.run_window is not None:
+        if self._runs.at_work is not None and self._viewer.run_window is not None:
             self._viewer.run_window.add_block(block)
 
     @Slot(object)
     def _on_cancelled(self, job: Job) -> None:
-        if job is self._job:
-            self._job = None
-            name = Path(job.args[0].out).name
-            self._viewer.show_stopped(
-                "info", f"The calibration was cancelled; {name} was not written."
-            )
+        if job in self._runs:
+            text = f"The calibration was cancelled; {_out_of(job)} was not written."
+            self._end_without_solution(job, "info", text)
+
+    def _end_without_solution(self, job: Job, kind: str, text: str) -> None:
+        following = self._runs.end(job)
+        if following is None:
+            self._viewer.show_stopped(kind, text)
+        else:
+            self.said.emit(kind, text)
+            self._viewer.show_next(_out_of(following))
 
     # --- answers ---------------------------------------------------------------------------------
 
     @Slot(object)
     def _on_success(self, success: Success) -> None:
         job, result = success.job, success.result
-        if job is self._job:
-            self._job = None
+        if job in self._runs:
+            following = self._runs.end(job)
             self.said.emit("success", f"Calibrated: {result.name} was written.")
-            self._viewer.look_at(result)
+            if following is None:
+                self._viewer.look_at(result)
+            else:
+                self._viewer.show_next(_out_of(following))
         elif self.dialog is not None and job.key in (_LOOK, _CHECK, _READ, _WRITE, _NEAR):
             self._tell_dialog(self.dialog, job.key, result)
 
@@ -236,10 +250,8 @@ class WavecalController(QtCore.QObject):
     def _on_failure(self, failure: Failure) -> None:
         job = failure.job
         text = failure.text
-        if job is self._job:
-            self._job = None
-            name = Path(job.args[0].out).name
-            self._viewer.show_stopped("error", f"{name} was not written. {text}")
+        if job in self._runs:
+            self._end_without_solution(job, "error", f"{_out_of(job)} was not written. {text}")
         elif job.key in (_LOOK, _CHECK, _READ, _WRITE):
             if self.dialog is not None:
                 self.dialog.show_failure(text)
@@ -252,3 +264,8 @@ class WavecalController(QtCore.QObject):
         """Close the dialog."""
         if self.dialog is not None:
             self.dialog.close()
+
+
+def _out_of(job: Job) -> str:
+    """Return the name of the solution that a run writes."""
+    return Path(job.args[0].out).name

@@ -236,6 +236,38 @@ def test_cancelled_it_leaves_nothing_behind(qtbot, real, files):
         assert {f"F{k}.h5" for k in ("", 1, 2, 3, 4)} <= {path.name for path in after}
 
 
+def test_each_of_two_flats_is_told_of_and_shown_in_its_turn(qtbot, real, files, tmp_path):
+    said = []
+    real.flatcal.said.connect(lambda kind, text: said.append((kind, text)))
+    folder = files["flat"].parent
+    broken = shutil.copy(files["flat"], tmp_path / "broken.h5")
+    forms = []
+    for out, flat in (("bad.h5", broken), ("good.h5", files["flat"])):
+        dialog = filled(
+            qtbot, real, files, flatPath=str(flat), calSolnPath=str(folder / out), expTime="4"
+        )
+        dialog.plots.setCurrentIndex(0)
+        forms.append(dialog.form())
+        dialog.reject()
+    broken.chmod(0o644)
+    broken.write_bytes(broken.read_bytes()[:2000])
+    real.flatcal.start(forms[0])
+    window = real.flatcal.window
+    assert "bad.h5" in window.headline.text()
+    real.flatcal.start(forms[1])
+    assert said == [("info", "good.h5 is made when bad.h5 is done.")]
+    assert "bad.h5" in window.headline.text()
+    qtbot.waitUntil(lambda: len(said) > 1, timeout=100_000)
+    assert "good.h5" in window.headline.text()
+    qtbot.waitUntil(lambda: window.opened is not None, timeout=200_000)
+    rest(qtbot, real)
+    assert [kind for kind, _ in said] == ["info", "error", "success"]
+    assert said[1][1].startswith("bad.h5 was not written. ")
+    assert "broken.h5" in said[1][1]
+    assert said[2][1] == "Flat field: good.h5 was written."
+    assert window.opened.path == folder / "good.h5"
+
+
 def test_ended_in_the_middle_it_takes_only_its_own_files_with_it(tmp_path, monkeypatch):
     base = tmp_path / "F.h5"
     older = [tmp_path / name for name in ("F77.h5", "F__mask.pdf", "Fine.h5", "F.txt", "G.h5")]

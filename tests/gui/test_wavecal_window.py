@@ -267,6 +267,73 @@ def test_a_file_that_breaks_meanwhile_is_named_and_the_window_lives_on(
     open_path(qtbot, real, files["sky"])
 
 
+def test_each_of_two_calibrations_is_told_of_and_shown_in_its_turn(qtbot, real, files, tmp_path):
+    said = []
+    real.wavecal.said.connect(lambda kind, text: said.append((kind, text)))
+    heads = {}
+    first, second = tmp_path / "first.h5", tmp_path / "second.h5"
+    two_lasers = form_of(files, second)
+    two_lasers = replace(two_lasers, lasers=two_lasers.lasers[:3])
+    real.wavecal.start(form_of(files, first))
+    window = real.viewer.window
+    real.wavecal._messenger.news.connect(
+        lambda _: heads.setdefault(window.headline.text(), first.exists())
+    )
+    real.wavecal.start(two_lasers)
+    assert said == [("info", "second.h5 is calibrated when first.h5 is done.")]
+    assert "first.h5" in window.headline.text()
+    qtbot.waitUntil(lambda: window.opened is not None, timeout=200_000)
+    rest(qtbot, real)
+    assert said[1:] == [
+        ("success", "Calibrated: first.h5 was written."),
+        ("success", "Calibrated: second.h5 was written."),
+    ]
+    assert heads == {"Calibrating: first.h5": False, "Calibrating: second.h5": True}
+    assert window.opened.path == second
+    numbers = [load_solution(path).lines.ok.shape[-1] for path in (first, second)]
+    assert numbers == [len(LASERS_NM), 3]
+
+
+def test_a_calibration_that_fails_before_another_is_not_forgotten(qtbot, real, files, tmp_path):
+    said = []
+    real.viewer.said.connect(lambda kind, text: said.append((kind, text)))
+    real.wavecal.said.connect(lambda kind, text: said.append((kind, text)))
+    broken = shutil.copy(files["lasers"][980.0], tmp_path / "broken_980.h5")
+    broken.chmod(0o644)
+    broken.write_bytes(broken.read_bytes()[:2000])
+    good = form_of(files, tmp_path / "good.h5")
+    rows = tuple(
+        replace(row, path=str(broken)) if row.wavelength == "980" else row for row in good.lasers
+    )
+    real.wavecal.start(replace(good, lasers=rows, out=str(tmp_path / "bad.h5")))
+    real.wavecal.start(good)
+    third = real.wavecal.start(form_of(files, tmp_path / "third.h5"))
+    real.jobs.cancel(third)  # in the job bar, while it waits
+    window = real.viewer.window
+    qtbot.waitUntil(lambda: window.opened is not None, timeout=200_000)
+    rest(qtbot, real)
+    kinds = dict(said[2:])
+    assert "bad.h5 was not written" in kinds["error"]
+    assert "broken_980.h5" in kinds["error"]
+    assert kinds["success"] == "Calibrated: good.h5 was written."
+    assert "third.h5 was not written" in kinds["info"]
+    assert window.opened.path == tmp_path / "good.h5"
+    assert not (tmp_path / "third.h5").exists()
+
+
+def test_the_result_before_does_not_take_the_place_of_a_run(qtbot, real, files, tmp_path):
+    calibrate(qtbot, real, form_of(files, tmp_path / "first.h5"))
+    window = real.viewer.window
+    real.viewer.look_at(files["solution"])
+    job = real.wavecal.start(form_of(files, tmp_path / "second.h5"))
+    qtbot.waitUntil(lambda: all_read(real))
+    qtbot.wait(20)
+    assert window.opened is None
+    assert "second.h5" in window.headline.text()
+    real.jobs.cancel(job)
+    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=20_000)
+
+
 # ---- the result
 
 
