@@ -550,12 +550,12 @@ class MainWindow(QtWidgets.QMainWindow):
     # --- closing ---------------------------------------------------------------------------------
 
     def closeEvent(self, event: QtGui.QCloseEvent | None) -> None:
-        """Ask if a conversion is running; then end the lanes, and only then go."""
+        """Ask if something is not finished or not saved; then end the lanes, and only then go."""
         assert event is not None
         busy = [job for job in self._work if job.key != PREPARE]
-        if busy and not self._closing:
+        if (busy or self.viewer.unsaved) and not self._closing:
             event.ignore()
-            self._ask_before_closing(busy)
+            self._ask_before_closing(busy, self.viewer.unsaved)
             return
         self._closing = True
         self.plot_windows.close_all()
@@ -583,12 +583,14 @@ class MainWindow(QtWidgets.QMainWindow):
         self.settings.bin_ms = 1e3 * self.session.bin_s
         self.settings.sync()
 
-    def _ask_before_closing(self, busy: list[Job]) -> None:
+    def _ask_before_closing(self, busy: list[Job], unsaved: list[str]) -> None:
         titles = "; ".join(job.title for job in busy)
+        text = f"Not finished: {titles}. If it is stopped, nothing half-written is left behind."
+        lost = f"Changed by hand and not saved: {', '.join(unsaved)}."
         self.messages.show_message(
             "warning",
-            f"Not finished: {titles}. If it is stopped, nothing half-written is left behind.",
-            ("Stop it and exit", self.stop_and_close),
+            " ".join(sentence for sentence, due in ((text, busy), (lost, unsaved)) if due),
+            ("Stop it and exit" if busy else "Exit without saving", self.stop_and_close),
             ("Keep working", lambda: None),
         )
 

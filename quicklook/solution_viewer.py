@@ -6,6 +6,7 @@ Created by the main window.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ _OPEN, _MAP, _PAGE, _REFIT, _SAVE, _PAGES = (
     f"solution {name}" for name in ("open", "map", "page", "refit", "save", "pages")
 )
 _SOLUTIONS = "Solutions (*.h5);;All files (*)"
+
+
+@dataclass(frozen=True, eq=False)
+class _Edited:
+    """A solution that was changed by hand, and what it was before each change."""
+
+    solution: OpenSolution
+    before: list[OpenSolution]
 
 
 class SolutionViewer(QtCore.QObject):
@@ -65,6 +74,7 @@ class SolutionViewer(QtCore.QObject):
         self._chores = chores
         self._parent = parent
         self._before_refits: list[OpenSolution] = []
+        self._kept: list[_Edited] = []
         self._opening: Job | None = None
         self.window: WavecalWindow | None = None
         actions["look_wavecal"].triggered.connect(self.choose_solution)
@@ -78,9 +88,9 @@ class SolutionViewer(QtCore.QObject):
 
     def show_running(self, name: str) -> WavecalWindow:
         """Show the window in which the map of a new calibration is going to fill."""
-        self._before_refits = []
         self._opening = None
         window = self._made_window()
+        self._keep_edits()
         window.show_running(name)
         bring_to_front(window)
         return window
@@ -100,6 +110,7 @@ class SolutionViewer(QtCore.QObject):
         self.said.emit(kind, text)
         if self.run_window is not None:
             self.run_window.show_stopped(kind, text)
+            self._tell_of_edits()  # the reason stands below
 
     # --- opening ---------------------------------------------------------------------------------
 
@@ -216,6 +227,43 @@ class SolutionViewer(QtCore.QObject):
             why_not = "" if facts is not None and facts.kind == "photons" else "Open a photon file"
             self.window.set_open_file("" if facts is None else facts.path.name, why_not)
 
+    # --- what was changed by hand and not saved --------------------------------------------------
+
+    @property
+    def unsaved(self) -> list[str]:
+        """Names of solutions whose changes by hand are in no file."""
+        opened = None if self.window is None else self.window.opened
+        seen = [opened] if opened is not None and opened.changed else []
+        return [one.path.name for one in (*(kept.solution for kept in self._kept), *seen)]
+
+    def _keep_edits(self) -> None:
+        """Put a changed solution aside: something else takes its place on the screen."""
+        opened = None if self.window is None else self.window.opened
+        if opened is not None and opened.changed:
+            self._kept.append(_Edited(opened, self._before_refits))
+        self._before_refits = []
+
+    def _tell_of_edits(self) -> None:
+        if self._kept and self.window is not None:
+            names = [kept.solution.path.name for kept in self._kept]
+            verb = "was" if len(names) == 1 else "were"
+            text = f"{', '.join(names)} {verb} changed by hand and not saved; kept until the program ends."
+            buttons = [
+                (f"Back to {name}", partial(self._show_kept, kept))
+                for name, kept in zip(names, self._kept, strict=True)
+            ]
+            self.window.messages.show_message("warning", text, *buttons)
+
+    def _show_kept(self, kept: _Edited) -> None:
+        if self.window is not None:
+            self._opening = None
+            self._keep_edits()
+            self._kept.remove(kept)
+            self._before_refits = kept.before
+            self.window.messages.hide()
+            self._show(kept.solution)
+            self._tell_of_edits()
+
     # --- answers ---------------------------------------------------------------------------------
 
     @Slot(object)
@@ -223,8 +271,9 @@ class SolutionViewer(QtCore.QObject):
         job, result = success.job, success.result
         if job.key == _OPEN:
             if job is self._opening:  # not if a calibration was started meanwhile
-                self._before_refits = []
+                self._keep_edits()
                 self._show(result)
+                self._tell_of_edits()
         elif self.window is not None and job.key in (_MAP, _PAGE, _REFIT, _SAVE, _PAGES):
             self._tell_window(self.window, job, result)
 

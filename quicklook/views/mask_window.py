@@ -169,6 +169,7 @@ class MaskWindow(ResultWindow):
         """Show that nothing was looked for yet in this file."""
         self._path = path
         self.found = None
+        self.map.forget()
         self.show_mode(running=False)
         self.setWindowTitle(f"Bad pixels - {name}")
         self.headline.setText(f"Bad pixels of {name}")

@@ -169,6 +169,7 @@ class ResultWindow(QtWidgets.QWidget):
         """Show that a calibration has been started, which will write the file `name`."""
         self._since = 0.0
         self.messages.hide()
+        self.map.forget()
         self.show_mode(running=True)
         self.setWindowTitle(f"{self.kind.capitalize()} - {name}")
         self.headline.setText(f"Calibrating: {name}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SolutionMap"]
 
 _GOOD = "calibrated"
+_NOTHING_CHOICE = "Not made yet"
 _GROWING_CHOICE = "Median R, a first guess"
 _SAID = ("deg", "counts/s", "s")
 _GROWING = f"{_GROWING_CHOICE} [E / FWHM]"
@@ -54,6 +55,7 @@ class SolutionMap(QtWidgets.QFrame):
         self.shown: ArrayMap | None = None
         self.values: npt.NDArray[np.floating] | None = None
         self.pixel: tuple[int, int] | None = None
+        self._chosen = ""
         self._levels: tuple[float, float] | None = None
         self.why_missing: Callable[[tuple[int, int]], str] | None = None
         self.choice = QtWidgets.QComboBox()
@@ -88,7 +90,7 @@ class SolutionMap(QtWidgets.QFrame):
 
     def offer(self, maps: tuple[tuple[str, str], ...], first: str = "") -> None:
         """Offer these maps (name, label); the chosen one stays if it is among them, else `first` is."""
-        chosen = self.choice.currentData() or first
+        chosen = self.choice.currentData() or self._chosen or first
         self.choice.clear()
         for name, label in maps:
             self.choice.addItem(label, name)
@@ -108,13 +110,19 @@ class SolutionMap(QtWidgets.QFrame):
         self._set_values(found.values)
 
     def show_empty(self, shape: tuple[int, int], label: str) -> None:
-        """Show an array without values, and why."""
+        """Show an array without values, and why; the map that was chosen is chosen again when there are some."""
         self.shown = None
         self._levels = None
+        self._chosen = self.choice.currentData() or self._chosen
         self.choice.clear()
         self.choice.addItem(label, "")
         self.choice.setEnabled(False)
         self._set_values(np.full(shape, np.nan, np.float32))
+
+    def forget(self) -> None:
+        """Show no values any more: those on the screen are of something else."""
+        if self.values is not None:
+            self.show_empty((self.values.shape[0], self.values.shape[1]), _NOTHING_CHOICE)
 
     def start_growing(self, shape: tuple[int, int]) -> None:
         """Show an empty map of R that is going to fill."""

@@ -16,7 +16,8 @@ from pipeline_core.wavecal.compute import run
 from pipeline_core.wavecal.settings import Laser, WavecalSettings
 from pipeline_core.wavecal.solution import load_solution
 from quicklook.qt import Qt, QtCore, QtWidgets
-from quicklook.wavecal_tasks import LaserRow, WavecalForm
+from quicklook.views.wavecal_window import WavecalWindow
+from quicklook.wavecal_tasks import LaserRow, RBlock, WavecalForm
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
 
@@ -334,6 +335,17 @@ def test_the_result_before_does_not_take_the_place_of_a_run(qtbot, real, files, 
     qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=20_000)
 
 
+def test_the_map_of_a_run_begins_empty(qtbot):
+    window = WavecalWindow()
+    qtbot.addWidget(window)
+    window.show_running("first.h5")
+    window.add_block(RBlock((3, 4), 0, np.arange(1, 7, dtype=np.float32)))
+    assert np.isfinite(window.map.values).sum() == 6
+    window.show_running("second.h5")
+    assert np.isnan(window.map.values).all()
+    assert window.map.choice.currentText() == "Not made yet"
+
+
 # ---- the result
 
 
@@ -441,6 +453,59 @@ def test_a_pixel_is_fitted_again_taken_back_and_saved(qtbot, real, files, tmp_pa
         saved.curves.coefficients[others], before.curves.coefficients[others]
     )
     assert load_solution(files["solution"]).solution_id == before.solution_id
+
+
+def test_what_was_changed_by_hand_is_not_lost(qtbot, real, files, made, tmp_path):
+    window = look_at(qtbot, real, files["solution"])
+    pixel = a_good_pixel(load_solution(files["solution"]))
+
+    def change():
+        pick(qtbot, real, pixel)
+        window.curve_model.setCurrentIndex(window.curve_model.findData("quadratic"))
+        window.refit.click()
+        qtbot.waitUntil(lambda: window.opened.changed, timeout=60_000)
+        rest(qtbot, real)
+        return window.opened
+
+    edited = change()
+    other = shutil.copy(made["solution"], tmp_path / "other.h5")
+    look_at(qtbot, real, other)
+    assert window.opened.path == other
+    assert "solution.h5 was changed by hand and not saved" in window.messages.text
+    assert not window.take_back.isEnabled()
+    edited_other = change()
+    window.messages.button("Back to solution.h5").click()
+    assert window.opened is edited
+    assert window.take_back.isEnabled()
+    assert "other.h5 was changed by hand" in window.messages.text
+    # a calibration takes the window, and gives what was changed back
+    window.messages.button("Back to other.h5").click()
+    assert window.opened is edited_other
+    real.wavecal.start(form_of(files, tmp_path / "new.h5"))
+    assert window.opened is None
+    assert np.isnan(window.map.values).all()  # nothing of the solution before
+    window.cancel.click()
+    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=20_000)
+    qtbot.wait(20)
+    assert "solution.h5, other.h5 were changed" in window.messages.text
+    assert "new.h5 was not written" in real.messages.text
+    window.messages.button("Back to other.h5").click()
+    assert window.opened is edited_other
+    calibrate(qtbot, real, form_of(files, tmp_path / "new.h5"))
+    qtbot.waitUntil(lambda: not window.opened.changed, timeout=200_000)
+    assert window.opened.path == tmp_path / "new.h5"
+    assert "solution.h5, other.h5 were changed" in window.messages.text
+    # and the program does not end without asking
+    real.close()
+    assert real.isVisible()
+    assert "Changed by hand and not saved: solution.h5, other.h5." in real.messages.text
+    real.messages.button("Keep working").click()
+    for name in ("solution.h5", "other.h5"):
+        window.messages.button(f"Back to {name}").click()
+        window.take_back.click()
+        assert not window.opened.changed
+    real.close()
+    assert not real.isVisible()
 
 
 def test_pages_are_written_where_one_wants_them(qtbot, real, files, tmp_path, monkeypatch):
