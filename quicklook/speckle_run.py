@@ -14,6 +14,7 @@ from pipeline_core.speckle.status import PixelStatus
 from quicklook import speckle_tasks
 from quicklook.child_process import GRACE_S, run_in_child
 from quicklook.qt import QtCore, Signal
+from quicklook.speckle_store import Origin
 from quicklook.speckle_tasks import SpeckleForm
 
 __all__ = ["Messenger", "SpeckleRun", "make_maps_in_child"]
@@ -39,10 +40,11 @@ class Messenger(QtCore.QObject):
 
 
 class SpeckleRun:
-    """What is made, and whether there is anything to keep of it."""
+    """What is made, of which file, and whether there is anything to keep of it."""
 
-    def __init__(self, form: SpeckleForm, messenger: Messenger) -> None:
+    def __init__(self, form: SpeckleForm, origin: Origin, messenger: Messenger) -> None:
         self.form = form
+        self.origin = origin
         self._messenger = messenger
         self._fitted = threading.Event()
         self._given_up = threading.Event()

@@ -1,4 +1,4 @@
-"""The speckle maps of the open file, finished or growing: what the image and the window of maps draw."""
+"""The speckle maps of the open file, finished or growing, which image and window draw; those of other files wait."""
 
 from __future__ import annotations
 
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
     from pipeline_core.speckle.basis import MapBasis
 
-__all__ = ["MapImage", "SpeckleStore", "unit_text"]
+__all__ = ["MapImage", "Origin", "SpeckleStore", "unit_text"]
 
+Origin = tuple[object, ...]
+"""What makes a file the same one, whatever is attached to it; () for no file."""
+_FILES_KEPT = 8
+"""Maps of 20 000 pixels take some 5 MB, times the steps of time."""
 _UNITS = {"count/s": "counts/s", "count": "photons", "count2/s2": "(counts/s)²"}
 
 
@@ -78,8 +82,22 @@ class MapImage:
         return f"{self.title} = {text}", self.unit
 
 
+@dataclass(eq=False)
+class _MapSet:
+    """The maps of one file, finished or growing."""
+
+    form: SpeckleForm
+    arrays: Mapping[str, npt.NDArray[np.float64]]
+    basis: MapBasis | None = None
+    maps: SpeckleMaps | None = None
+    step: int = 0
+    outdated: tuple[str, ...] = ()
+
+
 class SpeckleStore(QtCore.QObject):
-    """Holds the maps of one file.
+    """Holds the maps of the open file, and keeps those of the files before: one looks at another and comes back.
+
+    Files are told apart by an `Origin`. Whatever is read here is of the open file.
 
     Signals
     -------
@@ -87,19 +105,6 @@ class SpeckleStore(QtCore.QObject):
         There are other maps, or none any more.
     grown
         More pixels are done.
-
-    Attributes
-    ----------
-    form : SpeckleForm or None
-        What the maps were, or are being, made of.
-    maps : SpeckleMaps or None
-        None while they grow.
-    step : int
-        The step of time that is looked at.
-    basis : MapBasis or None
-        What the maps rest on besides the photons; None until the computation has told it.
-    outdated : tuple of str
-        What of that has changed since.
     """
 
     changed = Signal()
@@ -107,12 +112,36 @@ class SpeckleStore(QtCore.QObject):
 
     def __init__(self, parent: QtCore.QObject) -> None:
         super().__init__(parent)
-        self.form: SpeckleForm | None = None
-        self.maps: SpeckleMaps | None = None
-        self.step = 0
-        self.basis: MapBasis | None = None
-        self.outdated: tuple[str, ...] = ()
-        self._arrays: Mapping[str, npt.NDArray[np.float64]] = {}
+        self._origin: Origin = ()
+        self._sets: dict[Origin, _MapSet] = {}
+
+    @property
+    def _present(self) -> _MapSet | None:
+        return self._sets.get(self._origin)
+
+    @property
+    def form(self) -> SpeckleForm | None:
+        """What the maps were, or are being, made of."""
+        return None if self._present is None else self._present.form
+
+    @property
+    def maps(self) -> SpeckleMaps | None:
+        """The finished maps; None while they grow."""
+        return None if self._present is None else self._present.maps
+
+    @property
+    def step(self) -> int:
+        """The step of time that is looked at."""
+        return 0 if self._present is None else self._present.step
+
+    @property
+    def outdated(self) -> tuple[str, ...]:
+        """What has changed of that on which the maps rest besides the photons."""
+        return () if self._present is None else self._present.outdated
+
+    @property
+    def _arrays(self) -> Mapping[str, npt.NDArray[np.float64]]:
+        return {} if self._present is None else self._present.arrays
 
     @property
     def path(self) -> Path | None:
@@ -136,49 +165,68 @@ class SpeckleStore(QtCore.QObject):
             return None
         return float(self.maps.tau_s)
 
-    def clear(self) -> None:
-        """Forget the maps."""
-        self.form = self.maps = self.basis = None
-        self.step, self.outdated = 0, ()
-        self._arrays = {}
-        self.changed.emit()
+    def show(self, origin: Origin) -> None:
+        """Be the store of another file: there are its maps, if some were made."""
+        if origin != self._origin:
+            self._origin = origin
+            self.changed.emit()
+
+    def clear(self, origin: Origin) -> None:
+        """Forget the maps of a file."""
+        if self._sets.pop(origin, None) is not None and origin == self._origin:
+            self.changed.emit()
 
     def start(
         self,
+        origin: Origin,
         form: SpeckleForm,
         shape: tuple[int, int],
         n_steps: int,
         basis: MapBasis | None = None,
     ) -> None:
         """Begin with maps in which nothing is computed."""
-        self.form, self.maps, self.step = form, None, 0
-        self.basis, self.outdated = basis, ()
-        self._arrays = empty_maps(form.settings, shape, n_steps)
-        self.changed.emit()
+        self._sets.pop(origin, None)  # the newest is the last one
+        self._sets[origin] = _MapSet(form, empty_maps(form.settings, shape, n_steps), basis)
+        self._forget_oldest()
+        if origin == self._origin:
+            self.changed.emit()
 
-    def add(self, part: MapPart) -> None:
+    def add(self, origin: Origin, part: MapPart) -> None:
         """Fill in some pixels."""
         for name, values in part.values.items():
-            self._arrays[name][part.step, part.x, part.y] = values
-        self.grown.emit()
+            self._sets[origin].arrays[name][part.step, part.x, part.y] = values
+        if origin == self._origin:
+            self.grown.emit()
 
-    def finish(self, maps: SpeckleMaps) -> None:
+    def finish(self, origin: Origin, maps: SpeckleMaps) -> None:
         """Take what a computation returned."""
-        self.maps, self._arrays = maps, maps.maps
-        self.step = min(self.step, maps.n_steps - 1)
-        self.changed.emit()
+        one = self._sets[origin]
+        one.maps, one.arrays = maps, maps.maps
+        one.step = min(one.step, maps.n_steps - 1)
+        if origin == self._origin:
+            self.changed.emit()
+
+    def _forget_oldest(self) -> None:
+        """Keep no more than some files in memory; those that grow, and the open one, always."""
+        done = [key for key, one in self._sets.items() if one.maps and key != self._origin]
+        for key in done[: max(len(self._sets) - _FILES_KEPT, 0)]:
+            del self._sets[key]
 
     def compare(self, now: MapBasis) -> None:
         """Note what the maps would rest on if they were made now."""
-        outdated = () if self.basis is None else self.basis.changes(now)
-        if outdated != self.outdated:
-            self.outdated = outdated
+        one = self._present
+        if one is None or one.basis is None:
+            return
+        outdated = one.basis.changes(now)
+        if outdated != one.outdated:
+            one.outdated = outdated
             self.changed.emit()
 
     def set_step(self, step: int) -> None:
         """Look at another step of time."""
-        if 0 <= step < self.n_steps and step != self.step:
-            self.step = step
+        one = self._present
+        if one is not None and 0 <= step < self.n_steps and step != one.step:
+            one.step = step
             self.changed.emit()
 
     def n_done(self) -> int:

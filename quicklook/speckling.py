@@ -20,7 +20,7 @@ from quicklook.python_snippets import study_snippet
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.speckle_run import Messenger, SpeckleRun, make_maps_in_child
-from quicklook.speckle_store import SpeckleStore
+from quicklook.speckle_store import Origin, SpeckleStore
 from quicklook.speckle_tasks import SpeckleForm, SpeckleStart, StudyRequest
 from quicklook.tasks import OpenFiles
 from quicklook.turns import Turns
@@ -78,12 +78,11 @@ class SpeckleController(QtCore.QObject):
         self._files = files
         self._jobs, self._reads, self._chores = jobs, reads, chores
         self._parent = parent
-        self._job: Job | None = None
+        self._job_of: dict[Origin, Job] = {}
         self._origin = _origin(None)
         self._asked: StudyRequest | None = None
         self._messenger = Messenger(self)
         self._messenger.news.connect(self._on_news)
-        self._run: SpeckleRun | None = None
         self._settled = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settled.timeout.connect(self._read_asked)
         self._turns = Turns(self)
@@ -149,24 +148,28 @@ class SpeckleController(QtCore.QObject):
 
     # --- running ---------------------------------------------------------------------------------
 
+    @property
+    def _job(self) -> Job | None:
+        """The job that makes maps of the open file, or waits for its turn."""
+        return self._job_of.get(self._origin)
+
     def start(self, settings: SpeckleSettings) -> Job | None:
         """Queue the maps of the open file, and show the window in which they fill."""
         facts = self._session.file
         if facts is None:
             return None
-        if self._job is not None:
-            self._jobs.cancel(self._job)
-        self._origin = _origin(facts)
+        self.cancel()  # of the same file: maps of others go on
         form = SpeckleForm(facts.paths or (facts.path,), facts.beammap, settings)
-        self._run = SpeckleRun(form, self._messenger)
+        run = SpeckleRun(form, self._origin, self._messenger)
         title = f"Speckle maps of {facts.path.name}"
-        self._job = self._jobs.submit(title, make_maps_in_child, self._run, key=_RUN)
-        self.submitted.emit(self._job)
+        job = self._jobs.submit(title, make_maps_in_child, run, key=_RUN)
+        self._job_of[self._origin] = job
+        self.submitted.emit(job)
         # one after the other: all in one go would hold up everybody
-        self._turns.take(partial(self.store.start, form, facts.shape, 1))
+        self._turns.take(partial(self.store.start, run.origin, form, facts.shape, 1))
         for piece in (self._build_window, self._show_run, self._show_first_map):
             self._turns.take(piece)
-        return self._job
+        return job
 
     def _build_window(self) -> None:
         """Make the window in which the maps fill."""
@@ -191,12 +194,13 @@ class SpeckleController(QtCore.QObject):
 
     @Slot(object, object)
     def _on_news(self, run: SpeckleRun, news: Any) -> None:
-        if self._job is None or run is not self._run:
+        job = self._job_of.get(run.origin)
+        if job is None or job.args[0] is not run:
             return  # of a computation that nobody waits for any more
         if isinstance(news, SpeckleStart):
-            self.store.start(run.form, news.shape, news.n_steps, news.basis)
+            self.store.start(run.origin, run.form, news.shape, news.n_steps, news.basis)
         else:
-            self.store.add(news)
+            self.store.add(run.origin, news)
 
     @Slot(object)
     def _on_progress(self, report: JobProgress) -> None:
@@ -204,9 +208,9 @@ class SpeckleController(QtCore.QObject):
             self.window.show_progress(report.done, report.total, report.stage)
 
     def give_up(self) -> None:
-        """Keep nothing of a computation that is cancelled: the program ends."""
-        if self._run is not None:
-            self._run.give_up()
+        """Keep nothing of computations that are cancelled: the program ends."""
+        for job in self._job_of.values():
+            job.args[0].give_up()
 
     # --- the window ------------------------------------------------------------------------------
 
@@ -230,9 +234,22 @@ class SpeckleController(QtCore.QObject):
 
     def _fill_window(self) -> None:
         """Make the window, or say in the one that is there that there are no maps."""
+        nothing = self._job is None and self.store.maps is None
+        if self._session.file is not None and (self.window is None or nothing):
+            self._show_state(self._the_window())
+
+    def _show_state(self, window: SpeckleWindow) -> None:
+        """Show whether there are maps of the open file, or are going to be."""
         facts = self._session.file
-        if facts is not None and self._job is None and self.store.maps is None:
-            self._the_window().show_no_maps(facts.path.name, facts.shape)
+        if facts is None:
+            return
+        name = facts.path.name
+        if self._job is not None:
+            window.show_running(name)
+        elif self.store.maps is not None:
+            window.show_maps(name)
+        else:
+            window.show_no_maps(name, facts.shape)
 
     def _bring_window(self) -> None:
         if self._session.file is not None:
@@ -246,17 +263,15 @@ class SpeckleController(QtCore.QObject):
 
     @Slot()
     def _on_file(self) -> None:
-        """Forget the maps of another file; those of one that was calibrated or masked anew may be outdated."""
+        """Show the maps of this file, if there are some; after a new calibration or mask they may be outdated."""
         facts = self._session.file
-        if self.store.form is not None and _origin(facts) != self._origin:
-            if self._job is not None:
-                self._jobs.cancel(self._job)
-                self._job = None
-            self.store.clear()
+        another = _origin(facts) != self._origin
+        self._origin = _origin(facts)
         if self.dialog is not None:
             self.dialog.reject()
-        if self.window is not None and facts is not None and self.store.form is None:
-            self.window.show_no_maps(facts.path.name, facts.shape)
+        self.store.show(self._origin)
+        if another and self.window is not None:
+            self._show_state(self.window)
         self._compare()
         self._on_pixel()
 
@@ -349,8 +364,7 @@ class SpeckleController(QtCore.QObject):
     @Slot(object)
     def _on_success(self, success: Success) -> None:
         job, result = success.job, success.result
-        if job is self._job:
-            self._job = None
+        if self._ended(job):
             self._take_maps(job, result)
         elif job.key in (_READ, _ADVICE_READ):
             if job.key == _READ and result.request != self._asked:
@@ -371,18 +385,32 @@ class SpeckleController(QtCore.QObject):
         elif job.key == _SAVE:
             self._tell("success", f"Written: {result}")
 
+    def _ended(self, job: Job) -> bool:
+        """Whether it made maps that somebody waits for; it does so no longer."""
+        if job.key != _RUN or self._job_of.get(job.args[0].origin) is not job:
+            return False
+        del self._job_of[job.args[0].origin]
+        return True
+
     def _take_maps(self, job: Job, maps: Any) -> None:
-        form: SpeckleForm = job.args[0].form
-        self.store.finish(maps)
+        run: SpeckleRun = job.args[0]
+        name = run.form.path.name
+        self.store.finish(run.origin, maps)
         found = maps.status_counts()
         fitted = found["ok"] + found["at_bound"]
-        text = f"Speckle maps of {form.path.name}: {fitted:,} pixels fitted"
+        text = f"Speckle maps of {name}: {fitted:,} pixels fitted"
         if not maps.complete:
             text += "; cancelled, the others are not computed"
+        text += ". Nothing is saved yet."
+        here = run.origin == self._origin
+        if not here:
+            text += f" They are there when {name} is opened again."
         # not in the window of maps: it would cover its buttons
-        self.said.emit("success" if maps.complete else "info", f"{text}. Nothing is saved yet.")
+        self.said.emit("success" if maps.complete else "info", text)
+        if not here:
+            return
         if self.window is not None:
-            self.window.show_maps(form.path.name)
+            self.window.show_maps(name)
         self._compare()  # a calibration may have been attached meanwhile
         self._on_pixel()
 
@@ -395,16 +423,14 @@ class SpeckleController(QtCore.QObject):
 
     @Slot(object)
     def _on_cancelled(self, job: Job) -> None:
-        if job is self._job:
-            self._job = None
-            self._stopped("info", "Cancelled before the first pixel was fitted.")
+        if self._ended(job):
+            self._stopped(job.args[0], "info", "Cancelled before the first pixel was fitted.")
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
         job, text = failure.job, failure.text
-        if job is self._job:
-            self._job = None
-            self._stopped("error", f"There are no speckle maps. {text}")
+        if self._ended(job):
+            self._stopped(job.args[0], "error", f"There are no speckle maps. {text}")
         elif job.key in (_READ, _STUDY):
             if self.window is not None:
                 self.window.show_no_page(text)
@@ -418,9 +444,12 @@ class SpeckleController(QtCore.QObject):
         if not failure.expected:
             self.bugFound.emit(failure)
 
-    def _stopped(self, kind: str, text: str) -> None:
-        self.store.clear()
+    def _stopped(self, run: SpeckleRun, kind: str, text: str) -> None:
+        self.store.clear(run.origin)
         facts = self._session.file
+        if run.origin != self._origin:
+            self.said.emit(kind, f"{run.form.path.name}: {text}")
+            return
         if self.window is not None and facts is not None:
             self.window.show_stopped(kind, text)
             self.window.show_no_maps(facts.path.name, facts.shape)
@@ -433,6 +462,6 @@ class SpeckleController(QtCore.QObject):
                 one.close()
 
 
-def _origin(facts: FileFacts | None) -> tuple[object, ...]:
+def _origin(facts: FileFacts | None) -> Origin:
     """Return what makes a file the same one, whatever is attached to it."""
     return () if facts is None else (facts.paths or (facts.path,), facts.beammap, facts.file_id)

@@ -130,6 +130,7 @@ class SpeckleWindow(ResultWindow):
         super().show_running(name)
         self.headline.setText(f"Speckle maps of {name}")
         self.subline.setText("")
+        self._on_changed()
 
     def show_maps(self, name: str) -> None:
         """Show finished maps, or what a cancelled computation has left."""

@@ -174,8 +174,9 @@ def test_a_calibration_that_comes_while_maps_are_made_makes_them_outdated(
 def test_a_file_that_was_written_anew_is_another_one(qtbot, real, path):
     make(qtbot, real, path)
     store = real.speckles
-    real.speckling._origin = (*real.speckling._origin[:-1], "the id that it had")
-    open_path(qtbot, real, path)
+    facts = real.session.file
+    again = replace(facts, token=facts.token, file_id="the id that it has now")
+    real.session.set_file(again)
     assert store.maps is None
     assert store.names == ()
 
@@ -242,7 +243,7 @@ def test_closing_meanwhile_ends_the_process(qtbot, real, path, answers, which, c
     if which == "both":
         real.speckling.window.close()
     elif which != "program":
-        real.speckling._run.tell(part(PixelStatus.OK))
+        real.speckling._job.args[0].tell(part(PixelStatus.OK))
     real.stop_and_close()
     qtbot.waitUntil(lambda: not real.isVisible(), timeout=200_000)
     qtbot.waitUntil(lambda: not real.jobs.is_running, timeout=200_000)
@@ -257,7 +258,7 @@ def part(*status):
 
 
 def test_only_what_holds_a_fitted_pixel_is_waited_for():
-    run = SpeckleRun(SpeckleForm((), None, SETTINGS), Messenger())
+    run = SpeckleRun(SpeckleForm((), None, SETTINGS), (), Messenger())
     assert run.grace_s() == GRACE_S
     run.tell(MapBasis("", "", ""))
     run.tell(part(PixelStatus.TOO_FEW_PHOTONS, PixelStatus.NOT_COMPUTED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +108,9 @@ def test_masked_pixels_have_no_value_and_say_so(qtbot, real, path):
 def test_a_value_that_is_missing_says_of_which_quantity_and_why(status, name, words):
     store = SpeckleStore(None)
     form = SpeckleForm((Path("a.h5"),), None, SpeckleSettings(with_ip=True))
-    store.start(form, (2, 3), 1)
+    store.start((), form, (2, 3), 1)
     at = {key: np.array([np.nan]) for key in store.names} | {"status": np.array([float(status)])}
-    store.add(MapPart(0, np.array([1]), np.array([2]), at))
+    store.add((), MapPart(0, np.array([1]), np.array([2]), at))
     assert store.map_image(name).text_at((1, 2)) == (words, "")
 
 
@@ -179,15 +180,60 @@ def test_saved_maps_are_what_is_on_the_screen(qtbot, real, path, tmp_path, monke
         assert hdus["IS"].header["BUNIT"] == "count/s"
 
 
-def test_maps_of_another_file_are_forgotten(qtbot, real, path, tmp_path):
-    make(qtbot, real, path)
+def test_maps_stay_with_their_file(qtbot, real, path, tmp_path):
+    maps = make(qtbot, real, path)
     other = tmp_path / "other.h5"
     other.write_bytes(path.read_bytes())
     open_path(qtbot, real, other)
     rest(qtbot, real)
+    window = real.speckling.window
     assert real.speckles.names == ()
     assert real.image.kind == FLAGS
     assert not real.controls.maps["is"].isEnabled()
+    assert not window.save.isEnabled()
+    assert "other.h5" in window.headline.text()
+    open_path(qtbot, real, path)
+    rest(qtbot, real)
+    assert real.speckles.maps is maps
+    assert real.controls.maps["is"].isEnabled()
+    assert window.headline.text() == f"Speckle maps of {path.name}"
+    assert window.save.isEnabled()
+    np.testing.assert_array_equal(window.map.values, maps.image(window.map.wanted))
+
+
+def test_maps_are_made_on_while_another_file_is_looked_at(qtbot, real, path, tmp_path):
+    other = tmp_path / "other.h5"
+    other.write_bytes(path.read_bytes())
+    said = []
+    real.speckling.said.connect(lambda kind, text: said.append((kind, text)))
+    open_path(qtbot, real, path)
+    real.speckling.start(replace(SETTINGS, with_ip=True, bootstrap=200))
+    store, window = real.speckles, None
+    qtbot.waitUntil(lambda: store.n_done() > 3, timeout=200_000)
+    window = real.speckling.window
+    open_path(qtbot, real, other)
+    assert store.names == ()
+    assert window.headline.text() == "Speckles in other.h5"
+    assert real.jobs.jobs
+    open_path(qtbot, real, path)
+    assert store.n_done() > 3
+    assert window.headline.text() == f"Speckle maps of {path.name}"
+    assert window.cancel.isVisible()
+    assert np.isfinite(window.map.values).any()
+    open_path(qtbot, real, other)
+    real.speckling.start(SETTINGS)  # waits for its turn
+    qtbot.waitUntil(lambda: bool(said), timeout=200_000)
+    assert said[0][0] == "success"
+    assert said[0][1].endswith(f"They are there when {path.name} is opened again.")
+    assert store.path in (None, other)
+    qtbot.waitUntil(lambda: store.maps is not None, timeout=200_000)
+    rest(qtbot, real)
+    assert store.path == other
+    assert "They are there" not in said[1][1]
+    np.testing.assert_array_equal(store.maps.image("is"), compute_maps(other, SETTINGS).image("is"))
+    open_path(qtbot, real, path)
+    assert store.maps is not None
+    assert store.form.settings.bootstrap == 200
 
 
 def test_the_dialog_says_what_is_wrong_and_gives_what_was_filled_in(qtbot, real, path):
