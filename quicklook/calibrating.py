@@ -156,7 +156,7 @@ class CalibrationControl(QtCore.QObject):
             self.dialog.show_solutions(success.result, success.job.args[2])
 
     @Slot()
-    def say_what_was_done(self) -> None:
+    def say_what_is_tried(self) -> None:
         """Say it once the file is on the screen again."""
         facts = self._session.file
         self.triedChanged.emit()
@@ -168,7 +168,7 @@ class CalibrationControl(QtCore.QObject):
                 ("Apply it", lambda: self.attach(solution)),
                 ("Compare (A/B)", self.compare),
             )
-        elif not self._attaching.say_what_was_done() and self.tried is not None and facts:
+        elif self.tried is not None and facts:
             self._messages.show_message(
                 "info",
                 f"{facts.path.name} as it is, without {self.tried.name}.",

@@ -15,7 +15,7 @@ from quicklook import mask_tasks
 from quicklook.child_process import run_in_child
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.mask_tasks import FoundMask, MaskForm
-from quicklook.opening import OpeningController
+from quicklook.opening import OpeningController, Said
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.views.mask_window import MaskWindow
@@ -74,7 +74,6 @@ class MaskController(QtCore.QObject):
         self._messages = messages
         self._job: Job | None = None
         self._before: list[FoundMask] = []
-        self._after_opening = ("", "")
         self.window: MaskWindow | None = None
         actions["find_bad"].triggered.connect(self.open_window)
         actions["mask_hot"].triggered.connect(partial(self._by_hand, "hot"))
@@ -140,6 +139,9 @@ class MaskController(QtCore.QObject):
         if job is self._job and self.window is not None:
             self._job = None
             self.window.show_stopped("info", "The search was cancelled.")
+        elif job.key == _COSMIC:
+            text = f"The search for cosmic rays in {job.args[0].name} was cancelled."
+            self._messages.show_message("info", text)
 
     @property
     def _found(self) -> FoundMask | None:
@@ -218,15 +220,10 @@ class MaskController(QtCore.QObject):
         """Take the newest change of the open file's marks, or of its masked times, back."""
         facts = self._session.file
         if facts is not None:
-            self._reads.submit(_UNDO, mask_tasks.undo_mask, facts.path, kind, key=_UNDO)
+            self._undo(facts.path, kind)
 
-    def say_what_was_done(self) -> bool:
-        """Say it once the file is on the screen again; return whether there was anything."""
-        (text, kind), self._after_opening = self._after_opening, ("", "")
-        if text:
-            undo = (("Undo", partial(self.undo, kind)),) if kind else ()
-            self._messages.show_message("success", text, *undo)
-        return bool(text)
+    def _undo(self, path: Path, kind: str) -> None:
+        self._reads.submit(_UNDO, mask_tasks.undo_mask, path, kind, key=_UNDO)
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -243,11 +240,11 @@ class MaskController(QtCore.QObject):
             kind = "" if job.key == _UNDO else "badpixels"
             if job.function in (mask_tasks.mask_time, mask_tasks.attach_times):
                 kind = "timemask"
-            self._after_opening = (result, kind)
             path = job.args[0].path if job.key == _ATTACH else job.args[0]
             if job.key == _ATTACH and self.window is not None:
                 self.window.show_attached()
-            self._opening.open_paths([path])
+            undo = (("Undo", partial(self._undo, path, kind)),) if kind else ()
+            self._opening.open_anew(Said(path, "success", result, undo))
         elif self.window is None or job.key not in (_MAP, _CHANGE, _SAVE):
             return
         elif job.key == _SAVE:

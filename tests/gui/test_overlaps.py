@@ -1,0 +1,237 @@
+"""Several things at once: files opened while something is done with others, and what is said and shown at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_obs import FakeObs
+from observations import make_observation
+from wavecal_solutions import essentials, save_essentials
+from window_rig import all_read, open_path, real_window
+
+from pipeline_core import ObsFile
+from quicklook.background_tasks import ConvertForm
+from quicklook.jobs import Job
+
+pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
+
+OTHER, MADE = Path("other.h5"), Path("made.h5")
+
+
+class Summary:
+    """Of a conversion that wrote made.h5."""
+
+    path = MADE
+    warnings = ()
+
+    def lines(self):
+        return ("12 photons in made.h5",)
+
+
+@pytest.fixture
+def real(qtbot, settings):
+    with real_window(qtbot, settings) as window:
+        yield window
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two photon files of the same array."""
+    found = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        path = make_observation(folder, np.full((6, 4), 200.0), seed=len(found) + 3)[0]
+        found.append(path.rename(folder / f"{name}.h5"))
+    return found
+
+
+@pytest.fixture
+def solutions(two):
+    """Two wavelength solutions, which fit both files."""
+    with ObsFile(two[0]) as obs:
+        first = essentials(obs.beammap, obs.camera)
+        second = essentials(obs.beammap, obs.camera, seed=3, solution_id="other")
+    folder = two[0].parent
+    return save_essentials(folder / "s1.h5", first), save_essentials(folder / "s2.h5", second)
+
+
+def rest(qtbot, window):
+    """Wait until nothing runs, is read or opened any more."""
+    qtbot.wait(50)
+    qtbot.waitUntil(lambda: all_read(window) and not window.jobs.jobs, timeout=120_000)
+    qtbot.waitUntil(lambda: all_read(window), timeout=20_000)  # what the end of a job has asked for
+    qtbot.wait(30)
+
+
+def attached_to(path):
+    """Name of the wavelength solution of a photon file."""
+    with ObsFile(path) as obs:
+        return None if obs.wavecal is None else Path(obs.wavecal.source).name
+
+
+def attach(path, solution):
+    with ObsFile(path, mode="write") as obs:
+        obs.apply_wavecal(solution)
+
+
+def click(qtbot, window, button):
+    window.messages.button(button).click()
+    rest(qtbot, window)
+
+
+# --- conversions -----------------------------------------------------------------------------------
+
+
+def test_no_other_job_lets_a_conversion_take_the_file_away(qtbot, opened, observations):
+    observations.update({path: FakeObs(path) for path in (OTHER, MADE)})
+    first, second = Job("Converting made.h5", "convert", print), Job("Writing x", "cube", print)
+    opened.conversion.submitted.emit(first)
+    open_path(qtbot, opened, OTHER)
+    opened.cubing.submitted.emit(second)
+    opened.conversion.succeeded.emit(Summary(), ConvertForm(out="made.h5"))
+    qtbot.wait(100)
+    for job in (first, second):
+        opened.jobs.finished.emit(job)
+    assert opened.session.file.path == OTHER
+    assert opened.messages.button("Open result").isVisible()
+
+
+def test_a_result_that_cannot_be_opened_is_told_at_once_and_not_of_the_next_file(
+    qtbot, opened, observations
+):
+    observations[OTHER] = FakeObs(OTHER)
+    observations[MADE] = OSError("it is gone")
+    job = Job("Converting made.h5", "convert", print)
+    opened.conversion.submitted.emit(job)
+    opened.jobs.finished.emit(job)
+    opened.conversion.succeeded.emit(Summary(), ConvertForm(out="made.h5"))
+    qtbot.waitUntil(lambda: "it is gone" in opened.messages.text)
+    assert "12 photons in made.h5." in opened.messages.text
+    assert "made.h5 was not opened" in opened.messages.text
+    assert opened.messages.kind == "error"
+    open_path(qtbot, opened, OTHER)
+    assert opened.messages.text == ""
+
+
+# --- calibrations and masks ------------------------------------------------------------------------
+
+
+def test_attached_while_another_file_is_opened(qtbot, real, two, solutions):
+    a, b = two
+    attach(b, solutions[0])
+    open_path(qtbot, real, a)
+    real.attaching.attach(solutions[1])
+    real.open_file(b)
+    rest(qtbot, real)
+    assert real.session.file.path == b
+    assert "Applied s2.h5 to a.h5" in real.messages.text
+    click(qtbot, real, "Undo")
+    assert (attached_to(a), attached_to(b)) == (None, "s1.h5")
+    assert real.session.file.path == b
+    assert "a.h5 has phases in degrees again" in real.messages.text
+
+
+def test_another_file_is_opened_before_the_calibrated_one_is_there_again(
+    qtbot, real, two, solutions
+):
+    a, b = two
+    attach(b, solutions[0])
+    open_path(qtbot, real, a)
+    real.reads.succeeded.connect(  # after all that the window does itself at the end of it
+        lambda success: real.open_file(b) if success.job.key == "attach" else None
+    )
+    real.attaching.attach(solutions[1])
+    rest(qtbot, real)
+    assert real.session.file.path == b
+    assert "Applied s2.h5 to a.h5" in real.messages.text
+    click(qtbot, real, "Undo")
+    assert (attached_to(a), attached_to(b)) == (None, "s1.h5")
+
+
+def test_replaced_is_the_solution_that_was_in_the_way(qtbot, real, two, solutions):
+    a, b = two
+    attach(a, solutions[0])
+    attach(b, solutions[0])
+    open_path(qtbot, real, a)
+    real.open_file(b)
+    real.attaching.attach(solutions[1])  # a.h5 is still on the screen
+    rest(qtbot, real)
+    assert real.session.file.path == b
+    assert real.messages.text.startswith("a.h5: ")
+    click(qtbot, real, "Replace it")
+    assert (attached_to(a), attached_to(b)) == ("s2.h5", "s1.h5")
+
+
+def test_what_was_done_is_told_if_the_next_file_is_not_opened(qtbot, real, two, solutions):
+    a, b = two
+    open_path(qtbot, real, a)
+    real.attaching.attach(solutions[0])
+    real.open_file(b.with_name("none.h5"))
+    rest(qtbot, real)
+    assert real.session.file.path == a
+    for words in ("Applied s1.h5 to a.h5", "none.h5", "Open a.h5 once more"):
+        assert words in real.messages.text
+
+
+def search(qtbot, window):
+    """Look for bad pixels in the open file; return their window."""
+    window.actions_by_name["find_bad"].trigger()
+    masks = window.masking.window
+    masks.find.click()
+    qtbot.waitUntil(lambda: masks.found is not None, timeout=200_000)
+    rest(qtbot, window)
+    return masks
+
+
+def marks_of(path):
+    """Numbers of pixels of every mask of a photon file."""
+    with ObsFile(path) as obs:
+        return [len(mask.reasons) for mask in obs.pixel_masks]
+
+
+def test_a_mask_goes_to_the_file_that_it_names_and_the_other_one_stays(qtbot, real, two):
+    a, b = two
+    open_path(qtbot, real, a)
+    masks = search(qtbot, real)
+    open_path(qtbot, real, b)
+    real.actions_by_name["find_bad"].trigger()
+    assert masks.headline.text() == "Bad pixels of b.h5"
+    open_path(qtbot, real, a)
+    masks = search(qtbot, real)
+    open_path(qtbot, real, b)
+    masks.apply.click()
+    rest(qtbot, real)
+    assert (marks_of(a), marks_of(b)) == ([0], [])
+    assert masks.headline.text() == "Bad pixels of a.h5"
+    assert "Attached" in masks.subline.text()
+    assert real.session.file.path == b
+    assert "of a.h5 are marked" in real.messages.text
+    click(qtbot, real, "Undo")
+    assert (marks_of(a), marks_of(b)) == ([], [])
+    assert real.session.file.path == b
+
+
+def test_bursts_that_are_found_later_do_not_take_the_file_away(qtbot, real, two):
+    a, b = two
+    open_path(qtbot, real, a)
+    real.actions_by_name["find_cosmic"].trigger()
+    open_path(qtbot, real, b)
+    rest(qtbot, real)
+    qtbot.waitUntil(lambda: "bursts of a.h5" in real.messages.text, timeout=20_000)
+    assert real.session.file.path == b
+    click(qtbot, real, "Undo")
+    assert "Taken back" in real.messages.text
+    assert real.session.file.path == b
+
+
+def test_a_search_for_bursts_that_is_cancelled_says_so(qtbot, real, two):
+    open_path(qtbot, real, two[0])
+    real.actions_by_name["find_cosmic"].trigger()
+    (job,) = real.jobs.jobs
+    real.job_bar.row(job.id).cancel.click()
+    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=20_000)
+    qtbot.wait(30)
+    assert real.messages.text == "The search for cosmic rays in a.h5 was cancelled."
