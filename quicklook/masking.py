@@ -5,7 +5,8 @@ Created by the main window. The photon file never changes: marks are attached to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ class MaskController(QtCore.QObject):
         self._reads = reads
         self._messages = messages
         self._job: Job | None = None
+        self._changing: Job | None = None
+        self._waiting: deque[Callable[[], None]] = deque()
         self._before: list[FoundMask] = []
         self.window: MaskWindow | None = None
         actions["find_bad"].triggered.connect(self.open_window)
@@ -85,6 +88,7 @@ class MaskController(QtCore.QObject):
         actions["undo_time_mask"].triggered.connect(partial(self.undo, "timemask"))
         jobs.progressed.connect(self._on_progress)
         jobs.cancelled.connect(self._on_cancelled)
+        reads.finished.connect(self._on_read)
         for lane in (jobs, reads):
             lane.succeeded.connect(self._on_success)
             lane.failed.connect(self._on_failure)
@@ -153,14 +157,36 @@ class MaskController(QtCore.QObject):
             where = (mask_tasks.map_of_mask, self._found, name)
             self._reads.submit(_MAP, *where, key=_MAP, newest=True)
 
+    def _once_changed(self, do: Callable[[], None]) -> None:
+        """Do something with the mask when all changes that were asked for before are in it."""
+        if self._changing is None:
+            do()
+        else:
+            self._waiting.append(do)
+
+    @Slot(object)
+    def _on_read(self, job: Job) -> None:
+        """Do what has waited for a change that is over, however it ended."""
+        if job is not self._changing:
+            return
+        self._changing = None
+        while self._waiting and self._changing is None:
+            self._waiting.popleft()()
+
     def _change(self, function: Any, *args: Any) -> None:
         """Change the mask on the screen, which is not attached."""
+        self._once_changed(partial(self._start_change, function, *args))
+
+    def _start_change(self, function: Any, *args: Any) -> None:
         if self._found is not None:
-            self._reads.submit(_CHANGE, function, self._found, *args, key=_CHANGE)
+            self._changing = self._reads.submit(_CHANGE, function, self._found, *args, key=_CHANGE)
 
     @Slot()
     def _take_back(self) -> None:
-        if self._before and self.window is not None:
+        self._once_changed(self._show_before)
+
+    def _show_before(self) -> None:
+        if self._before and self._found is not None:
             self._show(self._before.pop(), changed=True)
 
     @Slot()
@@ -173,10 +199,17 @@ class MaskController(QtCore.QObject):
             self.window, "Save the mask as", str(proposed), "Masks (*.h5)"
         )
         if chosen:
-            self._reads.submit(_SAVE, mask_tasks.save_mask, found, Path(chosen), True, key=_SAVE)
+            self._once_changed(partial(self._write, Path(chosen)))
+
+    def _write(self, path: Path) -> None:
+        if self._found is not None:
+            self._reads.submit(_SAVE, mask_tasks.save_mask, self._found, path, True, key=_SAVE)
 
     @Slot()
     def _attach(self) -> None:
+        self._once_changed(self._start_attaching)
+
+    def _start_attaching(self) -> None:
         if self._found is not None:
             self._reads.submit(_ATTACH, mask_tasks.attach_mask, self._found, key=_ATTACH)
 

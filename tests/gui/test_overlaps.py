@@ -235,3 +235,25 @@ def test_a_search_for_bursts_that_is_cancelled_says_so(qtbot, real, two):
     qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=20_000)
     qtbot.wait(30)
     assert real.messages.text == "The search for cosmic rays in a.h5 was cancelled."
+
+
+def test_changes_of_a_mask_are_all_made_before_it_is_attached(qtbot, real, two):
+    a = two[0]
+    open_path(qtbot, real, a)
+    masks = search(qtbot, real)
+    for pixel in ((1, 1), (2, 1), (3, 2)):
+        masks.map.pixelSelected.emit(pixel)
+        masks.mark.click()
+    masks.apply.click()
+    rest(qtbot, real)
+    assert set(masks.found.reasons) == {(1, 1), (2, 1), (3, 2)}
+    assert "3 marked: 3 hot. Attached." in masks.subline.text()
+    assert marks_of(a) == [3]
+    masks.map.pixelSelected.emit((4, 1))
+    masks.mark.click()
+    masks.undo.click()  # of this one, which is on its way
+    rest(qtbot, real)
+    assert set(masks.found.reasons) == {(1, 1), (2, 1), (3, 2)}
+    masks.undo.click()
+    rest(qtbot, real)
+    assert set(masks.found.reasons) == {(1, 1), (2, 1)}
