@@ -14,6 +14,7 @@ from window_rig import all_read, open_path, real_window
 from pipeline_core import ObsFile
 from quicklook.background_tasks import ConvertForm
 from quicklook.jobs import Job
+from quicklook.qt import QtWidgets
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
 
@@ -257,3 +258,28 @@ def test_changes_of_a_mask_are_all_made_before_it_is_attached(qtbot, real, two):
     masks.undo.click()
     rest(qtbot, real)
     assert set(masks.found.reasons) == {(1, 1), (2, 1)}
+
+
+def test_solutions_that_are_offered_for_a_file_go_with_it(qtbot, real, two, solutions, monkeypatch):
+    a, b = two
+    open_path(qtbot, real, a)
+    real.actions_by_name["apply_wavecal"].trigger()
+    rest(qtbot, real)
+    dialog = real.calibrating.dialog
+    assert "Solutions for a.h5" in dialog.heading.text()
+    open_path(qtbot, real, a)
+    assert dialog.isVisible()
+    open_path(qtbot, real, b)
+    assert not dialog.isVisible()
+    open_path(qtbot, real, a)
+    real.actions_by_name["apply_wavecal"].trigger()
+
+    def choose(*_):
+        open_path(qtbot, real, b)  # its opening had begun before
+        return str(solutions[0]), ""
+
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getOpenFileName", staticmethod(choose))
+    dialog.other.click()
+    rest(qtbot, real)
+    assert (attached_to(a), attached_to(b)) == ("s1.h5", None)
+    assert real.session.file.path == b
