@@ -398,6 +398,8 @@ class SpeckleController(QtCore.QObject):
         if job is self._job:
             self._job = None
             self._stopped("info", "Cancelled before the first pixel was fitted.")
+        elif job.key == _SAVE:
+            self._tell("info", "Nothing was written: the file of this pixel was closed before.")
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:

@@ -283,3 +283,37 @@ def test_solutions_that_are_offered_for_a_file_go_with_it(qtbot, real, two, solu
     rest(qtbot, real)
     assert (attached_to(a), attached_to(b)) == ("s1.h5", None)
     assert real.session.file.path == b
+
+
+# --- exports ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".svg", ".fits"])
+def test_what_is_asked_for_of_one_file_is_not_written_of_the_next(
+    qtbot, real, two, tmp_path, monkeypatch, ending
+):
+    a, b = two
+    open_path(qtbot, real, a)
+    target = tmp_path / f"image{ending}"
+
+    def choose(*_):
+        open_path(qtbot, real, b)  # its opening had begun before
+        return str(target), ""
+
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", staticmethod(choose))
+    real.actions_by_name["export_image"].trigger()
+    rest(qtbot, real)
+    assert not target.exists()  # it was a picture of b.h5, and its title said a.h5
+    assert real.messages.text == f"{target.name} was not written: a file was opened meanwhile."
+
+
+def test_an_export_whose_file_was_closed_says_so(qtbot, real, two, tmp_path, monkeypatch):
+    open_path(qtbot, real, two[0])
+    target = tmp_path / "image.fits"
+    choose = staticmethod(lambda *_: (str(target), ""))
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", choose)
+    real.reads.submit("close", real.files.close_others, 0, key="close")
+    real.actions_by_name["export_image"].trigger()
+    rest(qtbot, real)
+    assert not target.exists()
+    assert real.messages.text == "image.fits was not written: its file was closed before."
