@@ -317,3 +317,35 @@ def test_an_export_whose_file_was_closed_says_so(qtbot, real, two, tmp_path, mon
     rest(qtbot, real)
     assert not target.exists()
     assert real.messages.text == "image.fits was not written: its file was closed before."
+
+
+# --- a solution on trial ---------------------------------------------------------------------------
+
+
+def test_a_script_reads_with_the_solution_on_trial_as_the_window_does(qtbot, real, two, solutions):
+    a = two[0]
+    attach(a, solutions[0])
+    open_path(qtbot, real, a)
+    products = ("export_cube", "export_movie", "stack_images", "speckle_maps")
+    assert all(real.actions_by_name[name].isEnabled() for name in products)
+    real.calibrating.try_out(solutions[1])
+    rest(qtbot, real)
+    for name in products:  # they would be made with what is attached
+        assert not real.actions_by_name[name].isEnabled()
+        assert "on trial" in real.actions_by_name[name].toolTip()
+    real.session.set_pixel((2, 1))
+    real.session.set_band(900.0, 1000.0)
+    real.controls.counts.setChecked(True)
+    real.actions_by_name["plot_image"].trigger()
+    rest(qtbot, real)
+    real.exporting.copy_python()
+    found = {}
+    exec(QtWidgets.QApplication.clipboard().text(), found)
+    np.testing.assert_array_equal(found["image"], real.image.array)
+    np.testing.assert_array_equal(found["spectrum"].counts, real.card.spectrum.shown.data.counts)
+    with ObsFile(a) as obs:
+        other = obs.count_image(min_wavelength=900.0, max_wavelength=1000.0)
+    assert (other != found["image"]).any()
+    real.calibrating.compare()
+    rest(qtbot, real)
+    assert all(real.actions_by_name[name].isEnabled() for name in products)
