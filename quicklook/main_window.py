@@ -604,6 +604,7 @@ class MainWindow(QtWidgets.QMainWindow):
         """Close the window without asking, as soon as the jobs have stopped."""
         self._closing = True
         self.speckling.give_up()
+        self.night.give_up()
         for lane in (self.jobs, self.nights):
             lane.cancel_all()
         if not self._work:
