@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -283,6 +284,28 @@ def test_solutions_that_are_offered_for_a_file_go_with_it(qtbot, real, two, solu
     rest(qtbot, real)
     assert (attached_to(a), attached_to(b)) == ("s1.h5", None)
     assert real.session.file.path == b
+
+
+def test_a_search_that_waits_is_cancelled_at_once(qtbot, real, two):
+    open_path(qtbot, real, two[0])
+    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=120_000)
+    go_on = threading.Event()
+    real.jobs.submit("A long conversion", wait_for, go_on)
+    real.actions_by_name["find_bad"].trigger()
+    masks = real.masking.window
+    masks.find.click()
+    assert not masks.find.isEnabled()
+    masks.cancel.click()
+    qtbot.waitUntil(masks.find.isEnabled)
+    assert masks.messages.text == "The search was cancelled."
+    assert [job.title for job in real.jobs.jobs] == ["A long conversion"]
+    go_on.set()
+    rest(qtbot, real)
+
+
+def wait_for(event, *, progress):
+    while not event.wait(0.005):
+        progress(0, 0, "waiting")
 
 
 # --- exports ---------------------------------------------------------------------------------------
