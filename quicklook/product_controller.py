@@ -107,11 +107,13 @@ class ProductController(QtCore.QObject):
     def _on_failure(self, failure: Failure) -> None:
         if failure.job.key != self.noun:
             return
-        self.said.emit("error", f"The {self.noun} was not written. {failure.text}")
+        name = failure.job.args[1].out.name
+        self.said.emit("error", f"The {self.noun} {name} was not written. {failure.text}")
         if not failure.expected:
             self.bugFound.emit(failure)
 
     @Slot(object)
     def _on_cancelled(self, job: Job) -> None:
         if job.key == self.noun:
-            self.said.emit("info", f"The {self.noun} was cancelled: nothing was written.")
+            name = job.args[1].out.name
+            self.said.emit("info", f"The {self.noun} {name} was cancelled: nothing was written.")

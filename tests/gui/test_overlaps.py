@@ -13,7 +13,8 @@ from wavecal_solutions import essentials, save_essentials
 from window_rig import all_read, open_path, real_window
 
 from pipeline_core import ObsFile
-from quicklook.background_tasks import ConvertForm
+from pipeline_core.cube_settings import CubeSettings
+from quicklook.background_tasks import ConvertForm, CubeForm
 from quicklook.jobs import Job
 from quicklook.qt import QtWidgets
 
@@ -301,6 +302,27 @@ def test_a_search_that_waits_is_cancelled_at_once(qtbot, real, two):
     assert [job.title for job in real.jobs.jobs] == ["A long conversion"]
     go_on.set()
     rest(qtbot, real)
+
+
+def test_what_waits_behind_the_job_on_the_screen_can_be_cancelled_too(qtbot, real, two, tmp_path):
+    open_path(qtbot, real, two[0])
+    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=120_000)
+    go_on = threading.Event()
+    real.job_control.show_job(real.jobs.submit("A long conversion", wait_for, go_on))
+    for name in ("one.fits", "two.fits"):
+        real.cubing.start(CubeForm((two[0],), None, CubeSettings(), tmp_path / name))
+    others = real.job_bar.findChild(QtWidgets.QToolButton, "stateMenu")
+    assert others.text() == "+ 2 more"
+    others.menu().aboutToShow.emit()
+    first, second = others.menu().actions()
+    assert (first.text(), second.text()) == ("Cancel: Writing one.fits", "Cancel: Writing two.fits")
+    first.trigger()
+    qtbot.waitUntil(lambda: others.text() == "+ 1 more")
+    assert real.messages.text == "The cube one.fits was cancelled: nothing was written."
+    go_on.set()
+    rest(qtbot, real)
+    assert "two.fits" in real.messages.text
+    assert [path.name for path in tmp_path.glob("*.fits")] == ["two.fits"]
 
 
 def wait_for(event, *, progress):
