@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,9 @@ class MaskController(QtCore.QObject):
         if self.window is None:
             return
         name = Path(form.path).name
+        facts = self._session.file
+        if facts is not None and facts.path == Path(form.path):
+            form = replace(form, file_id=facts.expected_id)
         self._job = self._jobs.submit(f"Bad pixels of {name}", find_in_child, form, key=_FIND)
         self._before = []
         self.submitted.emit(self._job)

@@ -75,6 +75,7 @@ class ProductController(QtCore.QObject):
         if self.dialog is not None:
             self.dialog.reject()
         self.dialog = self.make_dialog(facts)
+        self.dialog.setWindowTitle(f"{self.dialog.windowTitle()} - {facts.path.name}")
         self.dialog.finished.connect(self._on_finished)
         bring_to_front(self.dialog)
 

@@ -157,16 +157,22 @@ class SpeckleController(QtCore.QObject):
         if self._job is not None:
             self._jobs.cancel(self._job)
         self._origin = _origin(facts)
-        form = SpeckleForm(facts.paths or (facts.path,), facts.beammap, settings)
+        paths = facts.paths or (facts.path,)
+        form = SpeckleForm(paths, facts.beammap, settings, facts.expected_id)
         self._run = SpeckleRun(form, self._messenger)
         title = f"Speckle maps of {facts.path.name}"
         self._job = self._jobs.submit(title, make_maps_in_child, self._run, key=_RUN)
         self.submitted.emit(self._job)
         # one after the other: all in one go would hold up everybody
-        self._turns.take(partial(self.store.start, form, facts.shape, 1))
+        self._turns.take(partial(self._begin, self._run, facts.shape))
         for piece in (self._build_window, self._show_run, self._show_first_map):
             self._turns.take(piece)
         return self._job
+
+    def _begin(self, run: SpeckleRun, shape: tuple[int, int]) -> None:
+        """Offer the maps, in which nothing is computed yet."""
+        if run is self._run and self._job is not None:
+            self.store.start(run.form, shape, 1)
 
     def _build_window(self) -> None:
         """Make the window in which the maps fill."""
@@ -248,11 +254,15 @@ class SpeckleController(QtCore.QObject):
     def _on_file(self) -> None:
         """Forget the maps of another file; those of one that was calibrated or masked anew may be outdated."""
         facts = self._session.file
-        if self.store.form is not None and _origin(facts) != self._origin:
-            if self._job is not None:
+        if _origin(facts) != self._origin:
+            if self._job is not None and self._run is not None:
                 self._jobs.cancel(self._job)
                 self._job = None
-            self.store.clear()
+                name = self._run.form.path.name
+                text = f"The speckle maps of {name} were cancelled: another file was opened."
+                self.said.emit("info", text)
+            if self.store.form is not None:
+                self.store.clear()
         if self.dialog is not None:
             self.dialog.reject()
         if self.window is not None and facts is not None and self.store.form is None:
