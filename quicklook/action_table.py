@@ -25,6 +25,7 @@ class ActionRow(NamedTuple):
 NEEDS = {
     "file": "Open a photon file first (Ctrl+O)",
     "photons": "Needs photons: open a photon file or .bin file",
+    "products": "Needs photons; while a wavelength solution is on trial, apply it or compare (A/B) first",
     "times": "Needs photons or a datastream: open a photon file, .bin file or stream*.fits",
     "frames": "Only for datastreams, which have frames: open a stream*.fits or .fits.gz",
     "counts": "Plot Raw Counts first",
@@ -101,7 +102,7 @@ _ROWS = (
         "",
         "export",
         "Write photons of every pixel in bins of wavelength and time: FITS, HDF5, NPZ",
-        "photons",
+        "products",
     ),
     (
         "export_movie",
@@ -109,7 +110,7 @@ _ROWS = (
         "",
         "export",
         "Write the image in steps of time as a movie: GIF, MP4",
-        "photons",
+        "products",
     ),
     (
         "stack_images",
@@ -117,7 +118,7 @@ _ROWS = (
         "",
         "export",
         "Bring positions of a dither together: mean, median or drizzle, as FITS or NPZ",
-        "photons",
+        "products",
     ),
     (
         "export_spectrum",
@@ -244,7 +245,7 @@ _ROWS = (
         "Ctrl+Shift+S",
         "histogram",
         "Fit coherent light Ic, speckles Is and steady light Ip in every pixel",
-        "photons",
+        "products",
     ),
     (
         "speckle_pixel",

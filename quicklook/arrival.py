@@ -15,6 +15,7 @@ from quicklook.qt import Qt, QtCore, Slot
 if TYPE_CHECKING:
     from quicklook.file_facts import FileFacts
     from quicklook.main_window import MainWindow
+    from quicklook.opening import Said
 
 __all__ = ["Arrival"]
 
@@ -33,6 +34,7 @@ class Arrival(QtCore.QObject):
         opening.opened.connect(self._on_opened)
         opening.failed.connect(self._on_failed)
         opening.beammapNeeded.connect(self._ask_for_beammap)
+        opening.said.connect(self._say)
 
     @Slot()
     def _on_started(self) -> None:
@@ -47,12 +49,14 @@ class Arrival(QtCore.QObject):
     def _on_cancelled(self, path: Path) -> None:
         self._window.unsetCursor()
         self._window.messages.show_message("info", f"{path} was not opened.")
+        self._say_all_the_same()
 
     @Slot(object, object)
     def _on_failed(self, failure: Failure | None, path: Path) -> None:
         self._window.unsetCursor()
         if failure is not None:
             self._window.show_failure(path, "opened", failure)
+            self._say_all_the_same()
 
     @Slot(str, object)
     def _ask_for_beammap(self, message: str, paths: tuple[Path, ...]) -> None:
@@ -70,7 +74,6 @@ class Arrival(QtCore.QObject):
         window.unsetCursor()
         window.broker.forget()
         window.messages.hide()
-        window.job_control.say_what_was_converted()
         window.session.set_file(facts)
         window.take_file()  # at once: a key that waits must find controls and commands of this file, not of the last
         self._turns.take(partial(window.strip.show_facts, facts))
@@ -79,13 +82,28 @@ class Arrival(QtCore.QObject):
     def _tell(self, facts: FileFacts) -> None:
         """Say what there is to say of the file, and that it is there."""
         window = self._window
-        if not window.masking.say_what_was_done():
-            window.calibrating.say_what_was_done()
+        window.calibrating.say_what_is_tried()
+        said = window.opening.take_said()
+        if said is not None:
+            self._say(said)
         if facts.frames is not None and facts.frames.doubts:
             window.messages.show_message("warning", " ".join(facts.frames.doubts))
         if facts.kind == "older":
             self._say_what_is_older(facts)
         window.fileOpened.emit(facts)
+
+    @Slot(object)
+    def _say(self, said: Said) -> None:
+        self._window.messages.show_message(said.kind, said.text, *said.buttons)
+
+    def _say_all_the_same(self) -> None:
+        """Say what was done before the message that something was not opened."""
+        said, messages = self._window.opening.take_said(), self._window.messages
+        if said is not None:
+            text = f"{said.text} {messages.text}"
+            if self._window.opening.is_looked_at(said.path):
+                text += f" Open {said.path.name} once more to see what has changed."
+            messages.show_message(messages.kind, text, *said.buttons)
 
     def _say_what_is_older(self, facts: FileFacts) -> None:
         text = (

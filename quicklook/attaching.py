@@ -5,7 +5,7 @@ The photon file never changes: solutions are attached to its sidecar, and the fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pipeline_core.errors import SlotOccupiedError, WavecalMismatchError
 from pipeline_core.progress import Progress
 from quicklook.jobs import Failure, JobRunner, Success
-from quicklook.opening import OpeningController
+from quicklook.opening import OpeningController, Said
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.widgets.message_bar import MessageBar
@@ -83,18 +83,26 @@ class AttachControl(QtCore.QObject):
         self._opening = opening
         self._lane = lane
         self._messages = messages
-        self._after_opening: tuple[str, str] | None = None
         actions["undo_wavecal"].triggered.connect(self.undo_wavecal)
         actions["undo_flatcal"].triggered.connect(self.undo_flatcal)
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
 
     @Slot(object)
-    def attach(self, solution: Path, *, replace: bool = False, force: bool = False) -> None:
-        """Attach a solution to the open file."""
+    def attach(
+        self,
+        solution: Path,
+        *,
+        replace: bool = False,
+        force: bool = False,
+        path: Path | None = None,
+    ) -> None:
+        """Attach a solution to a file; None: to the open one."""
         facts = self._session.file
-        if facts is not None:
-            where = (facts.path, solution, replace, force)
+        if path is None and facts is not None:
+            path = facts.path
+        if path is not None:
+            where = (path, solution, replace, force)
             self._lane.submit(f"apply {solution}", attach, *where, key=_ATTACH)
 
     @Slot()
@@ -105,31 +113,29 @@ class AttachControl(QtCore.QObject):
             self._messages.show_message(
                 "warning",
                 "The flat field depends on the wavelength calibration and would be taken back with it.",
-                ("Undo both", partial(self._undo, _WAVECAL, True)),
+                ("Undo both", partial(self._undo, facts.path, _WAVECAL, True)),
             )
-        else:
-            self._undo(_WAVECAL)
+        elif facts is not None:
+            self._undo(facts.path, _WAVECAL)
 
     @Slot()
     def undo_flatcal(self) -> None:
         """Take the flat field of the open file back."""
-        self._undo(_FLATCAL)
-
-    def _undo(self, kind: str, cascade: bool = False) -> None:
         facts = self._session.file
         if facts is not None:
-            title = f"undo calibration of {facts.path}"
-            self._lane.submit(title, detach, facts.path, kind, cascade, key=_DETACH)
+            self._undo(facts.path, _FLATCAL)
 
-    def say_what_was_done(self) -> bool:
-        """Say it once the file is on the screen again; return whether there was anything."""
-        if self._after_opening is None:
-            return False
-        text, kind = self._after_opening
-        self._after_opening = None
-        undo = {_WAVECAL: self.undo_wavecal, _FLATCAL: self.undo_flatcal}.get(kind)
-        self._messages.show_message("success", text, *((("Undo", undo),) if undo else ()))
-        return True
+    def _undo(self, path: Path, kind: str, cascade: bool = False) -> None:
+        title = f"undo calibration of {path}"
+        self._lane.submit(title, detach, path, kind, cascade, key=_DETACH)
+
+    def _undo_applied(self, path: Path, kind: str) -> None:
+        """Undo what a message told of: not of the file that is open now, should it be another one."""
+        facts = self._session.file
+        if kind == _WAVECAL and facts is not None and facts.path == path:
+            self.undo_wavecal()
+        else:
+            self._undo(path, kind)
 
     @Slot(object)
     def _on_success(self, success: Success) -> None:
@@ -137,6 +143,7 @@ class AttachControl(QtCore.QObject):
         if job.key not in (_ATTACH, _DETACH):
             return
         path = job.args[0]
+        buttons: tuple[tuple[str, Callable[[], object]], ...] = ()
         if job.key == _ATTACH:
             kind, solution = success.result
             what = "wavelengths" if kind == _WAVECAL else "weights"
@@ -144,12 +151,12 @@ class AttachControl(QtCore.QObject):
                 f"Applied {solution.name} to {path.name}: photons have {what} now. The photon file itself has not "
                 "changed."
             )
-            self._after_opening = (text, kind)
+            buttons = (("Undo", partial(self._undo_applied, path, kind)),)
         elif success.result == _WAVECAL:
-            self._after_opening = (f"{path.name} has phases in degrees again, as recorded.", "")
+            text = f"{path.name} has phases in degrees again, as recorded."
         else:
-            self._after_opening = (f"{path.name} has no weights any more: counts as recorded.", "")
-        self._opening.open_paths([path])
+            text = f"{path.name} has no weights any more: counts as recorded."
+        self._opening.open_anew(Said(path, "success", text, buttons))
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
@@ -157,14 +164,17 @@ class AttachControl(QtCore.QObject):
         if job.key not in (_ATTACH, _DETACH):
             return
         buttons = []
+        path, text = job.args[0], failure.text
         if isinstance(error, SlotOccupiedError):
             _, solution, _, force = job.args
-            again = partial(self.attach, solution, replace=True, force=force)
+            again = partial(self.attach, solution, replace=True, force=force, path=path)
             buttons = [("Replace it", again)]
         elif isinstance(error, WavecalMismatchError):
             _, solution, replace, _ = job.args
-            again = partial(self.attach, solution, replace=replace, force=True)
+            again = partial(self.attach, solution, replace=replace, force=True, path=path)
             buttons = [("Apply all the same", again)]
-        self._messages.show_message("warning" if buttons else "error", failure.text, *buttons)
+        if path.name not in text:
+            text = f"{path.name}: {text}"
+        self._messages.show_message("warning" if buttons else "error", text, *buttons)
         if not failure.expected:
             self.bugFound.emit(failure)

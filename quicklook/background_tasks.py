@@ -33,6 +33,7 @@ __all__ = [
     "OlderForm",
     "bring_in",
     "check_conversion",
+    "check_same",
     "convert",
     "missing_files",
     "rehearse",
@@ -77,13 +78,14 @@ class OlderForm:
 
 @dataclass(frozen=True)
 class CubeForm:
-    """A cube that is to be written: of which file or files, what, and where."""
+    """A cube that is to be written: of which file or files, what, and where. `file_id` is as for `check_same`."""
 
     paths: tuple[Path, ...]
     beammap: Path | None
     settings: CubeSettings
     out: Path
     overwrite: bool = False
+    file_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,30 @@ def write_cube(form: CubeForm, *, progress: Progress = silent) -> CubeSummary:
 
     paths = form.paths[0] if len(form.paths) == 1 else form.paths
     with open_photons(paths, beammap=form.beammap, progress=progress) as obs:
+        check_same(form.paths[0], str(obs.file_id), form.file_id)
         return write(form.out, obs, form.settings, overwrite=form.overwrite, progress=progress)
+
+
+def check_same(path: Path, found: str, expected: str) -> None:
+    """Check that a file is still the one that was on the screen when a job was asked for.
+
+    Parameters
+    ----------
+    path : Path
+    found : str
+        The id that the file has now.
+    expected : str
+        The id it had; '' if that is not known.
+
+    Raises
+    ------
+    InputFormatError
+        If it is another one.
+    """
+    if expected and found != expected:
+        raise InputFormatError(
+            f"{path} was replaced by another file since it was opened. Open it again, and look at it before you go on."
+        )
 
 
 def rehearse(*, progress: Progress = silent) -> None:

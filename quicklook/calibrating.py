@@ -62,9 +62,11 @@ class CalibrationControl(QtCore.QObject):
         self._settings = settings
         self._parent = parent
         self._tried: tuple[Path, Path] | None = None
+        self._of: Path | None = None
         self.dialog: SolutionsDialog | None = None
         actions["apply_wavecal"].triggered.connect(self.choose_solution)
         actions["compare_wavecal"].triggered.connect(self.compare)
+        session.fileChanged.connect(self._on_file)
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
 
@@ -82,6 +84,7 @@ class CalibrationControl(QtCore.QObject):
             self.dialog.tryRequested.connect(self.try_out)
             self.dialog.lookRequested.connect(self.lookRequested)
             self.dialog.otherRequested.connect(self._choose_other)
+        self._of = facts.path
         self.dialog.show_searching(facts.path.name)
         self._lane.submit(
             "look for solutions",
@@ -114,7 +117,14 @@ class CalibrationControl(QtCore.QObject):
             if self.dialog is not None:
                 self.dialog.accept()
             self._settings.solution_folder = str(Path(chosen).parent)
-            self.attach(Path(chosen))
+            self._attaching.attach(Path(chosen), path=facts.path)
+
+    @Slot()
+    def _on_file(self) -> None:
+        """Close the list of solutions for another file: they would be applied to this one."""
+        facts = self._session.file
+        if self.dialog is not None and (facts is None or facts.path != self._of):
+            self.dialog.reject()
 
     # --- trying ----------------------------------------------------------------------------------
 
@@ -156,7 +166,7 @@ class CalibrationControl(QtCore.QObject):
             self.dialog.show_solutions(success.result, success.job.args[2])
 
     @Slot()
-    def say_what_was_done(self) -> None:
+    def say_what_is_tried(self) -> None:
         """Say it once the file is on the screen again."""
         facts = self._session.file
         self.triedChanged.emit()
@@ -168,7 +178,7 @@ class CalibrationControl(QtCore.QObject):
                 ("Apply it", lambda: self.attach(solution)),
                 ("Compare (A/B)", self.compare),
             )
-        elif not self._attaching.say_what_was_done() and self.tried is not None and facts:
+        elif self.tried is not None and facts:
             self._messages.show_message(
                 "info",
                 f"{facts.path.name} as it is, without {self.tried.name}.",

@@ -11,7 +11,7 @@ from pipeline_core.errors import PipelineError
 from pipeline_core.progress import Progress
 from quicklook import exports, python_snippets
 from quicklook.exports import DataExport, ExportItem, PictureExport, State
-from quicklook.jobs import Failure, JobRunner, Success
+from quicklook.jobs import Failure, Job, JobRunner, Success
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.region_list import RegionList
 from quicklook.session import Session
@@ -84,6 +84,7 @@ class ExportController(QtCore.QObject):
         table.exportRequested.connect(partial(self._on_action, exports.REGIONS, False))
         lane.succeeded.connect(self._on_success)
         lane.failed.connect(self._on_failure)
+        lane.cancelled.connect(self._on_cancelled)
 
     def _on_action(self, what: str, _checked: bool) -> None:
         self.export(what)
@@ -102,6 +103,9 @@ class ExportController(QtCore.QObject):
             return
         path, overwrite = self._ask_for_path(item, state)
         if path is None:
+            return
+        if self._session.file is not state.facts:  # opened while the dialog was there
+            self.said.emit("info", f"{path.name} was not written: a file was opened meanwhile.")
             return
         self._settings.export_folder = str(path.parent)
         try:
@@ -179,3 +183,9 @@ class ExportController(QtCore.QObject):
         else:
             self.said.emit("error", f"Nothing was written. {failure.text}")
             self.bugFound.emit(failure)
+
+    @Slot(object)
+    def _on_cancelled(self, job: Job) -> None:
+        if job.key == _KEY:
+            path = job.args[1].path
+            self.said.emit("info", f"{path.name} was not written: its file was closed before.")

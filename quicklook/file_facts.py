@@ -152,6 +152,11 @@ class FileFacts:
         )
 
     @property
+    def expected_id(self) -> str:
+        """What a job that reads the file anew must find, for it may have been replaced; '' if that cannot be told."""
+        return self.file_id if self.kind == "photons" else ""
+
+    @property
     def is_attached(self) -> bool:
         """Whether a wavelength solution is attached, not only tried out."""
         return self.wavelength_calibrated and self.trial is None and not self.stored_wavelengths

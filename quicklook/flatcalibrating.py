@@ -200,11 +200,12 @@ class FlatController(QtCore.QObject):
             self.said.emit("info", f"{job.args[1].name} was not written.")
 
     def _end_without_solution(self, job: Job, kind: str, text: str) -> None:
+        at_work = job is self._runs.at_work
         following = self._runs.end(job)
         self.said.emit(kind, text)
-        if following is not None:
+        if at_work and following is not None:
             self._show_next(following)
-        elif self._run_window is not None:
+        elif at_work and self._run_window is not None:
             self._run_window.show_stopped(kind, text)
 
     def _show_next(self, job: Job) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from quicklook.background_tasks import ConvertForm, OlderForm
 from quicklook.conversion import ConversionController, describe_result
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner
-from quicklook.opening import OpeningController
+from quicklook.opening import OpeningController, Said
 from quicklook.preparation import Preparation
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.widgets.job_bar import JobBar
@@ -63,15 +63,14 @@ class JobControl(QtCore.QObject):
         self._bar = bar
         self._messages = messages
         self._panel = panel
-        self._after_opening: tuple[str, str] | None = None
         self._opened_another = False
         for lane in lanes:
             lane.progressed.connect(self._on_progress)
             lane.finished.connect(self._on_finished)
         bar.cancelRequested.connect(self._cancel)
         opening.started.connect(self._on_opening)
-        for source in (preparation, conversion):
-            source.submitted.connect(self.show_job)
+        preparation.submitted.connect(self.show_job)
+        conversion.submitted.connect(self._on_conversion)
         conversion.succeeded.connect(self._on_converted)
         conversion.failed.connect(self._on_conversion_failed)
         conversion.cancelled.connect(self._on_conversion_cancelled)
@@ -81,7 +80,6 @@ class JobControl(QtCore.QObject):
         """Show a job that was submitted."""
         self._bar.add(job.id, job.title)
         self._panel.setChecked(True)
-        self._opened_another = False
 
     @Slot(object)
     def _on_progress(self, report: JobProgress) -> None:
@@ -100,15 +98,15 @@ class JobControl(QtCore.QObject):
 
     # --- conversions -----------------------------------------------------------------------------
 
+    @Slot(object)
+    def _on_conversion(self, job: Job) -> None:
+        self.show_job(job)
+        if not any(one.key == job.key and one is not job for one in self._lanes[0].jobs):
+            self._opened_another = False  # of one that waits longer it may be true
+
     @Slot()
     def _on_opening(self) -> None:
         self._opened_another = True
-
-    def say_what_was_converted(self) -> None:
-        """Say it once the result is on the screen."""
-        if self._after_opening:
-            self._messages.show_message(*self._after_opening)
-            self._after_opening = None
 
     def _open(self, path: Path) -> None:
         self._opening.open_paths([path])
@@ -124,8 +122,7 @@ class JobControl(QtCore.QObject):
         message = describe_result(summary)
         logger.info("%s", message[1])
         if form.open_result and not self._opened_another and not self._lanes[0].is_stopping:
-            self._after_opening = message
-            self._open(path)
+            self._opening.open_result(Said(path, *message))
             self._opened_another = False  # that was not the person
         else:
             self._messages.show_message(*message, ("Open result", lambda: self._open(path)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline_core.errors import OperationCancelled, PipelineError
-from quicklook.qt import QtCore, Signal, Slot
+from quicklook.qt import Qt, QtCore, Signal, Slot
 
 __all__ = ["Failure", "Job", "JobProgress", "JobRunner", "Success"]
 
@@ -52,6 +52,8 @@ class Job:
     patient: bool = False
     cancel_event: threading.Event = field(default_factory=threading.Event)
     give_way_event: threading.Event = field(default_factory=threading.Event)
+    taken: threading.Lock = field(default_factory=threading.Lock)
+    """Held by who decides how it ends: the worker that runs it, or who cancelled it while it waited."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,15 @@ class _Worker(QtCore.QObject):
     @Slot(object)
     def run(self, job: Job) -> None:
         """Run one job and tell how it ended."""
+        if not job.taken.acquire(blocking=False):
+            return  # it was cancelled while it waited, and that was told
         try:
             if job.cancel_event.is_set():
                 raise OperationCancelled
             self.started.emit(job)
             result = job.function(*job.args, progress=self._reporter(job))
         except _GaveWay:
+            job.taken.release()
             self.gave_way.emit(job)
             return
         except OperationCancelled:
@@ -177,6 +182,7 @@ class JobRunner(QtCore.QObject):
     cancelled = Signal(object)
     finished = Signal(object)
     _requested = Signal(object)
+    _dropped = Signal(object)
     _stop_requested = Signal(object)
 
     def __init__(
@@ -194,6 +200,8 @@ class JobRunner(QtCore.QObject):
         self._worker = _Worker()
         self._worker.moveToThread(self._thread)
         self._requested.connect(self._worker.run)
+        # later, as from the worker: nobody expects an answer while asking
+        self._dropped.connect(self._on_dropped, Qt.ConnectionType.QueuedConnection)
         self._stop_requested.connect(self._worker.stop)
         self._worker.started.connect(self.started)
         self._worker.progressed.connect(self.progressed)
@@ -257,8 +265,13 @@ class JobRunner(QtCore.QObject):
         return job
 
     def cancel(self, job: Job) -> None:
-        """Ask a job to stop; `cancelled` follows, or another outcome if it was too late."""
+        """Ask a job to stop; `cancelled` follows, or another outcome if it was too late.
+
+        One that still waits need not wait for those before it.
+        """
         job.cancel_event.set()
+        if job.id in self._jobs and job.taken.acquire(blocking=False):
+            self._dropped.emit(job)
 
     def cancel_all(self) -> None:
         """Ask every job to stop."""
@@ -277,8 +290,18 @@ class JobRunner(QtCore.QObject):
         return bool(self._thread.wait(int(1000 * wait_s)))
 
     @Slot(object)
+    def _on_dropped(self, job: Job) -> None:
+        """Tell of the end of a job that was cancelled while it waited."""
+        if job.id not in self._jobs:
+            return
+        self.cancelled.emit(job)
+        self._on_finished(job)
+
+    @Slot(object)
     def _on_gave_way(self, job: Job) -> None:
         """Queue a patient job again, behind all that has been submitted meanwhile."""
+        if job.id not in self._jobs:
+            return  # it was cancelled meanwhile
         if self._stopping:
             self.cancelled.emit(job)
             self._on_finished(job)

@@ -453,6 +453,8 @@ class MainWindow(QtWidgets.QMainWindow):
             {
                 "file": facts is not None,
                 "photons": photons,
+                # they are made of what is attached
+                "products": photons and facts is not None and facts.trial is None,
                 "times": photons or (facts is not None and facts.frames is not None),
                 "frames": facts is not None and facts.frames is not None,
                 "counts": facts is not None and self.image.kind == RAW_COUNTS,
@@ -604,6 +606,7 @@ class MainWindow(QtWidgets.QMainWindow):
         """Close the window without asking, as soon as the jobs have stopped."""
         self._closing = True
         self.speckling.give_up()
+        self.night.give_up()
         for lane in (self.jobs, self.nights):
             lane.cancel_all()
         if not self._work:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_core.progress import Progress, silent
+from quicklook.background_tasks import check_same
 
 if TYPE_CHECKING:
     from pipeline_core.arraymap import ArrayMap
@@ -42,7 +43,7 @@ METHOD_CHOICES = {
 
 @dataclass(frozen=True)
 class MaskForm:
-    """What a person fills in to look for bad pixels in a photon file."""
+    """What a person fills in to look for bad pixels in a photon file. `file_id` is as for `check_same`."""
 
     path: str
     method: str = "surroundings"
@@ -51,6 +52,7 @@ class MaskForm:
     slice_s: float = 10.0
     cold: bool = True
     flicker: bool = True
+    file_id: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,9 @@ def find(form: MaskForm, *, progress: Progress) -> FoundMask:
         flicker=form.flicker,
     )
     path = Path(form.path)
-    return _described(path, find_bad_pixels(path, settings, progress))
+    found = find_bad_pixels(path, settings, progress)
+    check_same(path, found.file_id, form.file_id)
+    return _described(path, found)
 
 
 def map_of_mask(found: FoundMask, name: str, *, progress: Progress = silent) -> ArrayMap:

@@ -5,7 +5,9 @@ Created by the main window. The photon file never changes: marks are attached to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from quicklook import mask_tasks
 from quicklook.child_process import run_in_child
 from quicklook.jobs import Failure, Job, JobProgress, JobRunner, Success
 from quicklook.mask_tasks import FoundMask, MaskForm
-from quicklook.opening import OpeningController
+from quicklook.opening import OpeningController, Said
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.views.mask_window import MaskWindow
@@ -73,8 +75,9 @@ class MaskController(QtCore.QObject):
         self._reads = reads
         self._messages = messages
         self._job: Job | None = None
+        self._changing: Job | None = None
+        self._waiting: deque[Callable[[], None]] = deque()
         self._before: list[FoundMask] = []
-        self._after_opening = ("", "")
         self.window: MaskWindow | None = None
         actions["find_bad"].triggered.connect(self.open_window)
         actions["mask_hot"].triggered.connect(partial(self._by_hand, "hot"))
@@ -86,6 +89,7 @@ class MaskController(QtCore.QObject):
         actions["undo_time_mask"].triggered.connect(partial(self.undo, "timemask"))
         jobs.progressed.connect(self._on_progress)
         jobs.cancelled.connect(self._on_cancelled)
+        reads.finished.connect(self._on_read)
         for lane in (jobs, reads):
             lane.succeeded.connect(self._on_success)
             lane.failed.connect(self._on_failure)
@@ -119,6 +123,9 @@ class MaskController(QtCore.QObject):
         if self.window is None:
             return
         name = Path(form.path).name
+        facts = self._session.file
+        if facts is not None and facts.path == Path(form.path):
+            form = replace(form, file_id=facts.expected_id)
         self._job = self._jobs.submit(f"Bad pixels of {name}", find_in_child, form, key=_FIND)
         self._before = []
         self.submitted.emit(self._job)
@@ -140,6 +147,9 @@ class MaskController(QtCore.QObject):
         if job is self._job and self.window is not None:
             self._job = None
             self.window.show_stopped("info", "The search was cancelled.")
+        elif job.key == _COSMIC:
+            text = f"The search for cosmic rays in {job.args[0].name} was cancelled."
+            self._messages.show_message("info", text)
 
     @property
     def _found(self) -> FoundMask | None:
@@ -151,14 +161,36 @@ class MaskController(QtCore.QObject):
             where = (mask_tasks.map_of_mask, self._found, name)
             self._reads.submit(_MAP, *where, key=_MAP, newest=True)
 
+    def _once_changed(self, do: Callable[[], None]) -> None:
+        """Do something with the mask when all changes that were asked for before are in it."""
+        if self._changing is None:
+            do()
+        else:
+            self._waiting.append(do)
+
+    @Slot(object)
+    def _on_read(self, job: Job) -> None:
+        """Do what has waited for a change that is over, however it ended."""
+        if job is not self._changing:
+            return
+        self._changing = None
+        while self._waiting and self._changing is None:
+            self._waiting.popleft()()
+
     def _change(self, function: Any, *args: Any) -> None:
         """Change the mask on the screen, which is not attached."""
+        self._once_changed(partial(self._start_change, function, *args))
+
+    def _start_change(self, function: Any, *args: Any) -> None:
         if self._found is not None:
-            self._reads.submit(_CHANGE, function, self._found, *args, key=_CHANGE)
+            self._changing = self._reads.submit(_CHANGE, function, self._found, *args, key=_CHANGE)
 
     @Slot()
     def _take_back(self) -> None:
-        if self._before and self.window is not None:
+        self._once_changed(self._show_before)
+
+    def _show_before(self) -> None:
+        if self._before and self._found is not None:
             self._show(self._before.pop(), changed=True)
 
     @Slot()
@@ -171,10 +203,17 @@ class MaskController(QtCore.QObject):
             self.window, "Save the mask as", str(proposed), "Masks (*.h5)"
         )
         if chosen:
-            self._reads.submit(_SAVE, mask_tasks.save_mask, found, Path(chosen), True, key=_SAVE)
+            self._once_changed(partial(self._write, Path(chosen)))
+
+    def _write(self, path: Path) -> None:
+        if self._found is not None:
+            self._reads.submit(_SAVE, mask_tasks.save_mask, self._found, path, True, key=_SAVE)
 
     @Slot()
     def _attach(self) -> None:
+        self._once_changed(self._start_attaching)
+
+    def _start_attaching(self) -> None:
         if self._found is not None:
             self._reads.submit(_ATTACH, mask_tasks.attach_mask, self._found, key=_ATTACH)
 
@@ -218,15 +257,10 @@ class MaskController(QtCore.QObject):
         """Take the newest change of the open file's marks, or of its masked times, back."""
         facts = self._session.file
         if facts is not None:
-            self._reads.submit(_UNDO, mask_tasks.undo_mask, facts.path, kind, key=_UNDO)
+            self._undo(facts.path, kind)
 
-    def say_what_was_done(self) -> bool:
-        """Say it once the file is on the screen again; return whether there was anything."""
-        (text, kind), self._after_opening = self._after_opening, ("", "")
-        if text:
-            undo = (("Undo", partial(self.undo, kind)),) if kind else ()
-            self._messages.show_message("success", text, *undo)
-        return bool(text)
+    def _undo(self, path: Path, kind: str) -> None:
+        self._reads.submit(_UNDO, mask_tasks.undo_mask, path, kind, key=_UNDO)
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -243,11 +277,11 @@ class MaskController(QtCore.QObject):
             kind = "" if job.key == _UNDO else "badpixels"
             if job.function in (mask_tasks.mask_time, mask_tasks.attach_times):
                 kind = "timemask"
-            self._after_opening = (result, kind)
             path = job.args[0].path if job.key == _ATTACH else job.args[0]
             if job.key == _ATTACH and self.window is not None:
                 self.window.show_attached()
-            self._opening.open_paths([path])
+            undo = (("Undo", partial(self._undo, path, kind)),) if kind else ()
+            self._opening.open_anew(Said(path, "success", result, undo))
         elif self.window is None or job.key not in (_MAP, _CHANGE, _SAVE):
             return
         elif job.key == _SAVE:

@@ -98,6 +98,7 @@ class NightController(QtCore.QObject):
         self._settings = settings
         self._parent = parent
         self._job: Job | None = None
+        self._next: Path | None = None
         self._messenger = _Messenger(self)
         self._messenger.news.connect(self._on_news)
         self.window: NightWindow | None = None
@@ -136,8 +137,13 @@ class NightController(QtCore.QObject):
             self.open_night(Path(chosen))
 
     def open_night(self, path: Path) -> None:
-        """Show what a night's file asks for."""
+        """Show what a night's file asks for: once the night that runs has ended, which needs the window until then."""
         window = self.open_window()
+        if self._job is not None and self._job.key == _RUN:
+            self._next = path
+            text = f"{path.name} is shown here when the night that runs has ended."
+            window.messages.show_message("info", text)
+            return
         self._job = self._lane.submit(f"Planning {path.name}", plan_in_child, path, key=_PLAN)
         self.submitted.emit(self._job)
         window.show_busy("planned")
@@ -157,6 +163,16 @@ class NightController(QtCore.QObject):
             self.window.show_busy("running")
             self.window.say(f"started: {path}")
         return self._job
+
+    def _open_next(self) -> None:
+        """Show the file that was saved while a night ran."""
+        path, self._next = self._next, None
+        if path is not None:
+            self.open_night(path)
+
+    def give_up(self) -> None:
+        """Show no other night after the one that runs: the program ends."""
+        self._next = None
 
     @Slot()
     def cancel(self) -> None:
@@ -250,6 +266,7 @@ class NightController(QtCore.QObject):
         self.said.emit(
             "success" if result.is_whole else "warning", f"Night {result.path.name}: {result.text}"
         )
+        self._open_next()
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:
@@ -261,6 +278,7 @@ class NightController(QtCore.QObject):
             self.said.emit("error", f"The night was not finished. {failure.text}")
         if not failure.expected:
             self.bugFound.emit(failure)
+        self._open_next()
 
     @Slot(object)
     def _on_cancelled(self, job: Job) -> None:
@@ -271,6 +289,7 @@ class NightController(QtCore.QObject):
         if job.key == _PLAN:
             text = "The night was not planned."
         self.window.show_stopped("info", text)
+        self._open_next()
 
     # --- results ---------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_core.errors import BeammapNeededError
@@ -15,7 +17,7 @@ from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
 from quicklook.tasks import OpenFiles
 
-__all__ = ["OpeningController"]
+__all__ = ["OpeningController", "Said"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,19 @@ _FILTERS = (
     "Observations (*.h5 *.bin *.img *.fits *.fits.gz);;Photon files (*.h5);;Raw seconds (*.bin);;"
     "Frames (*.img);;Datastreams (*.fits *.fits.gz);;All files (*)"
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What was done with a file: said once it is on the screen, whatever else is opened meanwhile.
+
+    `buttons` are pairs of a text and what to call.
+    """
+
+    path: Path
+    kind: str
+    text: str
+    buttons: tuple[tuple[str, Callable[[], object]], ...] = ()
 
 
 class OpeningController(QtCore.QObject):
@@ -45,6 +60,8 @@ class OpeningController(QtCore.QObject):
         (message, paths): raw files that need a beam map; answer with `open_paths(paths, beammap)`.
     folderChosen
         A folder was given instead of a file.
+    said
+        A `Said` of a file that is not looked at.
     """
 
     started = Signal()
@@ -54,6 +71,7 @@ class OpeningController(QtCore.QObject):
     failed = Signal(object, object)
     beammapNeeded = Signal(str, object)  # noqa: N815
     folderChosen = Signal(object)  # noqa: N815
+    said = Signal(object)
 
     def __init__(
         self, lane: JobRunner, files: OpenFiles, settings: Settings, parent: QtWidgets.QWidget
@@ -64,6 +82,8 @@ class OpeningController(QtCore.QObject):
         self._settings = settings
         self._parent = parent
         self._job: Job | None = None
+        self._paths: tuple[Path, ...] = ()
+        self._afterwards: Said | None = None
         self._patience = QtCore.QTimer(self, singleShot=True, interval=_SLOW_MS)
         self._patience.timeout.connect(self._on_slow)
         lane.succeeded.connect(self._on_success)
@@ -116,6 +136,30 @@ class OpeningController(QtCore.QObject):
         self.started.emit()
         return self._job
 
+    def open_result(self, said: Said) -> None:
+        """Open a file that was made, and say so when it is there."""
+        self._afterwards = said
+        self.open_paths([said.path])
+
+    def open_anew(self, said: Said) -> None:
+        """Open a file of which something has changed once more, if it is still the one that is looked at."""
+        coming = None if self._job is None else self._job.args[0]
+        if said.path in (self._paths if coming is None else coming):
+            self.open_result(said)
+        elif coming is None:
+            self.said.emit(said)
+        else:
+            self._afterwards = said  # the person wants to see another one
+
+    def take_said(self) -> Said | None:
+        """Return what is to be said now that nothing is being opened any more, once."""
+        said, self._afterwards = self._afterwards, None
+        return said
+
+    def is_looked_at(self, path: Path) -> bool:
+        """Whether a file is the one that was opened last."""
+        return path in self._paths
+
     def cancel(self) -> None:
         """Give up opening; what is open stays."""
         if self._job is not None:
@@ -127,6 +171,7 @@ class OpeningController(QtCore.QObject):
             return
         self._job = None
         facts = success.result
+        self._paths = facts.paths
         self._settings.photon_folder = str(facts.path.absolute().parent)
         logger.info("Opened %s: %d photons", facts.path, facts.n_photons)
         self.opened.emit(facts)

@@ -75,6 +75,7 @@ class ProductController(QtCore.QObject):
         if self.dialog is not None:
             self.dialog.reject()
         self.dialog = self.make_dialog(facts)
+        self.dialog.setWindowTitle(f"{self.dialog.windowTitle()} - {facts.path.name}")
         self.dialog.finished.connect(self._on_finished)
         bring_to_front(self.dialog)
 
@@ -107,11 +108,13 @@ class ProductController(QtCore.QObject):
     def _on_failure(self, failure: Failure) -> None:
         if failure.job.key != self.noun:
             return
-        self.said.emit("error", f"The {self.noun} was not written. {failure.text}")
+        name = failure.job.args[1].out.name
+        self.said.emit("error", f"The {self.noun} {name} was not written. {failure.text}")
         if not failure.expected:
             self.bugFound.emit(failure)
 
     @Slot(object)
     def _on_cancelled(self, job: Job) -> None:
         if job.key == self.noun:
-            self.said.emit("info", f"The {self.noun} was cancelled: nothing was written.")
+            name = job.args[1].out.name
+            self.said.emit("info", f"The {self.noun} {name} was cancelled: nothing was written.")

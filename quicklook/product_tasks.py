@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_core.progress import Progress, silent
+from quicklook.background_tasks import check_same
 
 if TYPE_CHECKING:
     from pipeline_core.movie_settings import MovieSettings
@@ -28,13 +29,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MovieForm:
-    """A movie that is to be written: of which file or files, what, and where."""
+    """A movie that is to be written: of which file or files, what, and where. `file_id` is as for `check_same`."""
 
     paths: tuple[Path, ...]
     beammap: Path | None
     settings: MovieSettings
     out: Path
     overwrite: bool = False
+    file_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def write_movie(form: MovieForm, *, progress: Progress = silent) -> MovieSummary
 
     paths = form.paths[0] if len(form.paths) == 1 else form.paths
     with open_photons(paths, beammap=form.beammap, progress=progress) as obs:
+        check_same(form.paths[0], str(obs.file_id), form.file_id)
         return write(form.out, obs, form.settings, overwrite=form.overwrite, progress=progress)
 
 

@@ -94,7 +94,7 @@ def speckle_snippet(
     `name` and `step` are those of the map. Other parameters as for `image_snippet`.
     """
     return _script(
-        facts,
+        dataclasses.replace(facts, trial=None),  # maps are made with what is attached
         f"Speckle maps in bins of {1e3 * settings.bin_s:g} ms",
         "",
         ["maps = compute_maps(obs, settings)"],
@@ -277,6 +277,8 @@ def _script(
     if values:
         lines += [*values, ""]
     lines.append(f"with {opener}({_opened(facts, beammap)}) as obs:")
+    if facts.trial is not None:
+        inside = [f"obs.try_wavecal({str(facts.trial.expanduser().absolute())!r})", *inside]
     lines += [f"    {line}" for line in inside]
     return "\n".join([*lines, "", *after, ""])
 
@@ -333,7 +335,7 @@ def _command(
     """Return the command line that does the same, '' if there is none."""
     files = _files(facts)
     path = str(files[0].expanduser().absolute())
-    if len(files) > 1 or request.low is not None or request.high is not None:
+    if len(files) > 1 or request.low is not None or request.high is not None or facts.trial:
         return ""
     words = ["python", "-m", "pipeline_core", name, path, *extra]
     words += ["--start", repr(float(request.start_s)), "--stop", repr(float(request.stop_s))]

@@ -10,7 +10,7 @@ __all__ = ["RunQueue"]
 
 
 class RunQueue:
-    """Jobs of one lane, which ends them in the order in which they came, also those that were cancelled meanwhile."""
+    """Jobs of one lane, which has them done in the order in which they came."""
 
     def __init__(self) -> None:
         self._jobs: deque[Job] = deque()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_core.progress import Progress, silent
 from pipeline_core.speckle.settings import SpeckleSettings
+from quicklook.background_tasks import check_same
 
 if TYPE_CHECKING:
     from pipeline_core.speckle.basis import MapBasis
@@ -36,11 +37,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SpeckleForm:
-    """Maps that are to be made: of which file or files, and how."""
+    """Maps that are to be made: of which file or files, and how. `file_id` is as for `check_same`."""
 
     paths: tuple[Path, ...]
     beammap: Path | None
     settings: SpeckleSettings
+    file_id: str = ""
 
     @property
     def path(self) -> Path:
@@ -103,6 +105,7 @@ def make_maps(
 
     paths = form.paths[0] if len(form.paths) == 1 else form.paths
     with open_photons(paths, beammap=form.beammap, progress=progress) as obs:
+        check_same(form.path, str(obs.file_id), form.file_id)
         steps = time_steps(obs, form.settings)
         news(SpeckleStart(obs.shape, len(steps), basis_of(obs, form.settings, steps)))
         return compute_maps(obs, form.settings, progress, on_part=news, keep_partial=True)

@@ -159,17 +159,28 @@ class SpeckleController(QtCore.QObject):
         if facts is None:
             return None
         self.cancel()  # of the same file: maps of others go on
-        form = SpeckleForm(facts.paths or (facts.path,), facts.beammap, settings)
+        paths = facts.paths or (facts.path,)
+        form = SpeckleForm(paths, facts.beammap, settings, facts.expected_id)
         run = SpeckleRun(form, self._origin, self._messenger)
         title = f"Speckle maps of {facts.path.name}"
         job = self._jobs.submit(title, make_maps_in_child, run, key=_RUN)
         self._job_of[self._origin] = job
         self.submitted.emit(job)
         # one after the other: all in one go would hold up everybody
-        self._turns.take(partial(self.store.start, run.origin, form, facts.shape, 1))
+        self._turns.take(partial(self._begin, run, facts.shape))
         for piece in (self._build_window, self._show_run, self._show_first_map):
             self._turns.take(piece)
         return job
+
+    def _begin(self, run: SpeckleRun, shape: tuple[int, int]) -> None:
+        """Offer the maps, in which nothing is computed yet."""
+        if self._is_wanted(run):
+            self.store.start(run.origin, run.form, shape, 1)
+
+    def _is_wanted(self, run: SpeckleRun) -> bool:
+        """Whether somebody waits for these maps: there are no newer ones of the file, and they were not cancelled."""
+        job = self._job_of.get(run.origin)
+        return job is not None and job.args[0] is run
 
     def _build_window(self) -> None:
         """Make the window in which the maps fill."""
@@ -194,9 +205,8 @@ class SpeckleController(QtCore.QObject):
 
     @Slot(object, object)
     def _on_news(self, run: SpeckleRun, news: Any) -> None:
-        job = self._job_of.get(run.origin)
-        if job is None or job.args[0] is not run:
-            return  # of a computation that nobody waits for any more
+        if not self._is_wanted(run):
+            return
         if isinstance(news, SpeckleStart):
             self.store.start(run.origin, run.form, news.shape, news.n_steps, news.basis)
         else:
@@ -425,6 +435,8 @@ class SpeckleController(QtCore.QObject):
     def _on_cancelled(self, job: Job) -> None:
         if self._ended(job):
             self._stopped(job.args[0], "info", "Cancelled before the first pixel was fitted.")
+        elif job.key == _SAVE:
+            self._tell("info", "Nothing was written: the file of this pixel was closed before.")
 
     @Slot(object)
     def _on_failure(self, failure: Failure) -> None:

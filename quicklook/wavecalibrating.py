@@ -205,11 +205,13 @@ class WavecalController(QtCore.QObject):
             self._end_without_solution(job, "info", text)
 
     def _end_without_solution(self, job: Job, kind: str, text: str) -> None:
+        at_work = job is self._runs.at_work
         following = self._runs.end(job)
-        if following is None:
+        if at_work and following is None:
             self._viewer.show_stopped(kind, text)
-        else:
-            self.said.emit(kind, text)
+            return
+        self.said.emit(kind, text)
+        if at_work and following is not None:
             self._viewer.show_next(_out_of(following))
 
     # --- answers ---------------------------------------------------------------------------------

@@ -154,4 +154,5 @@ class CubeDialog(QtWidgets.QDialog):
             settings=self.settings(),
             out=Path(self.out.text()).expanduser(),
             overwrite=self.overwrite.isChecked(),
+            file_id=self._facts.expected_id,
         )

@@ -194,4 +194,5 @@ class MovieDialog(QtWidgets.QDialog):
             settings=self.settings(),
             out=Path(self.out.text()).expanduser(),
             overwrite=self.overwrite.isChecked(),
+            file_id=self._facts.expected_id,
         )

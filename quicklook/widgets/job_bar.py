@@ -1,7 +1,7 @@
 """Background jobs that are queued or running: what, how far, and a button to cancel.
 
 One line high, so that it has room beside the tabs at the bottom and nothing moves when it appears: the oldest job is
-seen, and how many there are beside it.
+seen, and beside it how many others there are, with a menu that cancels them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class JobBar(QtWidgets.QWidget):
         super().__init__()
         self._rows: dict[int, _Row] = {}
         self._pages = QtWidgets.QStackedWidget()
-        self._others = QtWidgets.QLabel(objectName="caption")
+        self._others = QtWidgets.QToolButton(objectName="stateMenu")
+        self._others.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._menu = QtWidgets.QMenu(self)
+        self._menu.aboutToShow.connect(self._fill_menu)
+        self._others.setMenu(self._menu)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 2)
         layout.addWidget(self._pages, 1)
@@ -57,6 +61,15 @@ class JobBar(QtWidgets.QWidget):
         self._others.setToolTip("\n".join(row.title.text() for row in self._rows.values()))
         self._others.setVisible(others > 0)
         self.setVisible(bool(self._rows))
+
+    @Slot()
+    def _fill_menu(self) -> None:
+        """Offer to cancel what is not to be seen."""
+        self._menu.clear()
+        for row in list(self._rows.values())[1:]:
+            action = self._menu.addAction(f"Cancel: {row.title.text()}".replace("&", "&&"))
+            action.setEnabled(row.cancel.isEnabled())
+            action.triggered.connect(row.cancel.click)
 
     def update_progress(self, number: int, done: int, total: int, stage: str) -> None:
         """Show how far a job is; a total of 0 means unknown."""

@@ -112,6 +112,27 @@ def test_failure(qtbot, lane, caplog, error, expected):
     assert str(error) in caplog.text
 
 
+def test_what_waits_is_cancelled_at_once(qtbot, lane):
+    go_on = threading.Event()
+    first = lane.submit("waits", wait_for, go_on)
+    second = lane.submit("plus", plus_one, 1)
+    third = lane.submit("plus", plus_one, 2)
+    lane.cancel(second)
+    lane.cancel(second)
+    assert second in lane.jobs  # nothing is told while one asks
+    finish(qtbot, lane, second)
+    assert lane.recorder.of(second) == ["cancelled", "finished"]
+    assert lane.jobs == (first, third)
+    go_on.set()
+    finish(qtbot, lane, first, third)
+    assert lane.recorder.of(first) == ["started", "succeeded", "finished"]
+    assert lane.recorder.of(third) == ["started", "succeeded", "finished"]
+    lane.cancel(third)
+    qtbot.wait(20)
+    assert lane.recorder.of(second) == ["cancelled", "finished"]
+    assert len(lane.recorder.of(third)) == 3
+
+
 def test_cancel_running(qtbot, lane):
     job = lane.submit("waits", wait_for, threading.Event())
     qtbot.waitUntil(lambda: lane.recorder.of(job) == ["started"])

@@ -220,6 +220,41 @@ def test_progress_is_shown_and_a_cancelled_night_goes_on(qtbot, real, tmp_path, 
     assert set(states(night).values()) == {DONE}
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_file_that_is_saved_while_a_night_runs_is_shown_after_it(
+    qtbot, real, tmp_path, raw, work, is_cancelled
+):
+    night = opened(qtbot, real, write_night(tmp_path, raw, **_SMALL))
+    night.edit.click()
+    qtbot.waitUntil(lambda: real.night.dialog is not None)
+    dialog = real.night.dialog
+    dialog.target.set_text(str(tmp_path / "second.yml"))
+    work.go_on.clear()
+    night.start.click()
+    qtbot.waitUntil(lambda: "1 running" in night.subline.text(), timeout=_WAIT)
+    qtbot.waitUntil(dialog.save.isEnabled)
+    dialog.save.click()
+    qtbot.waitUntil(lambda: "second.yml is shown here when" in night.messages.text)
+    assert [job.title for job in real.nights.jobs] == ["Night pipeline.yml"]
+    assert "night is running" in night.start.toolTip()
+    if is_cancelled:
+        night.cancel.click()  # of the night
+    else:
+        work.failing["badpixels"] = OutputError("the disk is full")
+        work.go_on.set()
+    qtbot.waitUntil(lambda: night.plan.path.name == "second.yml", timeout=_WAIT)
+    log = night.log.toPlainText()
+    if is_cancelled:
+        assert "The night was cancelled" in log
+        assert not (tmp_path / "out" / "pos1" / "image.fits").exists()
+        work.go_on.set()
+    else:
+        assert "1 of 5 tasks are done" in log
+        assert "Night pipeline.yml: 1 of 5 tasks are done" in real.messages.text
+    assert night.start.isEnabled()
+    assert night.headline.text() == str(tmp_path / "second.yml")
+
+
 def test_what_keeps_a_night_from_running_is_said_and_the_window_lives_on(
     qtbot, real, tmp_path, raw, work, monkeypatch
 ):
