@@ -52,6 +52,7 @@ from quicklook.widgets.facts_strip import FactsStrip
 from quicklook.widgets.frame_bar import FrameBar
 from quicklook.widgets.job_bar import JobBar
 from quicklook.widgets.message_bar import MessageBar
+from quicklook.widgets.on_screen import resize_on_screen
 from quicklook.widgets.plot_controls import PlotControls
 from quicklook.widgets.status_line import StatusLine
 
@@ -397,7 +398,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.job_control.failed.connect(self.show_failure)
 
     def _restore(self) -> None:
-        self.resize(*defaults()["window_size"])
+        resize_on_screen(self, *defaults()["window_size"])
         self._usual_sizes()
         for widget, state in (
             (self.splitter, self.settings.splitter),

@@ -14,10 +14,12 @@ from quicklook import theme
 from quicklook.flatcal_tasks import PLOT_CHOICES, FlatCheck, FlatForm
 from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
+from quicklook.widgets.on_screen import ScrollingForm, resize_on_screen
 from quicklook.widgets.path_edit import PathEdit
 
 __all__ = ["FlatcalDialog"]
 
+_WIDTH = 860
 _SETTLE_MS = 250
 _REASON_LINES = 3
 """Room for a reason, so that nothing is squeezed when one comes."""
@@ -74,11 +76,11 @@ class FlatcalDialog(QtWidgets.QDialog):
     def __init__(self, settings: Settings, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Flat field")
-        self.setMinimumWidth(round(860 * theme.text_scale()))
         self._settings = settings
         self._folder = settings.photon_folder
         self.fields: dict[str, QtWidgets.QWidget] = {one.key: _field(one) for one in PARAMETERS}
         self._build()
+        resize_on_screen(self, round(_WIDTH * theme.text_scale()), self.sizeHint().height())
         self._settle = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._request_check)
         self._connect()
@@ -200,7 +202,7 @@ class FlatcalDialog(QtWidgets.QDialog):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 14)
         layout.setSpacing(12)
-        layout.addLayout(columns, 1)
+        layout.addWidget(ScrollingForm(columns), 1)
         layout.addLayout(options)
         layout.addLayout(bottom)
 
