@@ -78,6 +78,7 @@ class FlatcalDialog(QtWidgets.QDialog):
         self.setWindowTitle("Flat field")
         self._settings = settings
         self._folder = settings.photon_folder
+        self._proposed_out = ""
         self.fields: dict[str, QtWidgets.QWidget] = {one.key: _field(one) for one in PARAMETERS}
         self._build()
         resize_on_screen(self, round(_WIDTH * theme.text_scale()), self.sizeHint().height())
@@ -100,6 +101,7 @@ class FlatcalDialog(QtWidgets.QDialog):
     def set_form(self, form: FlatForm) -> None:
         """Fill everything in."""
         self._folder = form.folder
+        self._proposed_out = ""
         for (_, key), value in form.values:
             self.set_text(key, _text(_BY_KEY[key], value))
 
@@ -116,6 +118,14 @@ class FlatcalDialog(QtWidgets.QDialog):
         line = field.line if isinstance(field, PathEdit) else field
         assert isinstance(line, QtWidgets.QLineEdit)
         line.setText(text)
+
+    @Slot()
+    def _propose_out(self) -> None:
+        """Name the solution after the flat, unless another name was typed."""
+        flat = self.text_of("flatPath")
+        if flat and Path(flat).name and self.text_of("calSolnPath") in ("", self._proposed_out):
+            self._proposed_out = str(Path(flat).with_name(f"flat_{Path(flat).stem}.h5"))
+            self.set_text("calSolnPath", self._proposed_out)
 
     # --- checks ----------------------------------------------------------------------------------
 
@@ -225,6 +235,9 @@ class FlatcalDialog(QtWidgets.QDialog):
                 field.changed.connect(self._on_edit)
             else:
                 field.textChanged.connect(self._on_edit)
+        flat = self.fields["flatPath"]
+        assert isinstance(flat, PathEdit)
+        flat.changed.connect(self._propose_out)
         self.overwrite.toggled.connect(self._on_edit)
         self.plots.currentIndexChanged.connect(self._on_edit)
         self.start.clicked.connect(self.accept)
