@@ -482,9 +482,12 @@ class MainWindow(QtWidgets.QMainWindow):
         self.update_actions()
 
     def _mean_of(self, pixel: tuple[int, int] | None) -> str:
-        """Return the mean phase or wavelength of a pixel, if the spectrum on the screen is its."""
+        """Return the mean phase or wavelength of a pixel, if the spectrum on the screen is its and of these counts."""
         shown = self.card.spectrum.shown
         if shown is None or shown.request.pixels != (pixel,) or shown.data.mean != shown.data.mean:
+            return ""
+        counts = self.image.counts if self.image.kind == RAW_COUNTS else None
+        if counts is not None and counts.request.ranges != shown.request.ranges:
             return ""
         return f"mean {shown.data.quantity} {shown.data.mean:.1f} {shown.data.unit}"
 
