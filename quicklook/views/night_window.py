@@ -208,6 +208,10 @@ class NightWindow(QtWidgets.QWidget):
         else:
             self._clock.stop()
             self.progress.setRange(0, 1000)
+            self.progress.setValue(0)
+            self.stage.setText("")
+            self.stage.setToolTip("")
+            self.elapsed.setText("")
         self._update()
 
     def show_progress(self, done: int, total: int, stage: str) -> None:
