@@ -64,7 +64,7 @@ class RangeBoxes(QtWidgets.QWidget):
         self._usual_step = step
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout.setSpacing(2)
         layout.addWidget(self.caption)
         for text, box in (("Start", self.start), ("Stop", self.stop)):
             layout.addWidget(QtWidgets.QLabel(text))

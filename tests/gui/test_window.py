@@ -13,6 +13,7 @@ from window_rig import open_path
 
 from pipeline_core.errors import InputFormatError
 from quicklook.background_tasks import ConvertForm
+from quicklook.file_facts import CalibrationState
 from quicklook.jobs import Job
 from quicklook.qt import Qt, QtCore, QtWidgets
 
@@ -550,3 +551,23 @@ def test_a_mean_of_other_ranges_does_not_stand_beside_counts(qtbot, opened):
     plot_counts(qtbot, opened)
     qtbot.waitUntil(lambda: "counts in 1 to 2 s" in opened.status.active_text)
     assert "mean phase" in opened.status.active_text
+
+
+def test_a_calibrated_file_fits_a_small_screen_too(qtbot, window, observations):
+    observations[Path("calibrated.h5")] = FakeObs("calibrated.h5", calibrated=True)
+    open_path(qtbot, window, Path("calibrated.h5"))
+    window.strip.calibrations.show_states(
+        tuple(
+            CalibrationState(name, "done", word, "")
+            for name, word in (
+                ("Beam map", "84% good"),
+                ("Wavelength", "84% done"),
+                ("Flat field", "84% done"),
+                ("Masks", "372 pixels"),
+            )
+        )
+    )
+    window.resize(1022, 700)  # of 1024, less the borders
+    assert (window.width(), window.height()) == (1022, 700)
+    assert window.strip.width() < 1022
+    assert window.strip._values["Camera"].toolTip() == window.strip.value("Camera")
