@@ -24,7 +24,7 @@ from pipeline_core.photon_reader import SCAN_THREADS
 from pipeline_core.pixel_cache import Columns, PixelCache
 from pipeline_core.progress import Progress, silent
 from pipeline_core.selection import Pixel, inside
-from pipeline_core.spectral_bins import HC_EV_NM
+from pipeline_core.spectral_bins import HC_EV_NM, cut_to_band
 
 __all__ = ["CalibratedPhotons"]
 
@@ -134,7 +134,7 @@ class CalibratedPhotons:
         wavelengths_nm : (low, high), optional
             Photons to be counted; default: all.
         bin_ev : float
-            Width of a bin in eV; edges are its multiples, over the pixels' valid ranges.
+            Width of a bin in eV; edges are its multiples, over the pixels' valid ranges, and the ends of the band.
         extrapolated : bool
             Whether to count photons outside their pixel's valid range, over a wider range of bins.
         progress : Progress
@@ -163,7 +163,7 @@ class CalibratedPhotons:
     def _edges(
         self, pixels: tuple[Pixel, ...], band: Band, bin_ev: float, extrapolated: bool
     ) -> npt.NDArray[np.float64]:
-        """Return bin edges (nm, ascending): multiples of `bin_ev` in energy that cover what can be counted."""
+        """Return bin edges (nm, ascending): multiples of `bin_ev` in energy over what can be counted, no farther."""
         if not (math.isfinite(bin_ev) and bin_ev > 0):
             raise ConfigError(f"An energy bin must be wider than 0 eV, not {bin_ev}.")
         ends = np.array([self.calibration.valid_wavelengths(p) for p in pixels])
@@ -183,7 +183,8 @@ class CalibratedPhotons:
             raise ConfigError(
                 f"Energy bins of {bin_ev:g} eV would make more than {_MAX_BINS:,} of them. Choose wider bins."
             )
-        return np.divide(HC_EV_NM, bin_ev * np.arange(last, first - 1, -1), dtype=np.float64)
+        edges = np.divide(HC_EV_NM, bin_ev * np.arange(last, first - 1, -1), dtype=np.float64)
+        return cut_to_band(edges, *band)
 
     def _loader(self, extrapolated: bool) -> _Loader:
         def load(pixel: Pixel) -> Columns:

@@ -13,7 +13,7 @@ from pipeline_core.binning import add_phases, phase_span
 from pipeline_core.errors import ConfigError
 from pipeline_core.lightcurves import LightCurve
 from pipeline_core.pixel_cache import Columns
-from pipeline_core.spectral_bins import HC_EV_NM
+from pipeline_core.spectral_bins import HC_EV_NM, cut_to_band
 
 __all__ = ["IntensityHistogram", "Spectrum", "intensity_histogram", "phase_histogram"]
 
@@ -180,6 +180,8 @@ def phase_histogram(
 ) -> Spectrum:
     """Histogram phases in bins whose edges are multiples of `bin_deg`, over the range of the data.
 
+    A bin in which `phase_deg` begins or ends is cut there.
+
     Parameters
     ----------
     pixels : tuple of (x, y)
@@ -211,7 +213,7 @@ def phase_histogram(
         bins.reach(low, high - bin_deg / 2)
     edges = np.multiply(bins.base + np.arange(bins.counts.size + 1), bin_deg, dtype=np.float64)
     mean = total / number if number else math.nan
-    return Spectrum(pixels, "phase", "deg", edges, bins.counts, mean)
+    return Spectrum(pixels, "phase", "deg", cut_to_band(edges, *phase_deg), bins.counts, mean)
 
 
 class _GrowingBins:

@@ -183,7 +183,7 @@ class PixelReads(ImageReads):
         start, stop, min_phase, max_phase, min_wavelength, max_wavelength
             See the class.
         bin_deg : float
-            Width of a phase bin; edges are its multiples.
+            Width of a phase bin; edges are its multiples, and the ends of the range.
         bin_ev : float
             Width of a bin of wavelengths, which have equal widths in energy: eV.
         extrapolated : bool
@@ -243,7 +243,7 @@ class PixelReads(ImageReads):
         start, stop, min_phase, max_phase, min_wavelength, max_wavelength, extrapolated
             See the class.
         bin_deg : float
-            Width of a bin in degrees; edges are its multiples.
+            Width of a bin in degrees; edges are its multiples, and the ends of the range.
         progress : Progress
             Called while pixels are read; may cancel.
         """

@@ -9,7 +9,13 @@ import numpy.typing as npt
 
 from pipeline_core.errors import ConfigError
 
-__all__ = ["HC_EV_NM", "equal_energy_edges", "equal_wavelength_edges", "nyquist_edges"]
+__all__ = [
+    "HC_EV_NM",
+    "cut_to_band",
+    "equal_energy_edges",
+    "equal_wavelength_edges",
+    "nyquist_edges",
+]
 
 HC_EV_NM = 1239.841984
 """h c: energy in eV = HC_EV_NM / wavelength in nm."""
@@ -18,6 +24,19 @@ _MAX_BINS = 10_000
 _MAX_ENERGY_BINS = 100_000
 
 FloatArray = npt.NDArray[np.float64]
+
+
+def cut_to_band(edges: FloatArray, low: float, high: float) -> FloatArray:
+    """Return ascending edges whose outer bins end where a band does, if it ends inside them.
+
+    Photons of such a bin come from a part of it: over its whole width their density would be too low.
+    """
+    cut = edges.copy()
+    if edges[0] < low < edges[1]:
+        cut[0] = low
+    if edges[-2] < high < edges[-1]:
+        cut[-1] = high
+    return cut
 
 
 def equal_energy_edges(energy_bin_ev: float, start_nm: float, stop_nm: float) -> FloatArray:

@@ -52,6 +52,7 @@ from quicklook.widgets.facts_strip import FactsStrip
 from quicklook.widgets.frame_bar import FrameBar
 from quicklook.widgets.job_bar import JobBar
 from quicklook.widgets.message_bar import MessageBar
+from quicklook.widgets.on_screen import resize_on_screen
 from quicklook.widgets.plot_controls import PlotControls
 from quicklook.widgets.status_line import StatusLine
 
@@ -397,7 +398,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.job_control.failed.connect(self.show_failure)
 
     def _restore(self) -> None:
-        self.resize(*defaults()["window_size"])
+        resize_on_screen(self, *defaults()["window_size"])
         self._usual_sizes()
         for widget, state in (
             (self.splitter, self.settings.splitter),
@@ -483,9 +484,12 @@ class MainWindow(QtWidgets.QMainWindow):
         self.update_actions()
 
     def _mean_of(self, pixel: tuple[int, int] | None) -> str:
-        """Return the mean phase or wavelength of a pixel, if the spectrum on the screen is its."""
+        """Return the mean phase or wavelength of a pixel, if the spectrum on the screen is its and of these counts."""
         shown = self.card.spectrum.shown
         if shown is None or shown.request.pixels != (pixel,) or shown.data.mean != shown.data.mean:
+            return ""
+        counts = self.image.counts if self.image.kind == RAW_COUNTS else None
+        if counts is not None and counts.request.ranges != shown.request.ranges:
             return ""
         return f"mean {shown.data.quantity} {shown.data.mean:.1f} {shown.data.unit}"
 

@@ -53,6 +53,11 @@ class Request:
     high: float | None = None
     weighted: bool = field(default=False, kw_only=True)
 
+    @property
+    def ranges(self) -> tuple[float, float, float | None, float | None]:
+        """Time range and band."""
+        return self.start_s, self.stop_s, self.low, self.high
+
 
 @dataclass(frozen=True)
 class CountsRequest(Request):

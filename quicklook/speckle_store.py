@@ -76,9 +76,9 @@ class MapImage:
         value = float(self.array[pixel])
         if np.isnan(value):
             return f"{self.title}: {why_no_value(self.name, self.status[pixel])}", ""
-        text = f"{value:.4g}"
+        text = _plain(value, 4)
         if self.error is not None and np.isfinite(self.error[pixel]):
-            text += f" ± {self.error[pixel]:.2g}"
+            text += f" ± {_plain(float(self.error[pixel]), 2)}"
         return f"{self.title} = {text}", self.unit
 
 
@@ -92,6 +92,12 @@ class _MapSet:
     maps: SpeckleMaps | None = None
     step: int = 0
     outdated: tuple[str, ...] = ()
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return a number with so many digits, and with noughts instead of a power of ten: 940, not 9.4e+02."""
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text else text
 
 
 class SpeckleStore(QtCore.QObject):

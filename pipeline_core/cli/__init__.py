@@ -112,7 +112,7 @@ def _stop(*_: object) -> None:
 
 def _print_value(key: str, value: object) -> None:
     if isinstance(value, dict):
-        print(f"{key}:")
+        print(f"{key}:" if value else f"{key}: none")
         for name, item in value.items():
             print(f"  {name}: {item}")
     elif isinstance(value, (list, tuple)):

@@ -14,10 +14,12 @@ from quicklook import theme
 from quicklook.flatcal_tasks import PLOT_CHOICES, FlatCheck, FlatForm
 from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.settings import Settings
+from quicklook.widgets.on_screen import ScrollingForm, resize_on_screen
 from quicklook.widgets.path_edit import PathEdit
 
 __all__ = ["FlatcalDialog"]
 
+_WIDTH = 860
 _SETTLE_MS = 250
 _REASON_LINES = 3
 """Room for a reason, so that nothing is squeezed when one comes."""
@@ -74,11 +76,12 @@ class FlatcalDialog(QtWidgets.QDialog):
     def __init__(self, settings: Settings, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Flat field")
-        self.setMinimumWidth(round(860 * theme.text_scale()))
         self._settings = settings
         self._folder = settings.photon_folder
+        self._proposed_out = ""
         self.fields: dict[str, QtWidgets.QWidget] = {one.key: _field(one) for one in PARAMETERS}
         self._build()
+        resize_on_screen(self, round(_WIDTH * theme.text_scale()), self.sizeHint().height())
         self._settle = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._request_check)
         self._connect()
@@ -98,6 +101,7 @@ class FlatcalDialog(QtWidgets.QDialog):
     def set_form(self, form: FlatForm) -> None:
         """Fill everything in."""
         self._folder = form.folder
+        self._proposed_out = ""
         for (_, key), value in form.values:
             self.set_text(key, _text(_BY_KEY[key], value))
 
@@ -114,6 +118,14 @@ class FlatcalDialog(QtWidgets.QDialog):
         line = field.line if isinstance(field, PathEdit) else field
         assert isinstance(line, QtWidgets.QLineEdit)
         line.setText(text)
+
+    @Slot()
+    def _propose_out(self) -> None:
+        """Name the solution after the flat, unless another name was typed."""
+        flat = self.text_of("flatPath")
+        if flat and Path(flat).name and self.text_of("calSolnPath") in ("", self._proposed_out):
+            self._proposed_out = str(Path(flat).with_name(f"flat_{Path(flat).stem}.h5"))
+            self.set_text("calSolnPath", self._proposed_out)
 
     # --- checks ----------------------------------------------------------------------------------
 
@@ -200,7 +212,7 @@ class FlatcalDialog(QtWidgets.QDialog):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 14)
         layout.setSpacing(12)
-        layout.addLayout(columns, 1)
+        layout.addWidget(ScrollingForm(columns), 1)
         layout.addLayout(options)
         layout.addLayout(bottom)
 
@@ -223,6 +235,9 @@ class FlatcalDialog(QtWidgets.QDialog):
                 field.changed.connect(self._on_edit)
             else:
                 field.textChanged.connect(self._on_edit)
+        flat = self.fields["flatPath"]
+        assert isinstance(flat, PathEdit)
+        flat.changed.connect(self._propose_out)
         self.overwrite.toggled.connect(self._on_edit)
         self.plots.currentIndexChanged.connect(self._on_edit)
         self.start.clicked.connect(self.accept)

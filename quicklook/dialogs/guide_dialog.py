@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quicklook.assets import guide_picture, guide_text
 from quicklook.qt import QtCore, QtGui, QtWidgets
+from quicklook.widgets.on_screen import resize_on_screen
 
 __all__ = ["GuideDialog"]
 
@@ -22,7 +23,7 @@ class GuideDialog(QtWidgets.QDialog):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.browser)
-        self.resize(_WIDTH, _HEIGHT)
+        resize_on_screen(self, _WIDTH, _HEIGHT)
         self.browser.setMarkdown(guide_text())
 
 

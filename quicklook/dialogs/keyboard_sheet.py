@@ -10,6 +10,7 @@ from quicklook import theme
 from quicklook.action_texts import read_action
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Slot
 from quicklook.widgets.key_caps import KeyCaps
+from quicklook.widgets.on_screen import resize_on_screen
 from quicklook.widgets.search_line import SearchLine
 
 __all__ = ["KeyboardSheet", "columns_of"]
@@ -59,7 +60,7 @@ class KeyboardSheet(QtWidgets.QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keyboard and mouse - quicklook")
         self.setModal(False)
-        self.resize(1040, 720)
+        resize_on_screen(self, 1040, 720)
         self._actions = list(actions)
         self._gestures = list(gestures)
         self._rows: tuple[_Row, ...] = ()

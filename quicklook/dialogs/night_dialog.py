@@ -13,12 +13,14 @@ from quicklook.night_form import (
     NightForm,
 )
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
+from quicklook.widgets.on_screen import ScrollingForm, resize_on_screen
 from quicklook.widgets.path_edit import PathEdit
 from quicklook.widgets.rows_table import RowsTable
 from quicklook.widgets.side_by_side import side_by_side
 
 __all__ = ["NightDialog"]
 
+_SIZE = (1040, 820)
 _SETTLE_MS = 250
 _REASON_LINES = 4
 _BINS = (
@@ -54,10 +56,10 @@ class NightDialog(QtWidgets.QDialog):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Night")
-        self.setMinimumSize(*(round(side * theme.text_scale()) for side in (1040, 820)))
         self._more: tuple[tuple[str, str, object], ...] = ()
         self._make_fields()
         self._build()
+        resize_on_screen(self, *(round(side * theme.text_scale()) for side in _SIZE))
         self._settle = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._request_check)
         self._connect()
@@ -262,7 +264,7 @@ class NightDialog(QtWidgets.QDialog):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 14)
         layout.setSpacing(12)
-        layout.addLayout(columns, 1)
+        layout.addWidget(ScrollingForm(columns), 1)
         layout.addLayout(file)
         layout.addLayout(bottom)
 

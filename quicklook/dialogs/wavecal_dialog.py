@@ -11,6 +11,7 @@ from quicklook.settings import Settings
 from quicklook.wavecal_tasks import CURVE_CHOICES, LINE_CHOICES, WavecalCheck, WavecalForm
 from quicklook.widgets.laser_table import LaserTable
 from quicklook.widgets.number_box import NumberBox
+from quicklook.widgets.on_screen import ScrollingForm, resize_on_screen
 from quicklook.widgets.path_edit import PathEdit
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WavecalDialog"]
 
+_WIDTH = 900
 _SETTLE_MS = 200
 _PHOTON_FILES = "Photon files (*.h5);;All files (*)"
 _YAML = "Settings (*.yml *.yaml);;All files (*)"
@@ -49,12 +51,12 @@ class WavecalDialog(QtWidgets.QDialog):
     def __init__(self, settings: Settings, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Wavelength calibration")
-        self.setMinimumWidth(round(900 * theme.text_scale()))
         self.setAcceptDrops(True)
         self._settings = settings
         self._proposed_out = ""
         self._build_fields()
         self._build_layout()
+        resize_on_screen(self, round(_WIDTH * theme.text_scale()), self.sizeHint().height())
         self._settle = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._request_check)
         self._connect_fields()
@@ -284,14 +286,17 @@ class WavecalDialog(QtWidgets.QDialog):
         bottom.addWidget(self.reason, 1)
         bottom.addWidget(self.cancel)
         bottom.addWidget(self.start)
+        column = QtWidgets.QVBoxLayout()
+        column.setSpacing(12)
+        column.addLayout(near)
+        column.addWidget(self.table, 1)
+        column.addLayout(buttons)
+        column.addLayout(groups)
+        column.addLayout(where)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 14)
         layout.setSpacing(12)
-        layout.addLayout(near)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(buttons)
-        layout.addLayout(groups)
-        layout.addLayout(where)
+        layout.addWidget(ScrollingForm(column), 1)
         layout.addLayout(bottom)
 
     def _connect_fields(self) -> None:

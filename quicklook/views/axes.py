@@ -246,6 +246,7 @@ class CalmPlot(pg.PlotWidget):
         axis = self.getPlotItem().getAxis(side)
         if axis.labelText != text:
             axis.setLabel(text)
+            axis.resizeEvent(None)  # or the new text begins where the one before did
 
     def set_log_y(self, on: bool) -> None:
         """Let the numbers of the y axis be logarithmic; what is drawn must go through `on_scale`."""

@@ -246,7 +246,7 @@ class ImagePane(Pane):
             error = float(np.sqrt(self.counts.variance[pixel]))
             text = f"{value:,.1f} ± {error:,.1f}"
         what = self.counts.what.lower()
-        unit = f"{what} in {self._span}"
+        unit = f"{what} in {self._span}{_any_wavelength(self.counts.request, self.session.file)}"
         if self.counts.open_s > 0:
             unit += f" ({value / self.counts.open_s:.4g} {what}/s)"
         return text, unit
@@ -490,7 +490,18 @@ def _describe_span(request: CountsRequest, facts: FileFacts | None) -> str:
         return f"frame {request.frame + 1} of {number}"
     text = f"{request.start_s:g} to {request.stop_s:g} s"
     if request.low is not None or request.high is not None:
-        low = "…" if request.low is None else f"{request.low:g}"
-        high = "…" if request.high is None else f"{request.high:g}"
-        text += f", {low} to {high} {facts.unit if facts else ''}"
+        unit = facts.unit if facts else ""
+        if request.high is None:
+            text += f", from {request.low:g} {unit}"
+        elif request.low is None:
+            text += f", below {request.high:g} {unit}"
+        else:
+            text += f", {request.low:g} to {request.high:g} {unit}"
     return text
+
+
+def _any_wavelength(request: CountsRequest, facts: FileFacts | None) -> str:
+    """Say that photons without a wavelength are among the counts: the boxes show a range, which then limits nothing."""
+    calibrated = facts is not None and facts.quantity == "wavelength"
+    limited = request.low is not None or request.high is not None
+    return ", any or no wavelength" if calibrated and not limited and not request.weighted else ""

@@ -16,6 +16,7 @@ from quicklook.views.night_table import NightTable
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.message_bar import MessageBar
 from quicklook.widgets.moment_boxes import MomentBoxes
+from quicklook.widgets.on_screen import resize_on_screen
 from quicklook.widgets.path_edit import PathEdit
 from quicklook.widgets.search_line import SearchLine
 
@@ -68,7 +69,7 @@ class NightBrowserWindow(QtWidgets.QWidget):
         self._build()
         self.messages.cover(self._top)
         self._connect()
-        self.resize(*_SIZE)
+        resize_on_screen(self, *_SIZE)
         self._update()
 
     # --- building --------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from quicklook.qt import Qt, QtCore, QtWidgets, Signal, Slot
 from quicklook.views.night_model import COLUMNS, NightModel
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.message_bar import MessageBar
+from quicklook.widgets.on_screen import resize_on_screen
 
 __all__ = ["NightWindow"]
 
@@ -66,7 +67,7 @@ class NightWindow(QtWidgets.QWidget):
         self.messages = MessageBar()
         self._build()
         self._connect()
-        self.resize(*_SIZE)
+        resize_on_screen(self, *_SIZE)
         self._update()
 
     # --- building --------------------------------------------------------------------------------
@@ -207,6 +208,10 @@ class NightWindow(QtWidgets.QWidget):
         else:
             self._clock.stop()
             self.progress.setRange(0, 1000)
+            self.progress.setValue(0)
+            self.stage.setText("")
+            self.stage.setToolTip("")
+            self.elapsed.setText("")
         self._update()
 
     def show_progress(self, done: int, total: int, stage: str) -> None:

@@ -51,6 +51,10 @@ class RatePanel(QtWidgets.QWidget):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
+        policy = self.plot.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.plot.setSizePolicy(policy)
+        self.plot.hide()  # until there is something to cut
         self.range.sigRegionChanged.connect(self._on_moved)
         theme.notifier.changed.connect(self.restyle)
 
@@ -68,6 +72,7 @@ class RatePanel(QtWidgets.QWidget):
     def show_histogram(self, found: RateHistogram, *, keep_cut: bool) -> None:
         """Draw the histogram; the range spans everything unless it is kept."""
         self.shown = found
+        self.plot.show()
         edges = found.edges_log_cps
         self.good.setData(edges, found.good.astype(float), fillLevel=0.0)
         self.bad.setData(edges, found.bad.astype(float), fillLevel=0.0)

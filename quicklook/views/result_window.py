@@ -16,6 +16,7 @@ from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.views.spare_map import new_map
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.message_bar import MessageBar
+from quicklook.widgets.on_screen import resize_on_screen
 
 if TYPE_CHECKING:
     from pipeline_core.arraymap import ArrayMap
@@ -82,7 +83,7 @@ class ResultWindow(QtWidgets.QWidget):
         self.map.pixelSelected.connect(self._on_pixel)
         self.pages.clicked.connect(self.pagesWanted)
         self.apply.clicked.connect(self.applyWanted)
-        self.resize(*_SIZE)
+        resize_on_screen(self, *_SIZE)
         self._clock = QtCore.QTimer(self, interval=500)
         self._clock.timeout.connect(self._show_time)
         self._builder = QtCore.QTimer(self, interval=_BETWEEN_MS)

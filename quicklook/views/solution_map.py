@@ -61,6 +61,7 @@ class SolutionMap(QtWidgets.QFrame):
         self.choice = QtWidgets.QComboBox()
         self.choice.setAccessibleName("What the map shows")
         self.choice.setMinimumContentsLength(20)
+        self.choice.setEnabled(False)
         self.under_mouse = ElidedLabel(objectName="paneDetail")
         self.view = DetectorView()
         self.legend = FlagLegend("Pixels")
@@ -77,6 +78,10 @@ class SolutionMap(QtWidgets.QFrame):
         layout.setContentsMargins(10, 8, 10, 8)
         layout.addLayout(header)
         layout.addWidget(self._frame, 1)
+        policy = self._frame.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._frame.setSizePolicy(policy)
+        self._frame.hide()  # axes without an array would show nothing but 0 and 1
         self._frame.placed.connect(self._on_placed)
         self.choice.activated.connect(self._on_choice)
         self.view.pixelClicked.connect(self._on_click)
@@ -137,6 +142,7 @@ class SolutionMap(QtWidgets.QFrame):
 
     def _set_values(self, values: npt.NDArray[np.floating]) -> None:
         self.values = values
+        self._frame.show()
         shape = (values.shape[0], values.shape[1])
         if self.view.shape != shape:
             self.view.set_shape(shape)

@@ -12,6 +12,7 @@ from typing import Any
 from quicklook import theme
 from quicklook.action_texts import ActionText, read_action, score
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Slot
+from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.key_caps import draw_keys, width_of_keys
 
 __all__ = ["CommandPalette"]
@@ -58,9 +59,8 @@ class CommandPalette(QtWidgets.QWidget):
         self.list.setItemDelegate(_CommandDelegate(self.list))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setUniformItemSizes(True)
-        self.note = QtWidgets.QLabel(objectName="caption")
+        self.note = ElidedLabel(objectName="caption")
         self.note.setTextFormat(Qt.TextFormat.PlainText)
-        self.note.setMinimumWidth(1)  # a long note does not widen the panel
         self._panel = QtWidgets.QFrame(self, objectName="card")
         layout = QtWidgets.QVBoxLayout(self._panel)
         layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, 8)
@@ -154,6 +154,7 @@ class CommandPalette(QtWidgets.QWidget):
             self.note.style().unpolish(self.note)
             self.note.style().polish(self.note)
         self.note.setText(text)
+        self.note.setToolTip(text)
 
     @property
     def names(self) -> list[str]:

@@ -11,23 +11,23 @@ from quicklook.widgets.elided_label import ElidedLabel
 __all__ = ["FactsStrip"]
 
 _CAPTIONS = ("File", "Camera", "Start (UTC)", "Exposure", "Photons")
-_SHORTENED = ("File",)
+_NARROWEST = {"File": 100, "Camera": 64, "Start (UTC)": 80, "Exposure": 56, "Photons": 56}
 
 
 class FactsStrip(QtWidgets.QFrame):
-    """Captions with values; long ones are cut in the middle if there is no room."""
+    """Captions with values; what has no room is cut, names in the middle, and is whole in its tip."""
 
     def __init__(self) -> None:
         super().__init__(objectName="card")
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(12, 5, 12, 5)
-        layout.setSpacing(18)
+        layout.setSpacing(14)
         self._values: dict[str, QtWidgets.QLabel] = {}
         for caption in _CAPTIONS:
             column = QtWidgets.QVBoxLayout()
             column.setSpacing(0)
             column.addWidget(QtWidgets.QLabel(caption, objectName="caption"))
-            value = _name_label() if caption in _SHORTENED else QtWidgets.QLabel()
+            value = _value_label(caption)
             value.setObjectName("value")
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             column.addWidget(value)
@@ -59,12 +59,14 @@ class FactsStrip(QtWidgets.QFrame):
             }
             tips["File"] = "\n".join(str(path) for path in facts.paths[:12])
             tips["Start (UTC)"] = (
-                f"unix second {facts.start_unix}" if facts.start_unix else "The file does not tell"
+                f"{texts['Start (UTC)']}: unix second {facts.start_unix}"
+                if facts.start_unix
+                else "The file does not tell"
             )
         self.calibrations.show_states(facts.calibrations if facts else ())
         for caption, label in self._values.items():
             label.setText(texts[caption])
-            label.setToolTip(tips[caption])
+            label.setToolTip(tips[caption] or (texts[caption] if facts else ""))
 
 
 def _names(facts: FileFacts) -> str:
@@ -86,9 +88,10 @@ def _exposure(facts: FileFacts) -> str:
     return text
 
 
-def _name_label() -> ElidedLabel:
-    """Return a label for a name, whose ends matter most."""
+def _value_label(caption: str) -> ElidedLabel:
+    """Return a label that shrinks on a small screen; of a name both ends matter."""
     label = ElidedLabel()
-    label.elide_mode = Qt.TextElideMode.ElideMiddle
-    label.narrowest = 110
+    if caption == "File":
+        label.elide_mode = Qt.TextElideMode.ElideMiddle
+    label.narrowest = _NARROWEST[caption]
     return label

@@ -64,7 +64,7 @@ class RangeBoxes(QtWidgets.QWidget):
         self._usual_step = step
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout.setSpacing(2)
         layout.addWidget(self.caption)
         for text, box in (("Start", self.start), ("Stop", self.stop)):
             layout.addWidget(QtWidgets.QLabel(text))
@@ -229,10 +229,22 @@ class RangeBoxes(QtWidgets.QWidget):
             return
         for box, what in ((self.start, "Start"), (self.stop, "Stop (not included)")):
             span = f"{box.minimum():g} to {box.maximum():g} {self._unit}"
-            box.setToolTip(f"{what} of the {self._quantity.lower()} range: {span}")
+            box.setToolTip(
+                f"{what} of the {self._quantity.lower()} range: {span}{self._no_limit(box)}"
+            )
         self.step.setToolTip(f"Length of a step in {self._quantity.lower()}")
         for button in self.step_buttons.values():
             button.setToolTip(f"{button.property('tip')} in {self._quantity.lower()}")
+
+    def _no_limit(self, box: NumberBox) -> str:
+        """Return what an end of a range of wavelengths means: the limits of the boxes limit no photon."""
+        if self._quantity != "Wavelength":
+            return ""
+        at, side = (self._limits[0], "lower") if box is self.start else (self._limits[1], "upper")
+        return (
+            f"\n{at:g} {self._unit}: no {side} limit. Without both limits every photon counts in images and "
+            "light curves, also one without a wavelength."
+        )
 
     def _show(self, start: float, stop: float) -> None:
         self._range = (start, stop)

@@ -118,6 +118,13 @@ def test_light_curve_and_spectrum_in_every_format(night, tmp_path):
     assert "phase_low (deg)" in (tmp_path / "s.csv").read_text()
 
 
+def test_a_table_without_entries_says_so(night, capsys):
+    folder, _ = night
+    arguments = ("--start", START, "--duration", 1, "--beammap", folder / "map.txt")
+    assert run("convert", folder, *arguments, "--out", folder / "none.h5") == 0
+    assert "packets lost by board: none\n" in capsys.readouterr().out
+
+
 def test_raw_files_give_what_their_photon_file_gives(night, tmp_path, capsys):
     """image, lightcurve and spectrum take a .bin with its beam map; image takes a .img too."""
     folder, out = night

@@ -357,6 +357,18 @@ def test_densities_of_a_phase_histogram(obs):
             spectrum.density(unknown)
 
 
+def test_bins_that_a_phase_range_cuts_are_as_wide_as_what_was_counted(obs):
+    whole = obs.spectrum((4, 2), bin_deg=20.0)
+    phases = obs.photons((4, 2))["phase"].astype(float)
+    low, high = (float(np.quantile(phases, part)) + 1e-3 for part in (0.3, 0.7))
+    spectrum = obs.phase_histogram((4, 2), bin_deg=20.0, min_phase=low, max_phase=high)
+    assert (spectrum.edges[0], spectrum.edges[-1]) == (low, high)
+    assert set(spectrum.edges[1:-1]) <= set(whole.edges)
+    counts, _ = np.histogram(phases[(phases >= low) & (phases < high)], spectrum.edges)
+    np.testing.assert_array_equal(spectrum.counts, counts)
+    np.testing.assert_allclose(spectrum.density("deg")[0], counts / np.diff(spectrum.edges))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.floats(1, 500), st.integers(0, 10**6)), min_size=1, max_size=20))
 def test_densities_of_a_spectrum_integrate_to_the_counts(bins):

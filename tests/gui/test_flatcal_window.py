@@ -296,3 +296,15 @@ def test_the_book_of_all_pixels_is_written_on_request(qtbot, real, files, tmp_pa
     qtbot.waitUntil(lambda: "book.pdf" in real.messages.text, timeout=100_000)
     assert target.read_bytes().startswith(b"%PDF")
     assert SHAPE[0] != SHAPE[1]
+
+
+def test_a_solution_is_named_after_the_flat_that_is_chosen(qtbot, settings, tmp_path):
+    dialog = FlatcalDialog(settings)
+    qtbot.addWidget(dialog)
+    dialog.set_text("flatPath", str(tmp_path / "1602050428.h5"))
+    dialog.set_text("flatPath", "")  # as when all is selected and typed over
+    dialog.set_text("flatPath", str(tmp_path / "1602050424.h5"))
+    assert dialog.text_of("calSolnPath") == str(tmp_path / "flat_1602050424.h5")
+    dialog.set_text("calSolnPath", str(tmp_path / "mine.h5"))
+    dialog.set_text("flatPath", str(tmp_path / "1602050500.h5"))
+    assert dialog.text_of("calSolnPath") == str(tmp_path / "mine.h5")

@@ -215,3 +215,18 @@ def test_the_strip_offers_what_belongs_to_a_calibration(qtbot, real, path):
     assert set(buttons) == {"Wavelength", "Flat field"}
     offered = [action.objectName() for action in buttons["Wavelength"].menu().actions()]
     assert offered == ["apply_wavecal", "compare_wavecal", "undo_wavecal"]
+
+
+def test_before_a_search_there_is_no_map_and_nothing_to_cut(qtbot, real, path):
+    open_path(qtbot, real, path)
+    real.actions_by_name["find_bad"].trigger()
+    window = real.masking.window
+    assert not window.map.view.isVisible()
+    assert not window.map.choice.isEnabled()
+    assert not window.rates.plot.isVisible()
+    window.find.click()
+    qtbot.waitUntil(lambda: window.found is not None, timeout=200_000)
+    rest(qtbot, real)
+    assert window.map.view.isVisible()
+    assert window.map.choice.isEnabled()
+    assert window.rates.plot.isVisible()

@@ -113,6 +113,7 @@ def test_a_night_from_its_plan_to_its_results(qtbot, real, tmp_path, raw, monkey
     assert "Room: at most" in night.room.text()
     assert str(tmp_path / "out") in night.room.text()
     assert night.subline.text() == "5 tasks: 5 to do"
+    assert (night.stage.text(), night.elapsed.text(), night.progress.value()) == ("", "", 0)
     assert "no result yet" in _tip_of(night, "image pos1")
     assert not night.report.isEnabled()
     photons = core.tasks[0]

@@ -11,6 +11,7 @@ from quicklook.action_texts import ActionText, bare, read_action, score
 from quicklook.actions import build_actions, build_menus, enable_actions
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets
 from quicklook.widgets.command_palette import CommandPalette
+from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.key_caps import KeyCaps, width_of_keys
 
 
@@ -87,6 +88,14 @@ def test_few_letters_find_it(palette, typed, first):
 def test_words_of_the_tip_find_it_too(palette):
     palette.edit.setText("counter-clockwise")
     assert palette.names == ["Turn by 90°"]
+
+
+def test_a_long_note_ends_in_dots_and_is_read_whole_in_its_tip(palette):
+    palette._say("nine words " * 40, "caption")
+    width = palette.width()
+    assert isinstance(palette.note, ElidedLabel)
+    assert palette.note.toolTip() == palette.note.text()
+    assert palette.width() == width
 
 
 def test_says_so_when_nothing_fits(qtbot, palette):

@@ -8,17 +8,21 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_obs import FakeObs
 
-from quicklook import assets, palette
+from quicklook import assets, palette, theme
 from quicklook.action_table import ACTIONS, MENUS, NEEDS
 from quicklook.actions import build_actions
 from quicklook.app import ErrorCatcher
 from quicklook.qt import QtCore, QtWidgets
 from quicklook.session import Session
 from quicklook.settings import Settings
+from quicklook.speckle_store import MapImage
 from quicklook.tasks import OpenFiles
+from quicklook.views.axes import CalmPlot
+from quicklook.widgets.go_buttons import go_buttons
 
 
 def test_settings_round_trip(settings, tmp_path):
@@ -186,3 +190,59 @@ def test_labels_are_drawn(qtbot):
     picture = label.grab().toImage()
     pixels = [(x, y) for x in range(picture.width()) for y in range(picture.height())]
     assert sum(picture.pixelColor(*p).lightness() < 120 for p in pixels) > 30
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (2301.4, 940.9, "2301 ± 940"),
+        (12345.6, 3456.7, "12350 ± 3500"),
+        (0.01234, 0.00056, "0.01234 ± 0.00056"),
+    ],
+)
+def test_values_of_speckle_maps_have_no_powers_of_ten(value, error, text):
+    shown = object.__new__(MapImage)
+    for name, what in (("title", "Is"), ("unit", "counts/s"), ("name", "is")):
+        object.__setattr__(shown, name, what)
+    object.__setattr__(shown, "array", np.array([[value]]))
+    object.__setattr__(shown, "error", np.array([[error]]))
+    assert shown.text_at((0, 0)) == (f"Is = {text}", "counts/s")
+
+
+def test_an_axis_that_gets_another_label_has_it_in_the_middle(qtbot):
+    plot = CalmPlot()
+    qtbot.addWidget(plot)
+    plot.resize(500, 300)
+    plot.show()
+    plot.setLabel("bottom", "Bin")
+    qtbot.waitUntil(lambda: plot.getPlotItem().getAxis("bottom").width() > 300)
+    plot.setLabel("bottom", "Counts per 10 ms, a much longer text")
+    axis = plot.getPlotItem().getAxis("bottom")
+    middle = axis.label.pos().x() + axis.label.boundingRect().width() / 2
+    assert abs(middle - axis.width() / 2) <= 1
+
+
+@pytest.fixture
+def styled(qapp):
+    before = qapp.styleSheet()
+    qapp.setStyleSheet(assets.style_sheet(theme.current()))
+    yield
+    qapp.setStyleSheet(before)
+
+
+@pytest.mark.usefixtures("styled")
+def test_the_button_that_starts_something_is_the_last_one(qtbot):
+    dialog = QtWidgets.QDialog()
+    qtbot.addWidget(dialog)
+    row = QtWidgets.QVBoxLayout(dialog)
+    field = QtWidgets.QLineEdit()
+    row.addWidget(field)
+    buttons, go = go_buttons(dialog, "Write")
+    row.addWidget(buttons)
+    dialog.resize(400, 100)
+    dialog.show()
+    cancel = buttons.button(QtWidgets.QDialogButtonBox.StandardButton.Cancel)
+    assert cancel.x() < go.x()
+    assert go.isDefault()
+    assert go.palette().buttonText().color().name() == theme.current().primary_text
+    assert dialog.focusWidget() in (None, field)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from fake_obs import FakeObs
 from gui_actions import click_pixel, move_to, plot_counts, position_of, wait_for_plots
+from window_rig import open_path
 
 from pipeline_core.errors import InputFormatError
 from quicklook.background_tasks import ConvertForm
+from quicklook.file_facts import CalibrationState
 from quicklook.jobs import Job
 from quicklook.qt import Qt, QtCore, QtWidgets
 
@@ -517,3 +519,55 @@ def test_plots_without_photons_say_so(qtbot, opened):
     click_pixel(qtbot, opened, 9, 6)
     wait_for_plots(qtbot, opened, (9, 6))
     assert not any("No photons" in pane.figures.text() for pane in opened.card.panes)
+
+
+def test_counts_without_a_limit_of_wavelength_say_so(qtbot, window, observations):
+    observations[Path("calibrated.h5")] = FakeObs("calibrated.h5", calibrated=True)
+    open_path(qtbot, window, Path("calibrated.h5"))
+    plot_counts(qtbot, window)
+    assert "in 0 to 4 s, any or no wavelength (" in window.image.value_at((9, 6))[1]
+    assert "\n700 nm: no lower limit" in window.controls.band.start.toolTip()
+    assert "\n1500 nm: no upper limit" in window.controls.band.stop.toolTip()
+    assert "limit" not in window.controls.times.start.toolTip()
+    for low, high, said in (
+        (900.0, None, "0 to 4 s, from 900 nm"),
+        (None, 1200.0, "0 to 4 s, below 1200 nm"),
+        (900.0, 1200.0, "0 to 4 s, 900 to 1200 nm"),
+    ):
+        window.session.set_band(low, high)
+        plot_counts(qtbot, window)
+        qtbot.waitUntil(lambda said=said: said in window.image.value_at((9, 6))[1])
+        assert "any or no" not in window.image.value_at((9, 6))[1]
+
+
+def test_a_mean_of_other_ranges_does_not_stand_beside_counts(qtbot, opened):
+    plot_counts(qtbot, opened)
+    click_pixel(qtbot, opened, 9, 6)
+    qtbot.waitUntil(lambda: "mean phase" in opened.status.active_text)
+    opened.session.set_time_range(1.0, 2.0)
+    qtbot.waitUntil(lambda: opened.card.spectrum.shown.request.start_s == 1.0)
+    assert "counts in 0 to 4 s" in opened.status.active_text
+    assert "mean phase" not in opened.status.active_text
+    plot_counts(qtbot, opened)
+    qtbot.waitUntil(lambda: "counts in 1 to 2 s" in opened.status.active_text)
+    assert "mean phase" in opened.status.active_text
+
+
+def test_a_calibrated_file_fits_a_small_screen_too(qtbot, window, observations):
+    observations[Path("calibrated.h5")] = FakeObs("calibrated.h5", calibrated=True)
+    open_path(qtbot, window, Path("calibrated.h5"))
+    window.strip.calibrations.show_states(
+        tuple(
+            CalibrationState(name, "done", word, "")
+            for name, word in (
+                ("Beam map", "84% good"),
+                ("Wavelength", "84% done"),
+                ("Flat field", "84% done"),
+                ("Masks", "372 pixels"),
+            )
+        )
+    )
+    window.resize(1022, 700)  # of 1024, less the borders
+    assert (window.width(), window.height()) == (1022, 700)
+    assert window.strip.width() < 1022
+    assert window.strip._values["Camera"].toolTip() == window.strip.value("Camera")
