@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from quicklook.mask_tasks import METHOD_CHOICES, FoundMask, MaskForm
 from quicklook.qt import Qt, QtWidgets, Signal, Slot
@@ -189,11 +190,14 @@ class MaskWindow(ResultWindow):
     def show_stopped(self, kind: str, text: str) -> None:
         """Say that the search ended without a mask."""
         super().show_stopped(kind, text)
+        self.headline.setText(f"Bad pixels of {Path(self._path).name}")
         self.find.setEnabled(True)
 
     def show_found(self, found: FoundMask, *, changed: bool, can_undo: bool) -> None:
         """Show a mask; `changed`: the same as before but for what was done by hand."""
         self.found = found
+        self._path = str(found.path)
+        self.setWindowTitle(f"Bad pixels - {found.path.name}")
         self.show_mode(running=False)
         self.find.setEnabled(True)
         words = ", ".join(f"{number:,} {name}" for name, number in found.kinds if number)
