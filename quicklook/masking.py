@@ -115,7 +115,7 @@ class MaskController(QtCore.QObject):
         found = self.window.found
         if self._job is None and (found is None or found.path != facts.path):
             self._put_aside(found)
-            self.window.show_file(str(facts.path), facts.path.name)
+            self.window.show_file(str(facts.path), facts.path.name, facts.shape)
         bring_to_front(self.window)
 
     def _put_aside(self, found: FoundMask | None) -> None:

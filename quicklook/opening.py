@@ -163,7 +163,7 @@ class OpeningController(QtCore.QObject):
 
     def is_looked_at(self, path: Path) -> bool:
         """Whether a file is the one that was opened last."""
-        return path in self._paths
+        return path.absolute() in [one.absolute() for one in self._paths]
 
     def cancel(self) -> None:
         """Give up opening; what is open stays."""

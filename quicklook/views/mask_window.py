@@ -43,6 +43,7 @@ class MaskWindow(ResultWindow):
     def __init__(self) -> None:
         self.found: FoundMask | None = None
         self._path = ""
+        self._chosen = ""
         super().__init__("hot")
         self.pages.hide()
         self.apply.setText("Attach mask")
@@ -166,10 +167,22 @@ class MaskWindow(ResultWindow):
 
     # --- states ----------------------------------------------------------------------------------
 
-    def show_file(self, path: str, name: str) -> None:
-        """Show that nothing was looked for yet in this file."""
-        self._path = path
+    def _show_no_mask(self, shape: tuple[int, int] | None) -> None:
+        """Take everything off the screen that is of the mask before."""
         self.found = None
+        self._chosen = self.map.wanted or self._chosen
+        if shape is not None:
+            self.map.show_empty(shape, "No mask yet")
+        self.map.set_pixel(None)
+        self._pixel.setCurrentIndex(0)
+        self.rates.show_nothing()
+        self.cut_text.setText("")
+        self.cut.setEnabled(False)
+
+    def show_file(self, path: str, name: str, shape: tuple[int, int]) -> None:
+        """Show that nothing was looked for yet in this file of an array of (ncols, nrows) pixels."""
+        self._path = path
+        self._show_no_mask(shape)
         self.show_mode(running=False)
         self.setWindowTitle(f"Bad pixels - {name}")
         self.headline.setText(f"Bad pixels of {name}")
@@ -182,7 +195,7 @@ class MaskWindow(ResultWindow):
 
     def show_running(self, name: str) -> None:
         """Show that bad pixels are being looked for."""
-        self.found = None
+        self._show_no_mask(None if self.map.values is None else self.map.values.shape)
         self.find.setEnabled(False)
         super().show_running(name)
         self.headline.setText(f"Looking for bad pixels in {name}")
@@ -208,7 +221,7 @@ class MaskWindow(ResultWindow):
             button.setEnabled(True)
         self.undo.setEnabled(can_undo)
         self._on_cut_moved(*self.rates.cut)
-        self.map.offer(found.maps)
+        self.map.offer(found.maps, self._chosen)
         self.mapWanted.emit(self.map.wanted)
         self.ask_for_pixel(found.shape)
 

@@ -69,6 +69,16 @@ def test_no_other_job_lets_a_conversion_take_the_file_away(qtbot, opened, observ
     assert opened.messages.button("Open result").isVisible()
 
 
+def test_a_result_in_the_place_of_the_open_file_is_opened_in_any_case(qtbot, opened, observations):
+    observations[MADE] = FakeObs(MADE)
+    open_path(qtbot, opened, MADE)
+    observations[MADE] = FakeObs(MADE, seed=5)
+    with qtbot.waitSignal(opened.fileOpened):
+        opened.conversion.succeeded.emit(Summary(), ConvertForm(out="made.h5", open_result=False))
+    assert opened.session.file.file_id == observations[MADE].file_id
+    assert "12 photons in made.h5" in opened.messages.text
+
+
 def test_a_result_that_cannot_be_opened_is_told_at_once_and_not_of_the_next_file(
     qtbot, opened, observations
 ):
@@ -178,11 +188,18 @@ def test_a_mask_that_was_edited_is_offered_again_when_another_file_is_looked_at(
     open_path(qtbot, real, b)
     real.actions_by_name["find_bad"].trigger()
     assert masks.windowTitle() == "Bad pixels - b.h5"
+    assert masks.map.shown is None  # nothing of a.h5 is left on the screen
+    assert np.isnan(masks.map.values).all()
+    assert masks.rates.shown is None
+    assert not masks.rates.good.isVisible()
+    assert not masks.mark.isVisible()
     assert "The mask of a.h5 was not attached." in masks.messages.text
     masks.messages.button("Show it again").click()
     rest(qtbot, real)
     assert masks.windowTitle() == "Bad pixels - a.h5"
     assert masks.headline.text() == "Bad pixels of a.h5"
+    assert int((masks.map.values > 0).sum()) == 1
+    assert masks.rates.good.isVisible()
     masks.undo.click()
     masks.map.pixelSelected.emit((2, 1))
     masks.mark.click()
@@ -192,6 +209,7 @@ def test_a_mask_that_was_edited_is_offered_again_when_another_file_is_looked_at(
     assert (marks_of(a), marks_of(b)) == ([1], [])
     masks.find.click()  # in the file that the window is of
     assert [job.title for job in real.jobs.jobs] == ["Bad pixels of a.h5"]
+    assert np.isnan(masks.map.values).all()
     qtbot.waitUntil(lambda: masks.found is not None, timeout=100_000)
     masks.apply.click()
     rest(qtbot, real)
