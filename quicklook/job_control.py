@@ -117,15 +117,22 @@ class JobControl(QtCore.QObject):
         summary: ConversionSummary | SplitSummary | OlderSummary,
         form: ConvertForm | OlderForm,
     ) -> None:
-        """Open the result; only offer it if another file was opened meanwhile, or as wished."""
+        """Open the result; only offer it if another file was opened meanwhile, or as wished.
+
+        The file on the screen is opened anyway if the result has taken its place: it is gone.
+        """
         path = Path(summary.path)
         message = describe_result(summary)
         logger.info("%s", message[1])
-        if form.open_result and not self._opened_another and not self._lanes[0].is_stopping:
+        wanted = form.open_result and not self._opened_another
+        if (wanted or self._is_on_screen(path)) and not self._lanes[0].is_stopping:
             self._opening.open_result(Said(path, *message))
             self._opened_another = False  # that was not the person
         else:
             self._messages.show_message(*message, ("Open result", lambda: self._open(path)))
+
+    def _is_on_screen(self, path: Path) -> bool:
+        return self._opening.is_looked_at(path) and not self._opening.is_busy
 
     @Slot(object, object)
     def _on_conversion_failed(self, failure: Failure, form: ConvertForm | OlderForm) -> None:

@@ -114,8 +114,25 @@ class MaskController(QtCore.QObject):
             window.applyWanted.connect(self._attach)
         found = self.window.found
         if self._job is None and (found is None or found.path != facts.path):
-            self.window.show_file(str(facts.path), facts.path.name)
+            self._put_aside(found)
+            self.window.show_file(str(facts.path), facts.path.name, facts.shape)
         bring_to_front(self.window)
+
+    def _put_aside(self, found: FoundMask | None) -> None:
+        """Offer to show a mask again that was not attached before the window turns to another file."""
+        before, self._before = self._before, []
+        if self.window is None:
+            return
+        self.window.messages.hide()
+        if found is not None and self.window.apply.isEnabled():
+            text = f"The mask of {found.path.name} was not attached."
+            again = ("Show it again", partial(self._show_again, found, before))
+            self.window.messages.show_message("info", text, again)
+
+    def _show_again(self, found: FoundMask, before: list[FoundMask]) -> None:
+        if self._job is None:
+            self._before = before
+            self._show(found, changed=False)
 
     @Slot(object)
     def find(self, form: MaskForm) -> None:
@@ -281,7 +298,7 @@ class MaskController(QtCore.QObject):
             if job.key == _ATTACH and self.window is not None:
                 self.window.show_attached()
             undo = (("Undo", partial(self._undo, path, kind)),) if kind else ()
-            self._opening.open_anew(Said(path, "success", result, undo))
+            self._opening.open_anew(Said(path, "success", result, undo), keep_trial=True)
         elif self.window is None or job.key not in (_MAP, _CHANGE, _SAVE):
             return
         elif job.key == _SAVE:

@@ -83,6 +83,7 @@ class OpeningController(QtCore.QObject):
         self._parent = parent
         self._job: Job | None = None
         self._paths: tuple[Path, ...] = ()
+        self._trial: Path | None = None
         self._afterwards: Said | None = None
         self._patience = QtCore.QTimer(self, singleShot=True, interval=_SLOW_MS)
         self._patience.timeout.connect(self._on_slow)
@@ -141,11 +142,15 @@ class OpeningController(QtCore.QObject):
         self._afterwards = said
         self.open_paths([said.path])
 
-    def open_anew(self, said: Said) -> None:
-        """Open a file of which something has changed once more, if it is still the one that is looked at."""
+    def open_anew(self, said: Said, *, keep_trial: bool = False) -> None:
+        """Open a file of which something has changed once more, if it is still the one that is looked at.
+
+        `keep_trial`: with the solution that is tried out; what has changed is not the wavelengths.
+        """
         coming = None if self._job is None else self._job.args[0]
         if said.path in (self._paths if coming is None else coming):
-            self.open_result(said)
+            self._afterwards = said
+            self.open_paths([said.path], trial=self._trial if keep_trial else None)
         elif coming is None:
             self.said.emit(said)
         else:
@@ -158,7 +163,7 @@ class OpeningController(QtCore.QObject):
 
     def is_looked_at(self, path: Path) -> bool:
         """Whether a file is the one that was opened last."""
-        return path in self._paths
+        return path.absolute() in [one.absolute() for one in self._paths]
 
     def cancel(self) -> None:
         """Give up opening; what is open stays."""
@@ -171,7 +176,7 @@ class OpeningController(QtCore.QObject):
             return
         self._job = None
         facts = success.result
-        self._paths = facts.paths
+        self._paths, self._trial = facts.paths, facts.trial
         self._settings.photon_folder = str(facts.path.absolute().parent)
         logger.info("Opened %s: %d photons", facts.path, facts.n_photons)
         self.opened.emit(facts)

@@ -44,7 +44,7 @@ class RegionControl(QtCore.QObject):
         actions["next_region"].triggered.connect(regions.select_next)
         actions["remove_region"].triggered.connect(table.remove_selected)
         actions["clear_regions"].triggered.connect(regions.clear)
-        actions["undo"].triggered.connect(regions.undo)
+        actions["undo"].triggered.connect(self._undo)
         actions["plot_region"].triggered.connect(table.plot.toggle)
         image.pixelToggled.connect(regions.toggle_pixel)
         image.regionTabbed.connect(regions.select_next)
@@ -76,14 +76,23 @@ class RegionControl(QtCore.QObject):
 
     @Slot()
     def _on_file(self) -> None:
-        """Drop the regions that the new array has no pixel of."""
+        """Drop the regions that the new array has no pixel of; back in the old one, undo brings them again."""
+        self._keep_fitting(remember=True)
+        self._table.plot.setChecked(False)
+
+    @Slot()
+    def _undo(self) -> None:
+        """Take back the last change, but for regions of another array."""
+        self._regions.undo()
+        self._keep_fitting(remember=False)
+
+    def _keep_fitting(self, *, remember: bool) -> None:
         facts = self._session.file
         if facts is None:
             return
         for region in self._regions.regions:
             if not pixels_in(region.shape, facts.shape):
-                self._regions.remove(region.number)
-        self._table.plot.setChecked(False)
+                self._regions.remove(region.number, remember=remember)
 
     @Slot()
     def _on_pixel(self) -> None:

@@ -100,11 +100,11 @@ class RegionList(QtCore.QObject):
             at = numbers.index(self._selected) if self._selected in numbers else -1
             self.select(numbers[(at + 1) % len(numbers)])
 
-    def remove(self, number: int) -> None:
-        """Remove a region."""
+    def remove(self, number: int, *, remember: bool = True) -> None:
+        """Remove a region; not to `remember` it means that it cannot be brought back."""
         rest = tuple(region for region in self._regions if region.number != number)
         if rest != self._regions:
-            self._set(rest, None)
+            self._set(rest, None, remember=remember)
 
     def clear(self) -> None:
         """Remove all regions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from quicklook.mask_tasks import METHOD_CHOICES, FoundMask, MaskForm
 from quicklook.qt import Qt, QtWidgets, Signal, Slot
@@ -165,11 +166,21 @@ class MaskWindow(ResultWindow):
 
     # --- states ----------------------------------------------------------------------------------
 
-    def show_file(self, path: str, name: str) -> None:
-        """Show that nothing was looked for yet in this file."""
-        self._path = path
+    def _show_no_mask(self, shape: tuple[int, int] | None) -> None:
+        """Take everything off the screen that is of the mask before."""
         self.found = None
-        self.map.forget()
+        if shape is not None:
+            self.map.show_empty(shape, "No mask yet")
+        self.map.set_pixel(None)
+        self._pixel.setCurrentIndex(0)
+        self.rates.show_nothing()
+        self.cut_text.setText("")
+        self.cut.setEnabled(False)
+
+    def show_file(self, path: str, name: str, shape: tuple[int, int]) -> None:
+        """Show that nothing was looked for yet in this file of an array of (ncols, nrows) pixels."""
+        self._path = path
+        self._show_no_mask(shape)
         self.show_mode(running=False)
         self.setWindowTitle(f"Bad pixels - {name}")
         self.headline.setText(f"Bad pixels of {name}")
@@ -182,7 +193,7 @@ class MaskWindow(ResultWindow):
 
     def show_running(self, name: str) -> None:
         """Show that bad pixels are being looked for."""
-        self.found = None
+        self._show_no_mask(None)
         self.find.setEnabled(False)
         super().show_running(name)
         self.headline.setText(f"Looking for bad pixels in {name}")
@@ -190,11 +201,14 @@ class MaskWindow(ResultWindow):
     def show_stopped(self, kind: str, text: str) -> None:
         """Say that the search ended without a mask."""
         super().show_stopped(kind, text)
+        self.headline.setText(f"Bad pixels of {Path(self._path).name}")
         self.find.setEnabled(True)
 
     def show_found(self, found: FoundMask, *, changed: bool, can_undo: bool) -> None:
         """Show a mask; `changed`: the same as before but for what was done by hand."""
         self.found = found
+        self._path = str(found.path)
+        self.setWindowTitle(f"Bad pixels - {found.path.name}")
         self.show_mode(running=False)
         self.find.setEnabled(True)
         words = ", ".join(f"{number:,} {name}" for name, number in found.kinds if number)

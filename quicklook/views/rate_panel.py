@@ -81,8 +81,16 @@ class RatePanel(QtWidgets.QWidget):
         top = max(float(found.good.max(initial=1)), float(found.bad.max(initial=1)))
         self.plot.show_heights(0.5, top)
         self.range.setBounds((float(edges[0]), float(edges[-1])))
+        for item in (self.good, self.bad, self.range):
+            item.show()
         if not keep_cut:
             self.range.setRegion((float(edges[0]), float(edges[-1])))
+
+    def show_nothing(self) -> None:
+        """Show that there is no mask."""
+        self.shown = None
+        for item in (self.good, self.bad, self.range):
+            item.hide()
 
     @property
     def cut(self) -> tuple[float, float]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_obs import FakeObs
-from observations import make_observation
-from wavecal_solutions import essentials, save_essentials
-from window_rig import all_read, open_path, real_window
+from overlap_rig import attach, attached_to, make_solutions, make_two, marks_of, rest, search
+from window_rig import open_path, real_window
 
 from pipeline_core import ObsFile
-from pipeline_core.cube_settings import CubeSettings
-from pipeline_core.speckle.settings import SpeckleSettings
-from quicklook.background_tasks import ConvertForm, CubeForm
+from pipeline_core.regions import Rectangle
+from quicklook.background_tasks import ConvertForm
 from quicklook.jobs import Job
 from quicklook.qt import QtWidgets
 
@@ -43,43 +39,12 @@ def real(qtbot, settings):
 
 @pytest.fixture
 def two(tmp_path):
-    """Two photon files of the same array."""
-    found = []
-    for name in ("a", "b"):
-        folder = tmp_path / name
-        folder.mkdir()
-        path = make_observation(folder, np.full((6, 4), 200.0), seed=len(found) + 3)[0]
-        found.append(path.rename(folder / f"{name}.h5"))
-    return found
+    return make_two(tmp_path)
 
 
 @pytest.fixture
 def solutions(two):
-    """Two wavelength solutions, which fit both files."""
-    with ObsFile(two[0]) as obs:
-        first = essentials(obs.beammap, obs.camera)
-        second = essentials(obs.beammap, obs.camera, seed=3, solution_id="other")
-    folder = two[0].parent
-    return save_essentials(folder / "s1.h5", first), save_essentials(folder / "s2.h5", second)
-
-
-def rest(qtbot, window):
-    """Wait until nothing runs, is read or opened any more."""
-    qtbot.wait(50)
-    qtbot.waitUntil(lambda: all_read(window) and not window.jobs.jobs, timeout=120_000)
-    qtbot.waitUntil(lambda: all_read(window), timeout=20_000)  # what the end of a job has asked for
-    qtbot.wait(30)
-
-
-def attached_to(path):
-    """Name of the wavelength solution of a photon file."""
-    with ObsFile(path) as obs:
-        return None if obs.wavecal is None else Path(obs.wavecal.source).name
-
-
-def attach(path, solution):
-    with ObsFile(path, mode="write") as obs:
-        obs.apply_wavecal(solution)
+    return make_solutions(two[0])
 
 
 def click(qtbot, window, button):
@@ -102,6 +67,16 @@ def test_no_other_job_lets_a_conversion_take_the_file_away(qtbot, opened, observ
         opened.jobs.finished.emit(job)
     assert opened.session.file.path == OTHER
     assert opened.messages.button("Open result").isVisible()
+
+
+def test_a_result_in_the_place_of_the_open_file_is_opened_in_any_case(qtbot, opened, observations):
+    observations[MADE] = FakeObs(MADE)
+    open_path(qtbot, opened, MADE)
+    observations[MADE] = FakeObs(MADE, seed=5)
+    with qtbot.waitSignal(opened.fileOpened):
+        opened.conversion.succeeded.emit(Summary(), ConvertForm(out="made.h5", open_result=False))
+    assert opened.session.file.file_id == observations[MADE].file_id
+    assert "12 photons in made.h5" in opened.messages.text
 
 
 def test_a_result_that_cannot_be_opened_is_told_at_once_and_not_of_the_next_file(
@@ -181,22 +156,6 @@ def test_what_was_done_is_told_if_the_next_file_is_not_opened(qtbot, real, two, 
         assert words in real.messages.text
 
 
-def search(qtbot, window):
-    """Look for bad pixels in the open file; return their window."""
-    window.actions_by_name["find_bad"].trigger()
-    masks = window.masking.window
-    masks.find.click()
-    qtbot.waitUntil(lambda: masks.found is not None, timeout=200_000)
-    rest(qtbot, window)
-    return masks
-
-
-def marks_of(path):
-    """Numbers of pixels of every mask of a photon file."""
-    with ObsFile(path) as obs:
-        return [len(mask.reasons) for mask in obs.pixel_masks]
-
-
 def test_a_mask_goes_to_the_file_that_it_names_and_the_other_one_stays(qtbot, real, two):
     a, b = two
     open_path(qtbot, real, a)
@@ -217,6 +176,61 @@ def test_a_mask_goes_to_the_file_that_it_names_and_the_other_one_stays(qtbot, re
     click(qtbot, real, "Undo")
     assert (marks_of(a), marks_of(b)) == ([], [])
     assert real.session.file.path == b
+
+
+def test_a_mask_that_was_edited_is_offered_again_when_another_file_is_looked_at(qtbot, real, two):
+    a, b = two
+    open_path(qtbot, real, a)
+    masks = search(qtbot, real)
+    masks.map.pixelSelected.emit((1, 1))
+    masks.mark.click()
+    rest(qtbot, real)
+    open_path(qtbot, real, b)
+    real.actions_by_name["find_bad"].trigger()
+    assert masks.windowTitle() == "Bad pixels - b.h5"
+    assert masks.map.shown is None  # nothing of a.h5 is left on the screen
+    assert np.isnan(masks.map.values).all()
+    assert masks.rates.shown is None
+    assert not masks.rates.good.isVisible()
+    assert not masks.mark.isVisible()
+    assert "The mask of a.h5 was not attached." in masks.messages.text
+    masks.messages.button("Show it again").click()
+    rest(qtbot, real)
+    assert masks.windowTitle() == "Bad pixels - a.h5"
+    assert masks.headline.text() == "Bad pixels of a.h5"
+    assert int((masks.map.values > 0).sum()) == 1
+    assert masks.rates.good.isVisible()
+    masks.undo.click()
+    masks.map.pixelSelected.emit((2, 1))
+    masks.mark.click()
+    masks.apply.click()
+    rest(qtbot, real)
+    assert set(masks.found.reasons) == {(2, 1)}
+    assert (marks_of(a), marks_of(b)) == ([1], [])
+    masks.find.click()  # in the file that the window is of
+    assert [job.title for job in real.jobs.jobs] == ["Bad pixels of a.h5"]
+    assert np.isnan(masks.map.values).all()
+    qtbot.waitUntil(lambda: masks.found is not None, timeout=100_000)
+    masks.apply.click()
+    rest(qtbot, real)
+    real.actions_by_name["find_bad"].trigger()
+    assert masks.headline.text() == "Bad pixels of b.h5"
+    assert masks.messages.text == ""  # it was attached
+
+
+def test_marks_by_hand_leave_the_trial_of_a_solution_as_it_is(qtbot, real, two, solutions):
+    open_path(qtbot, real, two[0])
+    real.calibrating.try_out(solutions[0])
+    rest(qtbot, real)
+    real.session.set_pixel((1, 1))
+    real.actions_by_name["mask_hot"].trigger()
+    rest(qtbot, real)
+    assert real.session.file.trial == solutions[0]
+    assert real.messages.text == "Pixel (1, 1) is marked as hot."
+    real.attaching.attach(solutions[1])
+    rest(qtbot, real)
+    assert real.session.file.trial is None
+    assert real.session.file.is_attached
 
 
 def test_bursts_that_are_found_later_do_not_take_the_file_away(qtbot, real, two):
@@ -289,139 +303,24 @@ def test_solutions_that_are_offered_for_a_file_go_with_it(qtbot, real, two, solu
     assert real.session.file.path == b
 
 
-def test_a_search_that_waits_is_cancelled_at_once(qtbot, real, two):
-    open_path(qtbot, real, two[0])
-    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=120_000)
-    go_on = threading.Event()
-    real.jobs.submit("A long conversion", wait_for, go_on)
-    real.actions_by_name["find_bad"].trigger()
-    masks = real.masking.window
-    masks.find.click()
-    assert not masks.find.isEnabled()
-    masks.cancel.click()
-    qtbot.waitUntil(masks.find.isEnabled)
-    assert masks.messages.text == "The search was cancelled."
-    assert [job.title for job in real.jobs.jobs] == ["A long conversion"]
-    go_on.set()
-    rest(qtbot, real)
+# --- regions ---------------------------------------------------------------------------------------
 
 
-def test_what_waits_behind_the_job_on_the_screen_can_be_cancelled_too(qtbot, real, two, tmp_path):
-    open_path(qtbot, real, two[0])
-    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=120_000)
-    go_on = threading.Event()
-    real.job_control.show_job(real.jobs.submit("A long conversion", wait_for, go_on))
-    for name in ("one.fits", "two.fits"):
-        real.cubing.start(CubeForm((two[0],), None, CubeSettings(), tmp_path / name))
-    others = real.job_bar.findChild(QtWidgets.QToolButton, "stateMenu")
-    assert others.text() == "+ 2 more"
-    others.menu().aboutToShow.emit()
-    first, second = others.menu().actions()
-    assert (first.text(), second.text()) == ("Cancel: Writing one.fits", "Cancel: Writing two.fits")
-    first.trigger()
-    qtbot.waitUntil(lambda: others.text() == "+ 1 more")
-    assert real.messages.text == "The cube one.fits was cancelled: nothing was written."
-    go_on.set()
-    rest(qtbot, real)
-    assert "two.fits" in real.messages.text
-    assert [path.name for path in tmp_path.glob("*.fits")] == ["two.fits"]
-
-
-def wait_for(event, *, progress):
-    while not event.wait(0.005):
-        progress(0, 0, "waiting")
-
-
-# --- files that go or are replaced -----------------------------------------------------------------
-
-
-@pytest.fixture
-def waiting(qtbot, real, two):
-    """The window with a.h5; what jobs are asked for waits until the event is set."""
-    open_path(qtbot, real, two[0])
-    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=120_000)
-    go_on = threading.Event()
-    real.jobs.submit("A long conversion", wait_for, go_on)
-    yield go_on
-    go_on.set()
-
-
-def is_replaced(qtbot, real, two, waiting):
-    """Put the other file into the place of the open one, and let the jobs go on."""
-    two[1].replace(two[0])
-    waiting.set()
-    rest(qtbot, real)
-
-
-def test_maps_of_a_file_that_was_replaced_are_not_shown_beside_the_old_one(
-    qtbot, real, two, waiting
+def test_undo_brings_no_region_into_an_array_that_has_none_of_its_pixels(
+    qtbot, opened, observations
 ):
-    real.speckling.start(SpeckleSettings(bin_s=0.01, start=0.0, stop=2.0))
-    is_replaced(qtbot, real, two, waiting)
-    assert real.speckles.maps is None
-    for words in ("There are no speckle maps", "a.h5 was replaced", "Open it again"):
-        assert words in real.speckling.window.messages.text
-    open_path(qtbot, real, two[0])
-    real.speckling.start(SpeckleSettings(bin_s=0.01, start=0.0, stop=2.0))
-    rest(qtbot, real)
-    assert real.speckles.maps is not None
-
-
-def test_bad_pixels_of_a_file_that_was_replaced_are_not_offered(qtbot, real, two, waiting):
-    real.actions_by_name["find_bad"].trigger()
-    masks = real.masking.window
-    masks.find.click()
-    is_replaced(qtbot, real, two, waiting)
-    assert masks.found is None
-    assert "a.h5 was replaced" in masks.messages.text
-    open_path(qtbot, real, two[0])
-    masks.find.click()
-    qtbot.waitUntil(lambda: masks.found is not None, timeout=100_000)
-    rest(qtbot, real)
-
-
-@pytest.mark.parametrize(("kind", "action"), [("cubing", "cube"), ("movies", "movie")])
-def test_products_are_of_the_file_that_the_form_was_filled_in_for(
-    qtbot, real, two, waiting, kind, action
-):
-    real.actions_by_name[f"export_{action}"].trigger()
-    dialog = getattr(real, kind).dialog
-    assert dialog.windowTitle() == f"Export {action} - a.h5"
-    qtbot.waitUntil(dialog.write.isEnabled)
-    out = dialog.form().out
-    dialog.write.click()
-    is_replaced(qtbot, real, two, waiting)
-    assert not out.exists()
-    assert "a.h5 was replaced" in real.messages.text
-
-
-def test_maps_that_wait_are_cancelled_for_their_own_file(qtbot, real, two, waiting):
-    real.speckling.open_window()
-    real.speckling.start(SpeckleSettings(bin_s=0.01, start=0.0, stop=2.0))
-    open_path(qtbot, real, two[1])
-    assert real.speckles.form is None
-    assert real.speckling.window.headline.text() == "Speckles in b.h5"
-    assert [job.title for job in real.jobs.jobs] == ["A long conversion", "Speckle maps of a.h5"]
-    real.jobs.cancel(real.jobs.jobs[1])
-    qtbot.waitUntil(lambda: bool(real.messages.text))
-    assert real.messages.text == "a.h5: Cancelled before the first pixel was fitted."
-    assert real.speckling.window.headline.text() == "Speckles in b.h5"
-    open_path(qtbot, real, two[0])
-    assert real.speckles.form is None
-
-
-def test_maps_that_are_asked_for_in_the_turn_of_another_file_are_of_their_own(
-    qtbot, real, two, waiting
-):
-    real.speckling.open_window()  # its pieces come first
-    first = real.session.file
-    real.speckling.start(SpeckleSettings(bin_s=0.01, start=0.0, stop=2.0))
-    real.session.set_file(dataclasses.replace(first, file_id="other", token=99))
-    qtbot.wait(100)
-    assert real.speckles.form is None
-    real.session.set_file(first)
-    assert real.speckles.form is not None
-    assert real.speckling.window.headline.text() == "Speckle maps of a.h5"
+    observations[OTHER] = FakeObs(OTHER, shape=(4, 3))
+    opened.regions.add(Rectangle(5, 3, 8, 6))
+    open_path(qtbot, opened, OTHER)
+    assert opened.regions.regions == ()
+    opened.actions_by_name["undo"].trigger()
+    assert opened.regions.regions == ()
+    open_path(qtbot, opened, Path("night.h5"))
+    opened.regions.add(Rectangle(5, 3, 8, 6))
+    for path in (OTHER, Path("night.h5")):
+        open_path(qtbot, opened, path)
+    opened.actions_by_name["undo"].trigger()  # here it fits
+    assert [region.shape for region in opened.regions.regions] == [Rectangle(5, 3, 8, 6)]
 
 
 # --- exports ---------------------------------------------------------------------------------------
