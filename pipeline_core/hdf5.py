@@ -81,6 +81,7 @@ def open_readonly(path: Path, *, with_indexes: bool = False) -> tables.File:
         ) from error
     if head != _MAGIC:
         raise InputFormatError(_what_else(path, head))
+    _refuse_name(path)
     check_harmless(path)
     try:
         with no_pickles():
@@ -90,6 +91,16 @@ def open_readonly(path: Path, *, with_indexes: bool = False) -> tables.File:
             f"{path} is an HDF5 file, but damaged, cut off, or still being written. Copy it again, or convert the raw "
             "files again."
         ) from error
+
+
+def _refuse_name(path: Path) -> None:
+    """Refuse a name that HDF5 cannot be given: bytes that are no text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputFormatError(
+            f"{str(path)!a} cannot be opened: some bytes of its name are no UTF-8 text. Rename the file or its folder."
+        ) from None
 
 
 def _what_else(path: Path, head: bytes) -> str:
