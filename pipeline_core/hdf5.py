@@ -31,6 +31,7 @@ __all__ = [
     "read_part",
     "read_rows",
     "reading",
+    "refuse_another_kind",
     "refuse_special",
     "stored_attribute",
     "tables_in",
@@ -101,6 +102,40 @@ def _refuse_name(path: Path) -> None:
         raise InputFormatError(
             f"{str(path)!a} cannot be opened: some bytes of its name are no UTF-8 text. Rename the file or its folder."
         ) from None
+
+
+def refuse_another_kind(path: Path, kind: str, what: str) -> None:
+    """Refuse to replace an HDF5 file that is sound and of another kind: photons, a sidecar, somebody's data.
+
+    Parameters
+    ----------
+    path : path
+        The file to be written; there may be none yet.
+    kind : str
+        The root attribute ``format`` of what may be replaced.
+    what : str
+        The same in words, such as ``'a photon file'``.
+
+    Raises
+    ------
+    OutputError
+        With the remedy.
+    """
+    if not path.exists():
+        return
+    try:
+        h5 = open_readonly(path)
+    except InputFormatError:
+        return  # damaged, or no HDF5 file: nobody can read it
+    try:
+        with reading(path):
+            same = attribute(h5.root, "format") == kind
+    except InputFormatError:
+        return
+    finally:
+        h5.close()
+    if not same:
+        raise OutputError(f"{path} is not {what}, so it is not replaced. Choose another name.")
 
 
 def _what_else(path: Path, head: bytes) -> str:
