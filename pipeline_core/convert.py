@@ -7,6 +7,7 @@ order of the photon file (`photonruns`) and written chunk by chunk (`photon_writ
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -359,8 +360,9 @@ def refuse_to_orphan(out: Path) -> None:
     OutputError
         If there is a sidecar of this name, or in the file, or if the file is no photon file.
     """
-    sidecar = out.with_name(f"{out.stem}{schema.SIDECAR_ENDING}")
-    if sidecar.exists():
+    real = Path(os.path.realpath(out))  # a link stays: the file that it leads to is replaced
+    beside = [one.with_name(f"{one.stem}{schema.SIDECAR_ENDING}") for one in (out, real)]
+    for sidecar in filter(Path.exists, beside):
         raise OutputError(
             f"{sidecar} keeps the history of a photon file named {out.name}; a new conversion would not fit it. Move "
             "the sidecar (and the photon file) elsewhere first, or choose another output."

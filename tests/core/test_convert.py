@@ -408,6 +408,11 @@ def test_a_photon_file_with_a_history_is_not_replaced(tmp_path):
         convert(settings_for(tmp_path, overwrite=True))
     with ObsFile(out) as obs:
         assert obs.annotations == ("worth keeping",)
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.h5"
+    link.symlink_to(out)
+    with pytest.raises(OutputError, match=r"out\.cal\.h5 keeps the history"):
+        convert(settings_for(tmp_path, out=link, overwrite=True))
     packed = pack(out, tmp_path / "packed.h5")
     before = packed.read_bytes()
     with pytest.raises(OutputError, match="is a packed file"):
