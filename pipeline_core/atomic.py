@@ -74,7 +74,7 @@ def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[P
         If the folder is missing or cannot be written, the disk is full, or `target` exists and must not be replaced.
     """
     if target.is_symlink():
-        target = target.resolve()
+        target = _behind_link(target)
     if target.is_dir():
         raise OutputError(f"{target} is a folder. Choose the name of a file.")
     if target.exists() and not replace:
@@ -106,6 +106,17 @@ def write_aside(target: Path, *, replace: bool, mode: int = 0o666) -> Iterator[P
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def _behind_link(link: Path) -> Path:
+    try:
+        found = link.resolve()
+        circle = found.is_symlink()
+    except (OSError, RuntimeError):  # before Python 3.13, a circle is a RuntimeError
+        circle = True
+    if circle:
+        raise OutputError(f"{link} is a link that leads to no file. Remove it or choose another.")
+    return found
 
 
 @contextmanager

@@ -143,7 +143,7 @@ class CalibratedPhotons:
         Raises
         ------
         ConfigError
-            If `bin_ev` is not positive, or makes too many bins.
+            If `bin_ev` is not positive, wider than the least energy, or makes too many bins.
         """
         band = (-math.inf, math.inf) if wavelengths_nm is None else wavelengths_nm
         edges = self._edges(pixels, band, bin_ev, extrapolated)
@@ -177,7 +177,12 @@ class CalibratedPhotons:
             low_ev = max(low_ev, HC_EV_NM / band[1])
         if math.isfinite(band[0]) and band[0] > 0:
             high_ev = min(high_ev, HC_EV_NM / band[0])
-        first = max(math.floor(low_ev / bin_ev + 1e-9), 1)
+        first = math.floor(low_ev / bin_ev + 1e-9)
+        if first < 1:  # the bin below would end at no energy: photons would have no bin
+            raise ConfigError(
+                f"Energy bins of {bin_ev:g} eV are wider than the least energy that can be counted, {low_ev:.3g} eV. "
+                "Choose narrower bins."
+            )
         last = max(math.ceil(high_ev / bin_ev - 1e-9), first + 1)
         if last - first > _MAX_BINS:
             raise ConfigError(

@@ -7,6 +7,7 @@ order of the photon file (`photonruns`) and written chunk by chunk (`photon_writ
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from pipeline_core.binfile import BinFolder, Slab, scan_folder, stream_slabs
 from pipeline_core.conversion_summary import DROP_REASONS, ConversionSummary, brief_ranges
 from pipeline_core.earlyticks import FIRMWARE_REPAIRED
 from pipeline_core.errors import ConfigError, InputFormatError, OutputError
+from pipeline_core.hdf5 import refuse_another_kind
+from pipeline_core.packed_file import packed_of
 from pipeline_core.photon_writer import PhotonFileContent, Repairs, write_photon_file
 from pipeline_core.photonruns import RunStore
 from pipeline_core.progress import Progress, part_of, silent
@@ -350,19 +353,33 @@ def _warnings(content: PhotonFileContent, books: Books) -> tuple[str, ...]:
 
 
 def refuse_to_orphan(out: Path) -> None:
-    """Refuse to replace a photon file to which something is attached: it would fit no longer.
+    """Refuse to replace a photon file to which something is attached: it would fit no longer. Nor any other data.
 
     Raises
     ------
     OutputError
-        If there is a sidecar of this name.
+        If there is a sidecar of this name, or in the file, or if the file is no photon file.
     """
-    sidecar = out.with_name(f"{out.stem}{schema.SIDECAR_ENDING}")
-    if sidecar.exists():
+    real = Path(os.path.realpath(out))  # a link stays: the file that it leads to is replaced
+    beside = [one.with_name(f"{one.stem}{schema.SIDECAR_ENDING}") for one in (out, real)]
+    for sidecar in filter(Path.exists, beside):
         raise OutputError(
             f"{sidecar} keeps the history of a photon file named {out.name}; a new conversion would not fit it. Move "
             "the sidecar (and the photon file) elsewhere first, or choose another output."
         )
+    if _is_packed(out):
+        raise OutputError(
+            f"{out} is a packed file: it keeps calibrations behind its photons. Move it elsewhere first, or choose "
+            "another output."
+        )
+    refuse_another_kind(out, schema.FORMAT, "a photon file of this program")
+
+
+def _is_packed(path: Path) -> bool:
+    try:
+        return path.is_file() and packed_of(path) is not None
+    except InputFormatError:
+        return False  # what follows the photons is no sidecar
 
 
 def check_space(

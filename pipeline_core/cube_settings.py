@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,10 @@ from pipeline_core.errors import ConfigError
 from pipeline_core.spectral_bins import equal_energy_edges, equal_wavelength_edges, nyquist_edges
 from pipeline_core.wcs import Pointing
 
-__all__ = ["CubeSettings"]
+__all__ = ["CubeSettings", "with_band"]
 
 _BINS = ("edges_nm", "energy_bin_ev", "wavelength_bin_nm", "nyquist")
+_WIDTHS = ("energy_bin_ev", "wavelength_bin_nm")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,9 @@ class CubeSettings:
     pointing: Pointing | None = None
 
     def __post_init__(self) -> None:
+        for name in _WIDTHS:
+            if getattr(self, name) == 0:
+                raise ConfigError(f"{name} must be above 0.")
         given = [name for name in _BINS if getattr(self, name)]
         if len(given) > 1:
             raise ConfigError(f"A cube has one kind of wavelength bins, not {' and '.join(given)}.")
@@ -147,3 +153,15 @@ class CubeSettings:
         plain = dataclasses.asdict(self)
         usual = dataclasses.asdict(CubeSettings())
         return {name: value for name, value in plain.items() if value != usual[name]}
+
+
+def with_band(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with limits of wavelength as the edges of the only bin, where they are given without bins."""
+    found = dict(values)
+    limits = [name for name in ("min_wavelength", "max_wavelength") if name in found]
+    # a width of 0 is no bins either, but is to be refused
+    if not limits or any(found.get(name) not in (None, (), []) for name in _BINS):
+        return found
+    low = found.pop("min_wavelength", CubeSettings.min_wavelength)
+    high = found.pop("max_wavelength", CubeSettings.max_wavelength)
+    return {**found, "edges_nm": (low, high)}

@@ -239,6 +239,8 @@ def scan(
             incomplete = f"header {n_headers} does not tell what follows"
         elif offset + n_bytes > size:
             incomplete = f"{what} {len(pictures) + 1} is cut off"
+        elif n_headers > 1 and _is_product(primary):
+            others.append(f"{what} {text_of(header, 'EXTNAME')}".rstrip())
         elif (picture := _picture(header, offset, keys)) is not None:
             pictures.append(picture)
         elif n_bytes:
@@ -370,6 +372,11 @@ def _axes(header: fits.Header) -> list[int] | None:
     if not all(isinstance(one, int) and one >= 0 for one in axes):
         return None
     return axes  # type: ignore[return-value]
+
+
+def _is_product(primary: fits.Header) -> bool:
+    """Tell whether this program wrote the file as a result: flags and variances follow, which are no frames."""
+    return text_of(primary, "CREATOR").startswith("quicklook ")
 
 
 def _picture(header: fits.Header, offset: int, keys: Sequence[str]) -> Picture | None:

@@ -31,6 +31,7 @@ __all__ = [
     "read_part",
     "read_rows",
     "reading",
+    "refuse_another_kind",
     "refuse_special",
     "stored_attribute",
     "tables_in",
@@ -81,6 +82,7 @@ def open_readonly(path: Path, *, with_indexes: bool = False) -> tables.File:
         ) from error
     if head != _MAGIC:
         raise InputFormatError(_what_else(path, head))
+    _refuse_name(path)
     check_harmless(path)
     try:
         with no_pickles():
@@ -90,6 +92,50 @@ def open_readonly(path: Path, *, with_indexes: bool = False) -> tables.File:
             f"{path} is an HDF5 file, but damaged, cut off, or still being written. Copy it again, or convert the raw "
             "files again."
         ) from error
+
+
+def _refuse_name(path: Path) -> None:
+    """Refuse a name that HDF5 cannot be given: bytes that are no text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputFormatError(
+            f"{str(path)!a} cannot be opened: some bytes of its name are no UTF-8 text. Rename the file or its folder."
+        ) from None
+
+
+def refuse_another_kind(path: Path, kind: str, what: str) -> None:
+    """Refuse to replace an HDF5 file that is sound and of another kind: photons, a sidecar, somebody's data.
+
+    Parameters
+    ----------
+    path : path
+        The file to be written; there may be none yet.
+    kind : str
+        The root attribute ``format`` of what may be replaced.
+    what : str
+        The same in words, such as ``'a photon file'``.
+
+    Raises
+    ------
+    OutputError
+        With the remedy.
+    """
+    if not path.exists():
+        return
+    try:
+        h5 = open_readonly(path)
+    except InputFormatError:
+        return  # damaged, or no HDF5 file: nobody can read it
+    try:
+        with reading(path):
+            same = attribute(h5.root, "format") == kind
+    except InputFormatError:
+        return
+    finally:
+        h5.close()
+    if not same:
+        raise OutputError(f"{path} is not {what}, so it is not replaced. Choose another name.")
 
 
 def _what_else(path: Path, head: bytes) -> str:

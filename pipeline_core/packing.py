@@ -12,7 +12,7 @@ from pipeline_core.obsfile import ObsFile
 from pipeline_core.packed_file import LONGEST_TRAILER, Packed, copy_bytes, packed_of, trailer_bytes
 from pipeline_core.progress import Progress, silent
 from pipeline_core.schema import SIDECAR_ENDING
-from pipeline_core.targets import check_room
+from pipeline_core.targets import check_free, check_room
 
 __all__ = ["pack", "unpack"]
 
@@ -52,7 +52,7 @@ def pack(
     ConfigError
         If there is no sidecar, so that the photon file can travel as it is.
     OutputError
-        If it exists already or cannot be written.
+        If it exists already (other files than a packed one of the same name are never replaced), or cannot be written.
     """
     path = Path(path).expanduser()
     with ObsFile(path) as obs:  # both are what they should be
@@ -67,6 +67,8 @@ def pack(
     )
     if target.absolute() == path.absolute():
         raise OutputError(f"{target} is the file to be packed. Choose another name.")
+    check_free(target, overwrite=overwrite)
+    _refuse_another(target, name)
     calibrations = sidecar.read_bytes()  # it is only ever replaced whole
     check_room(target, size + len(calibrations) + LONGEST_TRAILER, "the packed file")
     with write_aside(target, replace=overwrite, mode=0o444) as part, part.open("r+b") as stream:
@@ -77,6 +79,20 @@ def pack(
         hashed = hashlib.sha256(calibrations).hexdigest()
         stream.write(trailer_bytes(Packed(name, size, len(calibrations), digest, hashed)))
     return target
+
+
+def _refuse_another(target: Path, name: str) -> None:
+    """Refuse to replace anything but the same file in packed form, or what is damaged."""
+    if not target.exists():
+        return
+    try:
+        there = packed_of(target)
+    except InputFormatError:
+        return
+    if there is None or there.name != name:
+        raise OutputError(
+            f"{target} is not {name} in packed form, so it is not replaced. Choose another name."
+        )
 
 
 def unpack(

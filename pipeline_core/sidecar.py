@@ -250,13 +250,17 @@ def _action(action: str, kind: str, detail: str) -> Action:
 def sidecar_path(photon_file: Path, file_id: str) -> Path:
     """Return where the sidecar of a photon file is, or would be written.
 
-    Beside the photon file; where that folder is read-only, in the user's data folder.
+    Beside the photon file; where that folder is read-only, in the user's data folder. Of a link to a photon file that
+    has no sidecar beside it, the one beside the file itself.
     """
     beside = photon_file.with_name(f"{photon_file.stem}{schema.SIDECAR_ENDING}")
+    real = Path(os.path.realpath(photon_file))
+    beside_real = real.with_name(f"{real.stem}{schema.SIDECAR_ENDING}")
     data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     elsewhere = Path(data_home) / "quicklook" / "sidecars" / f"{file_id}{schema.SIDECAR_ENDING}"
-    if beside.exists():
-        return beside
+    for one in (beside, beside_real):
+        if one.exists():
+            return one
     if elsewhere.exists() or not os.access(photon_file.parent, os.W_OK):
         return elsewhere
     return beside

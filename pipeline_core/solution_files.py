@@ -13,8 +13,9 @@ import tables
 from pipeline_core import __version__, schema
 from pipeline_core.atomic import write_aside
 from pipeline_core.errors import InputFormatError, SchemaVersionError
-from pipeline_core.hdf5 import attribute, open_readonly, reading, writing
+from pipeline_core.hdf5 import attribute, open_readonly, reading, refuse_another_kind, writing
 from pipeline_core.records import write_record
+from pipeline_core.targets import check_free
 
 __all__ = [
     "BADPIXELS",
@@ -23,6 +24,7 @@ __all__ = [
     "TIMEMASK",
     "WAVECAL",
     "SolutionKind",
+    "check_replaceable",
     "check_version",
     "opened",
     "written",
@@ -118,6 +120,18 @@ def check_version(h5: tables.File, path: Path, kind: SolutionKind) -> None:
         )
 
 
+def check_replaceable(path: Path, kind: SolutionKind, *, overwrite: bool) -> None:
+    """Refuse to begin long work for a name that is taken; whoever writes the file looks again.
+
+    Raises
+    ------
+    OutputError
+        There is such a file, and it must not be replaced; or it is of another kind, which is never replaced.
+    """
+    check_free(path, overwrite=overwrite)
+    refuse_another_kind(path, kind.format, kind.name)
+
+
 @contextlib.contextmanager
 def written(
     path: Path, kind: SolutionKind, record: Any, *, overwrite: bool
@@ -127,8 +141,9 @@ def written(
     Raises
     ------
     OutputError
-        If it exists already and may not be overwritten, or cannot be written.
+        If it exists already and may not be overwritten, is of another kind, or cannot be written.
     """
+    check_replaceable(path, kind, overwrite=overwrite)
     with write_aside(path, replace=overwrite) as part, writing(part, kind.title) as h5:
         attributes = h5.root._v_attrs
         attributes.format = kind.format

@@ -84,6 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bar.close()
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        bar.close()
+        print(
+            f"error: {args.command}: the memory does not suffice ({error or 'no more of it'}). Close other programs, "
+            "or ask for less at once: a shorter time range, wider bins, fewer pixels.",
+            file=sys.stderr,
+        )
+        return 1
     except (KeyboardInterrupt, OperationCancelled):
         bar.close()
         print("cancelled: nothing was left behind", file=sys.stderr)

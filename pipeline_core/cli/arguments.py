@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from pipeline_core.beammap_search import BEAMMAP_ENDING, BEAMMAP_VARIABLE
 from pipeline_core.errors import ConfigError
@@ -23,7 +24,7 @@ __all__ = [
     "add_time_range",
     "add_wavelengths",
     "add_weighted",
-    "edges_of",
+    "bands_of",
     "flags_of",
     "open_to_search",
     "pointing_of",
@@ -137,14 +138,24 @@ def flags_of(args: argparse.Namespace) -> int:
     return flag_bits(args.exclude, "--exclude")
 
 
-def edges_of(args: argparse.Namespace) -> tuple[float, ...]:
-    """Return the edges of bins of wavelength, nm."""
-    try:
-        return tuple(float(part) for part in args.edges.split(",")) if args.edges else ()
-    except ValueError:
+def bands_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what `CubeSettings` calls the bins of wavelength; limits without bins are those of the only one."""
+    limits = {"min_wavelength": args.min_wavelength, "max_wavelength": args.max_wavelength}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    if args.edges and given:
         raise ConfigError(
-            f"--edges {args.edges}: give numbers of nm with commas between."
-        ) from None
+            f"--edges {args.edges}: they begin and end the range of wavelengths, so leave out --min-wavelength and "
+            "--max-wavelength."
+        )
+    widths = {"energy_bin_ev": args.energy_bin, "wavelength_bin_nm": args.wavelength_bin}
+    return {"edges_nm": _edges_of(args.edges), **widths, **given}
+
+
+def _edges_of(text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"--edges {text}: give numbers of nm with commas between.") from None
 
 
 def add_sky(parser: argparse.ArgumentParser) -> None:

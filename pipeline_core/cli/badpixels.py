@@ -7,10 +7,11 @@ import dataclasses
 from pathlib import Path
 
 from pipeline_core.cli.arguments import add_observation, open_to_search
-from pipeline_core.errors import ConfigError, OutputError
+from pipeline_core.errors import ConfigError
 from pipeline_core.masks import PIXEL_KINDS
 from pipeline_core.obsfile import ObsFile
 from pipeline_core.progress import Progress
+from pipeline_core.solution_files import BADPIXELS, check_replaceable
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
@@ -79,10 +80,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
 
     if args.out is None and not args.attach:
         raise ConfigError("Say what to do with the mask: --out MASK.h5, --attach, or both.")
-    if args.out is not None and args.out.exists() and not args.overwrite:
-        raise OutputError(
-            f"{args.out} exists already. Choose another name, or ask to overwrite it."
-        )
+    if args.out is not None:
+        check_replaceable(args.out, BADPIXELS, overwrite=args.overwrite)
     given = {
         name: getattr(args, option)
         for option, name in _OPTIONS.items()

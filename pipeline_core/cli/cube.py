@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from pipeline_core.cli.arguments import (
     add_time_range,
     add_wavelengths,
     add_weighted,
-    edges_of,
+    bands_of,
     flags_of,
     pointing_of,
 )
 from pipeline_core.cube_products import write_cube
-from pipeline_core.cube_settings import CubeSettings
+from pipeline_core.cube_settings import CubeSettings, with_band
 from pipeline_core.errors import CalibrationError
 from pipeline_core.observation import open_photons
 from pipeline_core.obsfile import ObsFile
@@ -29,8 +30,6 @@ __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
 NAME = "cube"
 HELP = "Write a cube: photons of every pixel in bins of time, of wavelength, or both."
-
-_DEFAULT_NM = (700.0, 1500.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bins.add_argument(
         "--nyquist",
         nargs="?",
-        const=0.0,
+        const=True,
         type=float,
         metavar="R",
         help="two bins for what is resolved: R as given, or that of the wavelength solution",
@@ -69,14 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Write the cube, and return what it holds."""
     with open_photons(args.observation, beammap=args.beammap, progress=progress) as obs:
+        nyquist = _nyquist(args.nyquist, obs)
         settings = CubeSettings(
+            **with_band({**bands_of(args), "nyquist": nyquist}),
             time_bin_s=args.time_bin,
-            edges_nm=edges_of(args),
-            energy_bin_ev=args.energy_bin,
-            wavelength_bin_nm=args.wavelength_bin,
-            nyquist=_nyquist(args.nyquist, obs),
-            min_wavelength=_DEFAULT_NM[0] if args.min_wavelength is None else args.min_wavelength,
-            max_wavelength=_DEFAULT_NM[1] if args.max_wavelength is None else args.max_wavelength,
             start=args.start,
             stop=args.stop,
             weighted=args.weighted,
@@ -96,11 +91,11 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     }
 
 
-def _nyquist(r: float | None, obs: ObsFile) -> tuple[tuple[float, float], ...]:
+def _nyquist(r: float | Literal[True] | None, obs: ObsFile) -> tuple[tuple[float, float], ...]:
     """Return R as given, or the medians of the solution that is in use, line by line."""
     if r is None:
         return ()
-    if r:
+    if r is not True:
         return ((1000.0, r),)
     from pipeline_core.wavecal.solution import load_solution  # here: most cubes need none of it
 

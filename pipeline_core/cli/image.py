@@ -74,6 +74,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         }
     return {
         "file": str(args.out),
-        "counts": int(image.sum()),
-        "brightest pixel (counts)": int(image.max()),
+        # pixels of frames may have no value
+        "counts": int(np.nansum(image)),
+        "brightest pixel (counts)": int(np.fmax.reduce(image, axis=None, initial=0)),
     }

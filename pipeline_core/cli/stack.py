@@ -12,11 +12,11 @@ from pipeline_core.cli.arguments import (
     add_time_range,
     add_wavelengths,
     add_weighted,
-    edges_of,
+    bands_of,
     flags_of,
     pointing_of,
 )
-from pipeline_core.cube_settings import CubeSettings
+from pipeline_core.cube_settings import CubeSettings, with_band
 from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress
 from pipeline_core.stacking.ditherlog import offsets_of_log
@@ -29,8 +29,6 @@ __all__ = ["HELP", "NAME", "add_arguments", "run"]
 
 NAME = "stack"
 HELP = "Stack positions of a dither: registered, padded, up-sampled; mean, median or drizzle."
-
-_DEFAULT_NM = (700.0, 1500.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -167,23 +165,12 @@ def _offsets(args: argparse.Namespace) -> Offsets | None:
 
 
 def _photons(args: argparse.Namespace) -> CubeSettings:
-    low, high = args.min_wavelength, args.max_wavelength
-    low = _DEFAULT_NM[0] if low is None else low
-    high = _DEFAULT_NM[1] if high is None else high
-    edges = edges_of(args)
-    binned = edges or args.energy_bin or args.wavelength_bin
-    if not binned and (args.min_wavelength is not None or args.max_wavelength is not None):
-        edges = (low, high)
     pointing = None
     if args.ra is not None or args.dec is not None:
         first = args.observations[0]
         pointing = pointing_of(args, *camera_of(first), first)
     return CubeSettings(
-        edges_nm=edges,
-        energy_bin_ev=args.energy_bin,
-        wavelength_bin_nm=args.wavelength_bin,
-        min_wavelength=low,
-        max_wavelength=high,
+        **with_band(bands_of(args)),
         start=args.start,
         stop=args.stop,
         weighted=args.weighted,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_core.errors import ConfigError, OutputError
+from pipeline_core.errors import ConfigError
 from pipeline_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Calibrate, write the solution, draw the pages."""
+    from pipeline_core.solution_files import WAVECAL, check_replaceable
     from pipeline_core.wavecal.compute import run as calibrate
     from pipeline_core.wavecal.describe import describe_solution
 
@@ -76,8 +77,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
         raise ConfigError(
             "Give the solution file to write: --out SOL.h5, or 'out:' in the settings."
         )
-    if out.exists() and not args.overwrite:
-        raise OutputError(f"{out} exists already. Choose another name, or ask to overwrite it.")
+    check_replaceable(out, WAVECAL, overwrite=args.overwrite)
     draw = None if args.plots is None else _drawing()  # before minutes of work, not after
     solution = calibrate(settings, progress)
     solution.save(out, overwrite=args.overwrite)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 
 from pipeline_core.beammap_search import BEAMMAP_ENDING, find_beammap_path
-from pipeline_core.cube_settings import CubeSettings
+from pipeline_core.cube_settings import CubeSettings, with_band
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
 from pipeline_core.flags import flag_bits
 from pipeline_core.night.ranges import Placed, Window, overlaps, range_problem
@@ -390,7 +390,7 @@ class _Reader(Values):
             values["edges_nm"] = tuple(values["edges_nm"])
 
         def make() -> CubeSettings:
-            settings = CubeSettings(**values)
+            settings = CubeSettings(**with_band(values))
             settings.wavelength_edges()
             return settings
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_core.cube_settings import CubeSettings
+from pipeline_core.cube_settings import with_band
 from pipeline_core.errors import ConfigError
 from pipeline_core.flags import flag_bits
 from pipeline_core.stacking.ditherlog import offsets_of_log
@@ -19,7 +19,6 @@ _PHOTONS = (
     *("weighted", "extrapolated", "edges_nm", "energy_bin_ev", "wavelength_bin_nm"),
     *("min_wavelength", "max_wavelength"),
 )
-_BINS = ("edges_nm", "energy_bin_ev", "wavelength_bin_nm")
 
 STACK_KEYS = {
     *(
@@ -68,17 +67,6 @@ def stack_of(
         found = offsets_of_log(folder / str(log), None if scale is None else matrix)
         given["offsets"] = found.as_dict()
     given.setdefault("register", "dither" if "offsets" in given else "centroid")
-    settings = StackSettings.from_dict({**given, "photons": _with_band(photons)})
+    settings = StackSettings.from_dict({**given, "photons": with_band(photons)})
     settings.photons.wavelength_edges()
     return settings
-
-
-def _with_band(photons: dict[str, Any]) -> dict[str, Any]:
-    """Return limits of wavelength without bins as the edges of the only one."""
-    limits = [name for name in ("min_wavelength", "max_wavelength") if name in photons]
-    if not limits or any(photons.get(name) for name in _BINS):
-        return photons
-    usual = CubeSettings()
-    low = photons.pop("min_wavelength", usual.min_wavelength)
-    high = photons.pop("max_wavelength", usual.max_wavelength)
-    return {**photons, "edges_nm": (low, high)}

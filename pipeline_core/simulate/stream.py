@@ -333,7 +333,8 @@ class BinWriter:
         except OSError as error:
             aside.unlink(missing_ok=True)
             raise OutputError(
-                f"Raw file {path} cannot be written: {error.strerror}. Choose another folder or free some space."
+                f"Raw file {path} cannot be written: {error.strerror or error}. Choose another folder or "
+                "free some space."
             ) from error
         self.paths.append(path)
 

@@ -145,7 +145,7 @@ def save_truth(
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise OutputError(
-            f"Truth {path} cannot be written: {error.strerror}. Choose another folder or free some space."
+            f"Truth {path} cannot be written: {error.strerror or error}. Choose another folder or free some space."
         ) from error
 
 

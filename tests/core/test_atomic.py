@@ -10,6 +10,18 @@ from pipeline_core.atomic import part_path, write_aside, written_back
 from pipeline_core.errors import OperationCancelled, OutputError
 
 
+def test_a_link_that_leads_in_a_circle_is_refused(tmp_path):
+    one, other = tmp_path / "one.h5", tmp_path / "other.h5"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    with (
+        pytest.raises(OutputError, match=r"one\.h5 is a link that leads to no file"),
+        write_aside(one, replace=True),
+    ):
+        pass
+    assert set(tmp_path.iterdir()) == {one, other}
+
+
 def test_appears_whole_with_its_permissions(tmp_path):
     target = tmp_path / "a.txt"
     with write_aside(target, replace=False, mode=0o444) as part:

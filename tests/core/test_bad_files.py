@@ -1,11 +1,13 @@
 """Whatever is wrong with a file: one kind of error, which names the file and the cause, and nothing is executed."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import tables
 from bad_files import START, trap_of, write_bad_files
 
 from pipeline_core import open_observation
@@ -107,3 +109,12 @@ def test_the_file_that_the_corpus_is_made_of_is_good(corpus, tmp_path):
     folder, _ = corpus
     with open_observation(shutil.copy(folder / "good" / "data" / "good.h5", tmp_path)) as obs:
         assert obs.count_image(0.0, 0.5).sum() == 10_000
+
+
+def test_a_name_that_is_no_text_is_not_called_damage(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.h5"))
+    with tables.open_file(tmp_path / "cafe.h5", "w"):
+        pass
+    (tmp_path / "cafe.h5").rename(path)
+    with pytest.raises(InputFormatError, match=r"caf\\udce9.*Rename the file"):
+        open_observation(path)

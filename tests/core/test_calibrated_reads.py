@@ -194,3 +194,5 @@ def test_what_cannot_be_asked(obs, plain):
         obs.light_curve((0, 1), min_wavelength=900.0, max_wavelength=900.0)
     with pytest.raises(ConfigError, match="eV"):
         obs.spectrum((0, 1), bin_ev=0.0)
+    with pytest.raises(ConfigError, match="narrower bins"):
+        obs.spectrum((0, 1), bin_ev=2.0)  # photons of less than 2 eV would have no bin

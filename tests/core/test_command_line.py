@@ -8,7 +8,7 @@ from astropy.io import fits
 from rawdata import header, photon, write_words
 
 from pipeline_core.beammap import Beammap
-from pipeline_core.cli import main
+from pipeline_core.cli import image, main
 from pipeline_core.obsfile import ObsFile
 
 START = 1602050400
@@ -46,6 +46,17 @@ def night(tmp_path_factory):
     ]
     assert main([str(a) for a in [*arguments, "--out", out]]) == 0
     return folder, out
+
+
+def test_too_little_memory_is_an_error_with_a_remedy(tmp_path, monkeypatch, capsys):
+    def fail(*_):
+        raise MemoryError("Unable to allocate 191. MiB")
+
+    monkeypatch.setattr(image, "run", fail)
+    assert main(["image", "obs.h5", "--out", str(tmp_path / "i.fits")]) == 1
+    error = capsys.readouterr().err
+    assert "error: image: the memory does not suffice (Unable to allocate 191. MiB)" in error
+    assert "shorter time range" in error
 
 
 def read_csv(path):

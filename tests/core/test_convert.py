@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rawdata import FAKE, dumb_read, header, phase_degrees, photon, read_rows_plainly, write_words
@@ -16,6 +17,7 @@ from pipeline_core.convert import ConvertSettings, convert
 from pipeline_core.errors import ConfigError, InputFormatError, OperationCancelled, OutputError
 from pipeline_core.flags import PixelFlag
 from pipeline_core.obsfile import ObsFile
+from pipeline_core.packing import pack
 from pipeline_core.rawwords import BASELINE_DEG_PER_COUNT, PHASE_DEG_PER_COUNT
 
 YEAR_2020 = 1577836800
@@ -406,6 +408,27 @@ def test_a_photon_file_with_a_history_is_not_replaced(tmp_path):
         convert(settings_for(tmp_path, overwrite=True))
     with ObsFile(out) as obs:
         assert obs.annotations == ("worth keeping",)
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.h5"
+    link.symlink_to(out)
+    with pytest.raises(OutputError, match=r"out\.cal\.h5 keeps the history"):
+        convert(settings_for(tmp_path, out=link, overwrite=True))
+    packed = pack(out, tmp_path / "packed.h5")
+    before = packed.read_bytes()
+    with pytest.raises(OutputError, match="is a packed file"):
+        convert(settings_for(tmp_path, out=packed, overwrite=True))
+    assert packed.read_bytes() == before
+
+
+def test_only_photon_files_of_this_program_are_replaced(tmp_path):
+    write_words(tmp_path / f"{START}.bin", [header(1, 0, ticks_of(START)), photon(0, 0, 1)])
+    out = tmp_path / "older.h5"
+    with tables.open_file(out, "w") as h5:
+        h5.create_group("/", "Photons")
+    before = out.read_bytes()
+    with pytest.raises(OutputError, match="not a photon file of this program, so it is not"):
+        convert(settings_for(tmp_path, out=out, overwrite=True))
+    assert out.read_bytes() == before
 
 
 def test_doubts_are_said(tmp_path):

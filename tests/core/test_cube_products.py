@@ -394,6 +394,8 @@ def test_bins_of_wavelength():
         {"edges_nm": (900.0,)},
         {"energy_bin_ev": 0.1, "wavelength_bin_nm": 5.0},
         {"time_bin_s": 0.0},
+        {"energy_bin_ev": 0.0},
+        {"wavelength_bin_nm": 0},
         {"time_bin_s": float("nan")},
         {"crop": (3, 0, 1, 2)},
         {"crop": (-1, 0, 1, 2)},
@@ -439,8 +441,26 @@ def test_the_command(path, tmp_path, capsys):
     assert main([*base, *sky, "--platescale", "10", "--orientation", "0"]) == 0
     for bad in (["--ra", "10"], ["--edges", "a,b"], ["--exclude", "nothing"], ["--nyquist"]):
         assert main([*base, *bad]) == 1
+    edges = ["--edges", "750,900", "--min-wavelength", "800"]
+    for none in (["--energy-bin", "0"], ["--wavelength-bin", "0"], ["--nyquist", "0"], edges):
+        assert main([*base, *none]) == 1
     with pytest.raises(SystemExit):
         main([*base, "--energy-bin", "0.1", "--wavelength-bin", "5"])
+
+
+def test_limits_of_wavelength_without_bins_are_one_band(path, tmp_path, capsys):
+    out = tmp_path / "c.npz"
+    limits = ["--min-wavelength", "800", "--max-wavelength", "950"]
+    command = ["cube", str(path), "--out", str(out), "--time-bin", "0.5", "--overwrite", "--quiet"]
+    for given, band in ((limits, (800.0, 950.0)), (limits[2:], (700.0, 950.0))):
+        assert main([*command, *given]) == 0
+        with ObsFile(path) as obs:
+            dumb = obs.count_image(min_wavelength=band[0], max_wavelength=band[1])
+            everything = obs.count_image()
+        with np.load(out) as found:
+            np.testing.assert_array_equal(found["cube"].sum(axis=(2, 3)), dumb)
+            assert tuple(found["wavelength_edges_nm"]) == band
+        assert 0 < dumb.sum() < everything.sum()
 
 
 def dumb_coverage(obs, edges_nm):

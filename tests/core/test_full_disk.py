@@ -8,6 +8,7 @@ import dataclasses
 import io
 import os
 import pickle
+import re
 import resource
 import shutil
 
@@ -20,6 +21,7 @@ from pipeline_core.badpixels.solution import load_bad_pixels
 from pipeline_core.cli import main
 from pipeline_core.errors import OutputError
 from pipeline_core.flatcal.solution import load_solution as load_flat
+from pipeline_core.simulate import SimulationSettings, simulate
 from pipeline_core.timemask.solution import load_time_mask
 from pipeline_core.wavecal.solution import load_solution as load_wavecal
 
@@ -153,3 +155,12 @@ def test_the_limit_is_what_fails(originals, tmp_path):
             obs.annotate("clouds")
 
     assert with_files_up_to(10_000_000, annotate) is None
+
+
+def test_a_simulation_says_why_it_cannot_write(tmp_path):
+    settings = SimulationSettings("laser", shape=(6, 5), rate_cps=200.0)
+    simulate(settings, tmp_path / "first")  # what is compiled is stored now
+    error, words = with_files_up_to(4096, lambda: simulate(settings, tmp_path / "raw"))
+    assert error is OutputError
+    assert re.search(r"cannot be written: \d+ requested and \d+ written", words)
+    assert not list((tmp_path / "raw").glob("*.bin*"))

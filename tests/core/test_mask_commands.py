@@ -66,6 +66,16 @@ def test_bad_pixels_from_finding_to_undoing(path, ask, tmp_path):
         assert obs.mask_reasons((0, 3)) == ()
 
 
+@pytest.mark.parametrize("command", ["badpixels", "timemask"])
+def test_photons_and_what_is_attached_are_never_replaced_by_a_mask(path, ask, command):
+    ask("badpixels", path, "--attach")
+    sidecar = path.with_name(f"{path.stem}.cal.h5")
+    before = path.read_bytes(), sidecar.read_bytes()
+    for taken in (path, sidecar):
+        assert "not replaced" in ask(command, path, "--out", taken, "--overwrite", code=1)
+    assert (path.read_bytes(), sidecar.read_bytes()) == before
+
+
 def test_found_and_attached_at_once(path, ask):
     found = ask("badpixels", path, "--attach", "--no-slices", "--no-flicker", "--method", "median")
     assert found["attached"].startswith("yes; kept in")

@@ -94,6 +94,9 @@ def test_what_is_read(write, tmp_path):
     assert settings.cube.time_bin_s == 1.0
     assert settings.badpixels
     assert not settings.cosmics
+    one_band = {"time_bin_s": 1.0, "min_wavelength": 800, "max_wavelength": 900}
+    cube = load_night(write(products={"cube": one_band})).cube
+    assert cube.wavelength_edges().tolist() == [800, 900]
 
 
 def test_every_mistake_is_told_at_once_with_its_line(tmp_path):

@@ -151,6 +151,17 @@ def test_nothing_is_replaced_without_a_word(path, tmp_path):
     pack(path, overwrite=True)
     with pytest.raises(OutputError, match="file to be packed"):
         pack(path, path)
+    other = path.with_name("other.h5")
+    shutil.copy(path, other)
+    shutil.copy(sidecar_of(path), sidecar_of(other))
+    for taken in (other, sidecar_of(path), pack(other)):
+        before = taken.read_bytes()
+        with pytest.raises(OutputError, match="is not replaced"):
+            pack(path, taken, overwrite=True)
+        assert taken.read_bytes() == before
+    out.chmod(0o644)
+    out.write_bytes(out.read_bytes()[:-5])  # what nobody can open may go
+    pack(path, overwrite=True)
     assert unpack(out) == (path, sidecar_of(path))  # they are the same already
     with ObsFile(path, "write") as obs:
         obs.annotate("new work")

@@ -14,6 +14,20 @@ from pipeline_core.errors import (
 from pipeline_core.sidecar import Sidecar, load_sidecar, save_sidecar, sidecar_path
 
 
+def test_what_is_attached_is_found_through_a_link_too(tmp_path):
+    for name in ("archive", "mine"):
+        (tmp_path / name).mkdir()
+    real, link = tmp_path / "archive" / "1602050400.h5", tmp_path / "mine" / "star.h5"
+    real.touch()
+    link.symlink_to(real)
+    there, here = real.with_name("1602050400.cal.h5"), link.with_name("star.cal.h5")
+    assert sidecar_path(link, "abc") == here
+    there.touch()
+    assert sidecar_path(link, "abc") == sidecar_path(real, "abc") == there
+    here.touch()
+    assert sidecar_path(link, "abc") == here
+
+
 def test_annotations_and_undo_survive_saving(tmp_path):
     path = tmp_path / "a.cal.h5"
     saved = save_sidecar(path, Sidecar("id").annotated("clouds").annotated("seeing 1.2″"))

@@ -288,6 +288,27 @@ def test_other_units_are_passed_over_and_named(tmp_path):
         np.testing.assert_array_equal(stream.frame(2), counts_of(2))
 
 
+def test_flags_beside_an_image_that_was_exported_are_no_frame(tmp_path, capsys):
+    path, out = stream_of(tmp_path), tmp_path / "sum.fits"
+    assert main(["image", str(path), "--out", str(out)]) == 0
+    assert fits.info(out, output=False)[1][1] == "FLAGS"
+    with Stream(path) as before, Stream(out) as stream:
+        assert stream.n_frames == 1
+        assert stream.doubts[0] == "Passed over, being no frames: image FLAGS."
+        np.testing.assert_array_equal(stream.count_image(), before.count_image())
+
+
+def test_pixels_without_a_value_are_no_failure(tmp_path, capsys):
+    path, out = tmp_path / "stream1602115230.fits", tmp_path / "sum.fits"
+    values = counts_of(3).T.astype(np.float32)
+    values[1, 2] = np.nan
+    fits.PrimaryHDU(values).writeto(path)
+    assert main(["image", str(path), "--out", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["counts"] == np.nansum(values)
+    assert found["brightest pixel (counts)"] == np.nanmax(values)
+
+
 def test_opening_can_be_cancelled(tmp_path):
     path = stream_of(tmp_path)
 

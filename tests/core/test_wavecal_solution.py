@@ -35,6 +35,22 @@ def test_a_solution_survives_its_file(tmp_path):
     with pytest.raises(OutputError, match="exists already"):
         solution.save(path)
     solution.save(path, overwrite=True)
+    path.write_bytes(path.read_bytes()[:3000])  # what nobody can read may go
+    solution.save(path, overwrite=True)
+    assert_same(solution, load_solution(path))
+
+
+def test_no_file_of_another_kind_is_replaced(tmp_path):
+    path = tmp_path / "photons.h5"
+    with tables.open_file(path, "w") as h5:
+        h5.root._v_attrs.format = "mkid-photons"
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="is not a wavelength solution, so it is not replaced"):
+        full_solution(BEAMMAP, "unknown").save(path, overwrite=True)
+    lasers = ["--laser", "800=none.h5", "--laser", "900=none.h5"]
+    assert main(["wavecal", *lasers, "--out", str(path), "--overwrite", "--quiet"]) == 1
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_there_are_no_pickles_in_the_file(tmp_path):
