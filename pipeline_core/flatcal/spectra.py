@@ -224,10 +224,17 @@ def _warnings(settings: FlatcalSettings, opened: list[tuple[FlatInput, ObsFile]]
             f"The settings' dead time of {wanted:g} us is not that of the photon files: their own {used} us is used."
         )
     for facts, obs in opened:
-        if not facts.role.startswith("dark") and obs.exposure_s < settings.exp_time_s:
+        if facts.role.startswith("dark"):
+            continue
+        if obs.exposure_s < settings.exp_time_s:
             yield (
                 f"{facts.path.name} is {obs.exposure_s:g} s long: less than the {settings.exp_time_s:g} s that are "
                 "asked for; all of it is used."
+            )
+        elif obs.exposure_s >= settings.exp_time_s + 1:  # the setting is of whole seconds
+            yield (
+                f"{facts.path.name} is {obs.exposure_s:g} s long: only the first {settings.exp_time_s:g} s are used, "
+                "as asked for."
             )
 
 

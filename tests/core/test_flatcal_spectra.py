@@ -66,7 +66,9 @@ def test_several_files_follow_each_other(tmp_path):
     parts = [dumb_counts(path, wanted.edges_nm, [0, 0.5, 1.0])[0] for path in (first, second)]
     np.testing.assert_array_equal(spectra.counts, np.concatenate(parts, axis=1))
     assert [one.role for one in inputs.files] == ["flat", "flat"]
-    assert not inputs.warnings
+    assert [text.partition(" ")[2] for text in inputs.warnings] == [
+        "is 2 s long: only the first 1 s are used, as asked for."
+    ] * 2
 
 
 def test_gaps_are_no_time(tmp_path):
