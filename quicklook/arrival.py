@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quicklook.jobs import Failure
+from quicklook.look import look_of
 from quicklook.qt import Qt, QtCore, Slot
 
 if TYPE_CHECKING:
@@ -74,8 +75,11 @@ class Arrival(QtCore.QObject):
         window.unsetCursor()
         window.broker.forget()
         window.messages.hide()
+        look = look_of(window.session, window.image)
         window.session.set_file(facts)
         window.take_file()  # at once: a key that waits must find controls and commands of this file, not of the last
+        if look is not None:
+            window.image_control.look_again(look)
         self._turns.take(partial(window.strip.show_facts, facts))
         self._turns.take(partial(self._tell, facts))
 

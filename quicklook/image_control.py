@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline_core import colours, display
 from quicklook.display_settings import DisplaySettings
+from quicklook.look import Look
 from quicklook.qt import QtCore, QtWidgets, Signal, Slot
 from quicklook.session import Session
 from quicklook.settings import Settings
@@ -250,6 +251,21 @@ class ImageControl(QtCore.QObject):
             self._image.kind in (RAW_COUNTS, PREVIEW) or self._image.waits
         ):
             self._image.ask_counts()
+
+    def look_again(self, look: Look) -> None:
+        """Go on with ranges and image as before, if the open file is the same one."""
+        facts = self._session.file
+        if facts is None or not look.is_of(facts):
+            return
+        self.take_span(*look.time_range)
+        low, high = look.band
+        if look.facts.quantity == facts.quantity and look.band != (None, None):
+            limits = self._controls.band.limits
+            self.take_band(limits[0] if low is None else low, limits[1] if high is None else high)
+        if look.image in (RAW_COUNTS, PREVIEW):
+            self._choose(self._controls.counts)
+        elif look.image == SPECKLES:
+            self.show_map(look.map_name)
 
     # --- looks -----------------------------------------------------------------------------------
 

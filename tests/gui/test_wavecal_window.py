@@ -558,6 +558,47 @@ def test_a_solution_is_tried_compared_and_applied(qtbot, real, files):
     assert hashlib.sha256(files["sky"].read_bytes()).hexdigest() == before
 
 
+def test_ranges_and_image_stay_when_the_file_is_calibrated(qtbot, real, files, tmp_path):
+    open_path(qtbot, real, files["sky"])
+    rest(qtbot, real)  # the limits of the phases are known
+    control, controls = real.image_control, real.controls
+    control.take_span(1.0, 2.5)
+    control.take_band(-100.0, -60.0)
+    controls.counts.setChecked(True)
+    controls.plot.click()
+    rest(qtbot, real)
+    before = real.image.counts.image
+
+    def again(action):
+        with qtbot.waitSignal(real.fileOpened, timeout=30_000):
+            action()
+        rest(qtbot, real)
+        request = real.image.counts.request
+        assert (request.start_s, request.stop_s) == real.session.time_range
+        assert (request.low, request.high) == real.session.band
+        assert controls.hint.text() == ""
+        return real.image.kind, *real.session.time_range, *real.session.band
+
+    assert again(real.actions_by_name["reload"].trigger) == ("raw_counts", 1.0, 2.5, -100.0, -60.0)
+    np.testing.assert_array_equal(real.image.counts.image, before)
+    assert controls.times.range == (1.0, 2.5)
+    assert controls.band.range == (-100.0, -60.0)
+    # phases are no wavelengths
+    applied = again(lambda: real.attaching.attach(files["solution"]))
+    assert applied == ("raw_counts", 1.0, 2.5, None, None)
+    control.take_band(900.0, controls.band.limits[1])
+    undone = again(real.actions_by_name["undo_wavecal"].trigger)
+    assert undone == ("raw_counts", 1.0, 2.5, None, None)
+    # another observation begins anew
+    open_path(qtbot, real, files["dark"])
+    assert real.image.kind == "flags"
+    assert real.session.time_range == (0.0, real.session.file.exposure_s)
+    shutil.copy(files["dark"], tmp_path / files["sky"].name)
+    control.take_span(1.0, 2.0)
+    open_path(qtbot, real, tmp_path / files["sky"].name)
+    assert real.session.time_range == (0.0, real.session.file.exposure_s)
+
+
 def test_the_nearest_solutions_are_offered_with_age_and_quality(qtbot, real, files):
     folder = files["sky"].parent
     solution = load_solution(files["solution"])
