@@ -184,6 +184,9 @@ class PlotPane(Pane):
             return  # what is drawn stays true: it is of the file that it belongs to
         wanted = self._wanted()
         if wanted is None:
+            self.stopRequested.emit(
+                self.name
+            )  # an answer on its way is not of what is wanted any more
             self.shown = None
             self.show_placeholder(self._why_nothing())
         elif self.home is None and self.isHidden():

@@ -323,6 +323,24 @@ def test_undo_brings_no_region_into_an_array_that_has_none_of_its_pixels(
     assert [region.shape for region in opened.regions.regions] == [Rectangle(5, 3, 8, 6)]
 
 
+def test_an_answer_on_its_way_is_not_drawn_when_there_is_nothing_to_plot_any_more(
+    qtbot, opened, observations
+):
+    obs = observations[Path("night.h5")]
+    region = opened.regions.add(Rectangle(2, 1, 4, 3))
+    rest(qtbot, opened)
+    obs.gate.clear()
+    opened.region_table.plot.setChecked(True)
+    assert opened.session.target is not None
+    opened.regions.remove(region.number)
+    assert opened.session.target is None
+    obs.gate.set()
+    rest(qtbot, opened)
+    for pane in opened.card.panes:
+        assert pane.shown is None
+        assert pane.message == "Click a pixel in the image."
+
+
 # --- exports ---------------------------------------------------------------------------------------
 
 
