@@ -7,8 +7,10 @@ thread layer aborts the process when two threads enter it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
+import logging
 import os
 import re
 import tempfile
@@ -22,6 +24,8 @@ import numba
 from pipeline_core.source_stamp import package_sources, source_stamp
 
 __all__ = ["formula", "helper", "inline", "kernel", "loop", "reduction"]
+
+logger = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -115,7 +119,29 @@ def kernel(function: F) -> F:
     """
     if inspect.isgeneratorfunction(function):
         raise TypeError(f"{function.__name__} is a generator: make it a helper, not a kernel")
-    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    made = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return cast(F, _without_need_of_disk(made))
+
+
+def _without_need_of_disk(made: Any) -> Any:
+    """Let a kernel that cannot be cached be used nevertheless: numba fails where the disk of its cache is full."""
+    cache = getattr(made, "_cache", None)  # none where compilation is off
+    if cache is not None and hasattr(cache, "save_overload"):
+        save = cache.save_overload
+
+        def try_to_save(*given: Any) -> None:
+            try:
+                save(*given)
+            except OSError as error:
+                _warn(str(error))
+
+        cache.save_overload = try_to_save
+    return made
+
+
+@functools.cache  # once is enough
+def _warn(why: str) -> None:
+    logger.warning("compiled kernels cannot be kept, so the next start takes longer: %s", why)
 
 
 def helper(function: F) -> F:
@@ -146,6 +172,5 @@ def inline(function: F) -> F:
 
     A kernel is compiled together with the code of all that it calls, even though that has been compiled before.
     """
-    return cast(
-        F, numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")(function)
-    )
+    made = numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")(function)
+    return cast(F, _without_need_of_disk(made))

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from numba.core import caching
 
 from pipeline_core import _jit
 
@@ -33,6 +34,22 @@ def test_a_choice_of_the_user_stays(cache_dir, monkeypatch):
     monkeypatch.setattr(_jit.os, "access", lambda *_: False)
     _jit._ensure_cache_folder()
     assert numba.config.CACHE_DIR == "/somewhere"
+
+
+def test_a_kernel_that_cannot_be_cached_is_used_nevertheless(monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    def twice(x):
+        return 2 * x
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
+    for make in (_jit.kernel, _jit.inline):
+        _jit._warn.cache_clear()
+        assert make(twice)(21) == 42
+        if not numba.config.DISABLE_JIT:
+            assert "No space left" in caplog.text
+        caplog.clear()
 
 
 def test_a_generator_is_not_cached():
