@@ -32,7 +32,7 @@ from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
 from quicklook.reads import ReadBroker
 from quicklook.region_control import RegionControl
 from quicklook.region_list import RegionList
-from quicklook.session import Session
+from quicklook.session import Session, inside
 from quicklook.settings import Settings
 from quicklook.solution_viewer import SolutionViewer
 from quicklook.speckle_store import SpeckleStore
@@ -93,6 +93,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.nights = JobRunner("nights", parent=self)
         self.broker = ReadBroker(self.reads, self.files, self)
         self._closing = False
+        self._hovered: tuple[int, int] | None = None
         self.actions_by_name = build_actions(self)
         self._build_panes()
         self.image.tools.add_actions([act and self.actions_by_name[act] for act in TOOLS])
@@ -357,6 +358,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.broker.add(self.image.preview)
         self.image.hovered.connect(self._on_hover)
         self.image.shownChanged.connect(self._show_active)
+        self.image.shownChanged.connect(self._show_hovered)
         self.session.pixelChanged.connect(self._show_active)
         self.regions.changed.connect(self.update_actions)
         self.card.spectrum.changed.connect(self._show_active)
@@ -495,8 +497,17 @@ class MainWindow(QtWidgets.QMainWindow):
 
     @Slot(object)
     def _on_hover(self, pixel: tuple[int, int] | None) -> None:
+        self._hovered = pixel
+        self._show_hovered()
+
+    @Slot()
+    def _show_hovered(self) -> None:
+        """Say what the image that is shown now has under the mouse."""
+        facts, pixel = self.session.file, self._hovered
+        if pixel is not None and (facts is None or not inside(pixel, facts.shape)):
+            pixel = None  # of the file before
         value = self.image.value_at(pixel) if pixel is not None else ("", "")
-        self.status.show_hovered(self.session.file, pixel, value)
+        self.status.show_hovered(facts, pixel, value)
 
     def _step_in_time(self, step: str, _checked: bool = False) -> None:
         self.frame_control.stepper(step)

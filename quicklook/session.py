@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from quicklook.file_facts import FileFacts
 from quicklook.qt import QtCore, Signal
 
-__all__ = ["Band", "Session", "Target"]
+__all__ = ["Band", "Session", "Target", "inside"]
 
 Pixel = tuple[int, int]
 Band = tuple[float | None, float | None]
@@ -116,7 +116,7 @@ class Session(QtCore.QObject):
         self._band = (None, None)
         self._frame = None if facts is None or facts.frames is None else 0
         self._weighted = self._weighted and facts is not None and facts.flat_calibrated
-        if self._pixel is not None and (facts is None or not _inside(self._pixel, facts.shape)):
+        if self._pixel is not None and (facts is None or not inside(self._pixel, facts.shape)):
             self._pixel = None
         self._target = None if self._pixel is None else _of_pixel(self._pixel)
         self.fileChanged.emit()
@@ -129,7 +129,7 @@ class Session(QtCore.QObject):
         ValueError
             If no file is open or the pixel is outside its array.
         """
-        if pixel is not None and (self._file is None or not _inside(pixel, self._file.shape)):
+        if pixel is not None and (self._file is None or not inside(pixel, self._file.shape)):
             raise ValueError(f"Pixel {pixel} is not in the open file.")
         changed = pixel != self._pixel
         self._pixel = pixel
@@ -209,7 +209,8 @@ class Session(QtCore.QObject):
             self.weightedChanged.emit()
 
 
-def _inside(pixel: Pixel, shape: tuple[int, int]) -> bool:
+def inside(pixel: Pixel, shape: tuple[int, int]) -> bool:
+    """Return whether an array has a pixel."""
     return 0 <= pixel[0] < shape[0] and 0 <= pixel[1] < shape[1]
 
 

@@ -29,7 +29,6 @@ MAPS = (
 
 _FINE, _NOT_READ = "good", "not read out"
 _BINS = 80
-_LEAST_CPS = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +38,17 @@ class RateHistogram:
     Attributes
     ----------
     edges_log_cps : ndarray, shape (n + 1,)
-        Logarithms (base 10) of counts per second. The first bin holds everything that is darker, too.
+        Logarithms (base 10) of counts per second.
     good, bad : ndarray of int64, shape (n,)
         Pixels without and with a mark.
+    n_without_counts : int
+        Pixels of rate 0, which are in no bin.
     """
 
     edges_log_cps: FloatArray
     good: npt.NDArray[np.int64]
     bad: npt.NDArray[np.int64]
+    n_without_counts: int
 
 
 def kinds_of(found: BadPixels) -> npt.NDArray[np.str_]:
@@ -85,18 +87,18 @@ def mask_map(found: BadPixels, name: str) -> ArrayMap:
 
 
 def rate_histogram(found: BadPixels) -> RateHistogram:
-    """Return the histogram of the rates of all pixels that were judged."""
-    rates = np.log10(np.maximum(found.rate_cps[found.read], _LEAST_CPS))
-    bad = (kinds_of(found) != "")[found.read]
-    bright = rates[rates > np.log10(_LEAST_CPS)]
-    low, high = (bright.min(), bright.max()) if bright.size else (0.0, 1.0)
+    """Return the histogram of the rates of all pixels that were judged; those without counts have no logarithm."""
+    lit = found.read & (found.rate_cps > 0)
+    rates = np.log10(found.rate_cps[lit])
+    bad = (kinds_of(found) != "")[lit]
+    low, high = (rates.min(), rates.max()) if rates.size else (0.0, 1.0)
     margin = 0.02 * max(high - low, 0.1)
     edges = np.linspace(low - margin, high + margin, _BINS + 1)
-    rates = np.maximum(rates, edges[0])
     return RateHistogram(
         edges_log_cps=edges,
         good=np.histogram(rates[~bad], edges)[0],
         bad=np.histogram(rates[bad], edges)[0],
+        n_without_counts=int(np.count_nonzero(found.read & (found.rate_cps == 0))),
     )
 
 

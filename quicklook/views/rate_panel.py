@@ -48,9 +48,11 @@ class RatePanel(QtWidgets.QWidget):
         self.range = pg.LinearRegionItem()
         for item in (self.good, self.bad, self.range):
             self.plot.addItem(item)
+        self.legend = QtWidgets.QLabel(objectName="caption")
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot)
+        layout.addWidget(self.legend)
+        layout.addWidget(self.plot, 1)
         policy = self.plot.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.plot.setSizePolicy(policy)
@@ -68,6 +70,21 @@ class RatePanel(QtWidgets.QWidget):
         self.range.setBrush(faint(look.accent, 30))
         for line in self.range.lines:
             line.setPen(pg.mkPen(look.marker, width=2))
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        if self.shown is None:
+            self.legend.setText("")
+            return
+        look = theme.current()
+        parts = [
+            f'<span style="color:{colour}">■</span> {name}'
+            for colour, name in ((look.accent, "not marked"), (look.poisson, "marked"))
+        ]
+        dark = self.shown.n_without_counts
+        if dark:
+            parts.append(f"{dark:,} without counts, not drawn")
+        self.legend.setText(" &nbsp; ".join(parts))
 
     def show_histogram(self, found: RateHistogram, *, keep_cut: bool) -> None:
         """Draw the histogram; the range spans everything unless it is kept."""
@@ -81,16 +98,14 @@ class RatePanel(QtWidgets.QWidget):
         top = max(float(found.good.max(initial=1)), float(found.bad.max(initial=1)))
         self.plot.show_heights(0.5, top)
         self.range.setBounds((float(edges[0]), float(edges[-1])))
-        for item in (self.good, self.bad, self.range):
-            item.show()
         if not keep_cut:
             self.range.setRegion((float(edges[0]), float(edges[-1])))
 
     def show_nothing(self) -> None:
         """Show that there is no mask."""
         self.shown = None
-        for item in (self.good, self.bad, self.range):
-            item.hide()
+        self._show_legend()
+        self.plot.hide()
 
     @property
     def cut(self) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline_core.progress import COMPILING
 from quicklook.assets import icon
 from quicklook.qt import Qt, QtCore, QtGui, QtWidgets, Signal, Slot
+from quicklook.session import inside
 from quicklook.views.spare_map import new_map
 from quicklook.widgets.elided_label import ElidedLabel
 from quicklook.widgets.message_bar import MessageBar
@@ -256,8 +257,3 @@ class ResultWindow(QtWidgets.QWidget):
         """Tell it."""
         super().closeEvent(event)
         self.closed.emit()
-
-
-def inside(pixel: tuple[int, int], shape: tuple[int, int]) -> bool:
-    """Return whether an array has a pixel."""
-    return pixel[0] < shape[0] and pixel[1] < shape[1]

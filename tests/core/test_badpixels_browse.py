@@ -54,11 +54,11 @@ def test_kinds_and_maps(found):
 
 def test_the_histogram_holds_every_pixel_that_was_judged_once(found):
     histogram = rate_histogram(found)
-    assert histogram.good.sum() == 9
+    assert histogram.good.sum() == 8
     assert histogram.bad.sum() == 2
+    assert histogram.n_without_counts == 1  # on an axis of logarithms it would have a rate
     bin_of = np.searchsorted(histogram.edges_log_cps, np.log10(4000)) - 1
     assert histogram.bad[bin_of] == 1
-    assert histogram.good[0] >= 1  # the dark one
 
 
 def test_a_cut_marks_what_is_outside_and_leaves_marks_alone(found):

@@ -221,12 +221,13 @@ def test_before_a_search_there_is_no_map_and_nothing_to_cut(qtbot, real, path):
     open_path(qtbot, real, path)
     real.actions_by_name["find_bad"].trigger()
     window = real.masking.window
-    assert not window.map.view.isVisible()
+    assert np.isnan(window.map.values).all()
+    assert window.map.choice.currentText() == "No mask yet"
     assert not window.map.choice.isEnabled()
     assert not window.rates.plot.isVisible()
     window.find.click()
     qtbot.waitUntil(lambda: window.found is not None, timeout=200_000)
     rest(qtbot, real)
-    assert window.map.view.isVisible()
     assert window.map.choice.isEnabled()
     assert window.rates.plot.isVisible()
+    assert "not marked" in window.rates.legend.text()

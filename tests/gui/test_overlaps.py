@@ -191,7 +191,7 @@ def test_a_mask_that_was_edited_is_offered_again_when_another_file_is_looked_at(
     assert masks.map.shown is None  # nothing of a.h5 is left on the screen
     assert np.isnan(masks.map.values).all()
     assert masks.rates.shown is None
-    assert not masks.rates.good.isVisible()
+    assert not masks.rates.plot.isVisible()
     assert not masks.mark.isVisible()
     assert "The mask of a.h5 was not attached." in masks.messages.text
     masks.messages.button("Show it again").click()
@@ -199,7 +199,7 @@ def test_a_mask_that_was_edited_is_offered_again_when_another_file_is_looked_at(
     assert masks.windowTitle() == "Bad pixels - a.h5"
     assert masks.headline.text() == "Bad pixels of a.h5"
     assert int((masks.map.values > 0).sum()) == 1
-    assert masks.rates.good.isVisible()
+    assert masks.rates.plot.isVisible()
     masks.undo.click()
     masks.map.pixelSelected.emit((2, 1))
     masks.mark.click()

@@ -448,6 +448,17 @@ def test_typed_exposure_time_beyond_its_range(qtbot, opened):
         assert opened.card.note.text() == note
 
 
+def test_hover_tells_of_the_image_that_is_shown(qtbot, opened):
+    move_to(opened, 2, 6)
+    qtbot.waitUntil(lambda: "(2, 6)" in opened.status.hovered_text)
+    assert "counts" not in opened.status.hovered_text
+    opened.actions_by_name["choose_counts"].trigger()
+    qtbot.waitUntil(lambda: opened.image.kind == "raw_counts")
+    assert "counts" in opened.status.hovered_text  # though the mouse did not move
+    opened.actions_by_name["choose_flags"].trigger()
+    assert "counts" not in opened.status.hovered_text
+
+
 def test_hover_ends_when_the_mouse_leaves_or_the_file_changes(qtbot, opened, observations):
     viewport = opened.image.view.viewport()
     move_to(opened, 2, 6)
