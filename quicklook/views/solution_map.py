@@ -69,6 +69,8 @@ class SolutionMap(QtWidgets.QFrame):
         self._side = QtWidgets.QStackedWidget()
         self._side.addWidget(self.legend)
         self._side.addWidget(self.bar)
+        self._blank = QtWidgets.QWidget()
+        self._side.addWidget(self._blank)
         self._frame = BesideImage(self.view, self._side, margins=(AXIS_WIDTH, AXIS_HEIGHT))
         header = QtWidgets.QHBoxLayout()
         header.addWidget(QtWidgets.QLabel("Map", objectName="paneTitle"))
@@ -177,7 +179,8 @@ class SolutionMap(QtWidgets.QFrame):
             if self.shown.unit != "1":
                 label += f" [{self.shown.unit}]"
         self.bar.set_label(label)
-        self._side.setCurrentWidget(self.bar)
+        # colours of no values would be those of some numbers that are nowhere
+        self._side.setCurrentWidget(self.bar if np.isfinite(self.values).any() else self._blank)
         self._frame.set_side_width(BAR_WIDTH)
 
     def _draw_categories(self, found: ArrayMap) -> None:
