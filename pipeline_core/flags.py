@@ -6,7 +6,7 @@ list of names is stored in every file, and whoever reads a foreign file must use
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntFlag
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ __all__ = [
     "describe_flags",
     "flag_bits",
     "flag_names",
+    "named_bits",
 ]
 
 
@@ -149,6 +150,20 @@ def flag_bits(names: Iterable[str], what: str = "exclude") -> int:
             )
         bits |= words[name] if name in words else _BIT[name]
     return bits
+
+
+def named_bits(names: object, what: str = "exclude") -> int:
+    """Return the bits of flags as a configuration names them: one word, or several.
+
+    Raises
+    ------
+    ConfigError
+        It is neither, or there is no such flag.
+    """
+    words = [names] if isinstance(names, str) else names
+    if not isinstance(words, Sequence):
+        raise ConfigError(f"{what} {names}: write the names of flags, such as [problems].")
+    return flag_bits(map(str, words), what)
 
 
 def describe_flags(bits: int) -> str:

@@ -34,10 +34,15 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, object]:
     """Write, and return what was written."""
     with open_photons(args.observation, progress=progress) as obs:
         summary = export_darkness2019(obs, args.out, indexed=args.indexed, progress=progress)
-    return {
+    written: dict[str, object] = {
         "file": str(summary.path),
         "layout": args.layout,
         "photons": summary.n_photons,
         "pixels with wavelengths": summary.wavelength_pixels,
         "pixels with weights": summary.weighted_pixels,
     }
+    if summary.masked_s:
+        written["masked"] = (
+            f"{summary.masked_s:.6f} s are left out, which the layout does not tell: divide counts by so much less time"
+        )
+    return written

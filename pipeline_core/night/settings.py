@@ -15,7 +15,7 @@ import yaml
 from pipeline_core.beammap_search import BEAMMAP_ENDING, find_beammap_path
 from pipeline_core.cube_settings import CubeSettings, with_band
 from pipeline_core.errors import BeammapNeededError, ConfigError, InputFormatError
-from pipeline_core.flags import flag_bits
+from pipeline_core.flags import named_bits
 from pipeline_core.night.ranges import Placed, Window, overlaps, range_problem
 from pipeline_core.night.stack_settings import STACK_KEYS, stack_of
 from pipeline_core.night.syntax import compose
@@ -420,8 +420,7 @@ class _Reader(Values):
         def make() -> SpeckleSettings:
             names = values.get("exclude")
             if names is not None:
-                words = [names] if isinstance(names, str) else list(names)
-                values["exclude"] = flag_bits(map(str, words))
+                values["exclude"] = named_bits(names)
             return SpeckleSettings.from_mapping(values)
 
         return self._try(node, "speckle", make)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline_core.cube_settings import with_band
 from pipeline_core.errors import ConfigError
-from pipeline_core.flags import flag_bits
+from pipeline_core.flags import named_bits
 from pipeline_core.stacking.ditherlog import offsets_of_log
 from pipeline_core.stacking.offsets import scale_matrix
 from pipeline_core.stacking.settings import StackSettings
@@ -51,9 +51,7 @@ def stack_of(
     given = dict(values)
     photons = {name: given.pop(name) for name in _PHOTONS if name in given}
     photons.setdefault("weighted", has_flat)
-    exclude = given.pop("exclude", ["problems"])
-    names = [exclude] if isinstance(exclude, str) else list(exclude)
-    photons["exclude"] = flag_bits(map(str, names))
+    photons["exclude"] = named_bits(given.pop("exclude", "problems"))
     offsets, log = given.pop("offsets", None), given.pop("dither_log", None)
     scale = given.pop("pixels_per_unit", None)
     matrix = scale_matrix(1.0 if scale is None else scale)

@@ -34,12 +34,16 @@ _BYTES_A_PHOTON = 12
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """What was written; `wavelength_pixels` and `weighted_pixels` are those whose calibration was worked in."""
+    """What was written; `wavelength_pixels` and `weighted_pixels` are those whose calibration was worked in.
+
+    `masked_s` [s] is how much of the time is left out: the layout cannot tell it, rates have to allow for it.
+    """
 
     path: Path
     n_photons: int
     wavelength_pixels: int
     weighted_pixels: int
+    masked_s: float
 
 
 def export_darkness2019(
@@ -94,6 +98,7 @@ def export_darkness2019(
         n_photons,
         0 if obs.wavecal is None else int(np.count_nonzero(obs.wavecal.calibrated)),
         int(np.count_nonzero(obs.weighted)) if obs.is_flat_calibrated else 0,
+        float(np.diff(obs.masked_us, axis=1).sum()) / 1e6,
     )
 
 

@@ -135,8 +135,9 @@ def test_what_is_written_opens_again_as_it_was(path, made, tmp_path, monkeypatch
 
 def test_masked_times_are_left_out(path, tmp_path):
     with ObsFile(path, "write") as obs:
+        assert export_darkness2019(obs, tmp_path / "whole.h5").masked_s == 0
         obs.mask_time(0.5, 0.9, "clouds")
-        export_darkness2019(obs, tmp_path / "old.h5")
+        assert export_darkness2019(obs, tmp_path / "old.h5").masked_s == pytest.approx(0.4)
         rows = Reader(tmp_path / "old.h5").rows
         assert not ((rows["Time"] >= 500_000) & (rows["Time"] < 900_000)).any()
         assert rows.size == obs.count_image().sum() < obs.n_photons
@@ -180,3 +181,11 @@ def test_the_command(path, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["export", str(path), str(out), "--layout", "arcons"])
     assert ended.value.code == 2
+
+
+def test_the_command_says_what_the_layout_cannot(path, tmp_path, capsys):
+    with ObsFile(path, "write") as obs:
+        obs.mask_time(0.5, 0.9, "clouds")
+    out = str(tmp_path / "old.h5")
+    assert main(["export", str(path), out, "--layout", "darkness2019", "--quiet"]) == 0
+    assert "0.400000 s are left out" in capsys.readouterr().out

@@ -666,3 +666,5 @@ def test_maps_of_speckles_are_a_product(write, tmp_path):
         load_night(write(products={"speckle": {"bin_s": 0}}))
     with pytest.raises(ConfigError, match=r"line .*'typo' is not known"):
         load_night(write(products={"speckle": {"typo": 0}}))
+    with pytest.raises(ConfigError, match=r"exclude 3: write the names of flags"):
+        load_night(write(products={"speckle": {"exclude": 3}}))
