@@ -276,6 +276,7 @@ class FlatController(QtCore.QObject):
     def _apply(self) -> None:
         if self.window is not None and self.window.opened is not None:
             self._attaching.attach(self.window.opened.path)
+            bring_to_front(self._parent.window())  # which answers
 
     @Slot()
     def _on_file(self) -> None:

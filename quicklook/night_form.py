@@ -29,7 +29,7 @@ PAGE_CHOICES = {
     "energysolution": "energy solution",
     "histogramfits": "fits of histograms",
     "rhistogram": "histogram of R",
-    "centerhist": "line centres",
+    "centerhist": "line centers",
     "rvsf": "R against frequency",
     "fitparameters": "parameters of fits",
     "resolutionimage": "image of R",

@@ -219,6 +219,7 @@ class SolutionViewer(QtCore.QObject):
             self.window.messages.show_message("warning", text, ("Save as…", self._save))
             return
         what(opened.path)
+        bring_to_front(self._parent.window())  # which answers
 
     @Slot()
     def _on_file(self) -> None:

@@ -210,7 +210,7 @@ class WavecalDialog(QtWidgets.QDialog):
             "A file with the lasers off, for the selected rows (for all, if none is selected)"
         )
         self.no_background = QtWidgets.QPushButton("No background", autoDefault=False)
-        self.dt_us = NumberBox(minimum=0.0, maximum=1e6, decimals=0, suffix=" us")
+        self.dt_us = NumberBox(minimum=0.0, maximum=1e6, decimals=0, suffix=" µs")
         self.dt_us.setToolTip("A photon so soon after the one before of its pixel is left out")
         self.max_rate_cps = NumberBox(minimum=1.0, maximum=1e6, decimals=0, suffix=" counts/s")
         self.max_rate_cps.setToolTip("A pixel with more is hot and is not fitted")

@@ -101,7 +101,8 @@ class SpectrumPane(PlotPane):
         base = float(self.plot.on_scale(np.zeros(1), floor)[0])
         self.bars.setData(data.edges, self.plot.on_scale(values, floor), fillLevel=base)
         self._draw_errors(data, values, errors, floor)
-        self.plot.setLabel("left", f"Counts per {self.per}")
+        counts = "Counts" if data.sums is None else "Weighted counts"
+        self.plot.setLabel("left", f"{counts} per {self.per}")
         self.plot.setLabel("bottom", _AXES[data.quantity])
         self.plot.setLimits(xMin=float(data.edges[0]), xMax=float(data.edges[-1]))
         self.plot.setXRange(float(data.edges[0]), float(data.edges[-1]), padding=0.01)

@@ -84,6 +84,7 @@ def test_image_and_plots_are_those_of_the_core(qtbot, real, path):
     np.testing.assert_array_equal(panes["spectrum"].shown.data.values, spectrum.values)
     assert panes["light_curve"].heading == "Light curve, weighted"
     assert panes["spectrum"].heading == "Spectrum, weighted"
+    assert panes["spectrum"].plot.getAxis("left").labelText == "Weighted counts per bin"
     assert "Σw²" in panes["light_curve"].detail
     assert not panes["histogram"].shown.request.weighted
     assert real.controls.hint.text() == ""
