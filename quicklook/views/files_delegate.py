@@ -90,7 +90,8 @@ class FilesDelegate(QtWidgets.QStyledItemDelegate):
         full = entry.time_text
         if self.same_day:
             return (full.rpartition(" ")[2],)
-        return (full, full[5:], full[5:-3]) if len(full) > len("no date") else (full,)
+        # at last without the date: in the night, the hour is what tells files apart
+        return (full, full[5:], full[5:-3], full[11:]) if len(full) > len("no date") else (full,)
 
 
 def choose_form(

@@ -142,7 +142,8 @@ def test_times_lose_the_year_and_the_date_before_they_are_cut(pane):
     assert delegate.times(entry) == ("06:00:00",)  # the date is in the last line
     (pane.folder / f"{T + 86_400}.h5").touch()
     pane.scan_again()
-    assert delegate.times(entry) == ("2020-10-07 06:00:00", "10-07 06:00:00", "10-07 06:00")
+    forms = ("2020-10-07 06:00:00", "10-07 06:00:00", "10-07 06:00", "06:00:00")
+    assert delegate.times(entry) == forms
     assert pane.note.text().startswith("2020-10-07 to 10-08 UTC")
 
 
