@@ -53,6 +53,7 @@ class RegionControl(QtCore.QObject):
         regions.changed.connect(self._update_target)
         session.fileChanged.connect(self._on_file)
         session.pixelChanged.connect(self._on_pixel)
+        session.targetChanged.connect(self._on_target)
 
     @Slot(QtWidgets.QAction)
     def _on_tool(self, action: QtWidgets.QAction) -> None:
@@ -99,14 +100,22 @@ class RegionControl(QtCore.QObject):
         """A clicked pixel is what the plots are to show."""
         self._table.plot.setChecked(False)
 
+    @property
+    def _wanted(self) -> Target | None:
+        """What the plots are to show of regions; None: nothing, also if the selected one was moved out of the array."""
+        selected, facts = self._regions.selected, self._session.file
+        if selected is None or facts is None or not self._table.plot.isChecked():
+            return None
+        pixels = pixels_in(selected.shape, facts.shape)
+        return Target(f"{selected.name} ({len(pixels)} pixels)", pixels) if pixels else None
+
     @Slot()
     def _update_target(self) -> None:
         """Let the plots show the selected region, if that is wished."""
-        selected, facts = self._regions.selected, self._session.file
-        if selected is None or facts is None or not self._table.plot.isChecked():
-            self._session.set_target(None)
-            return
-        pixels = pixels_in(selected.shape, facts.shape)
-        if pixels:
-            label = f"{selected.name} ({len(pixels)} pixels)"
-            self._session.set_target(Target(label, pixels))
+        self._session.set_target(self._wanted)
+
+    @Slot()
+    def _on_target(self) -> None:
+        """Wish it no longer when the active pixel was clicked once more."""
+        if self._wanted not in (None, self._session.target):
+            self._table.plot.setChecked(False)

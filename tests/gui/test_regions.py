@@ -143,6 +143,23 @@ def test_plots_show_the_sum_of_the_region_while_it_moves(qtbot, opened, observat
     assert not opened.region_table.plot.isChecked()
 
 
+def test_plots_show_no_region_that_is_no_longer_meant(qtbot, opened):
+    click_pixel(qtbot, opened, 3, 3)
+    region = opened.regions.add(Rectangle(1, 1, 2, 4))
+    plot = opened.region_table.plot
+    plot.setChecked(True)
+    assert len(opened.session.target.pixels) == 8
+    # moved out of the array, and back
+    opened.regions.reshape(region.number, Rectangle(90, 1, 91, 4))
+    assert opened.session.target.pixels == ((3, 3),)
+    opened.regions.reshape(region.number, Rectangle(1, 1, 2, 4))
+    assert len(opened.session.target.pixels) == 8
+    # the active pixel clicked once more
+    opened.image.pixelSelected.emit((3, 3))
+    assert opened.session.target.pixels == ((3, 3),)
+    assert not plot.isChecked()
+
+
 def test_tab_selects_the_next_region_and_delete_removes_it(qtbot, opened):
     for shape in (Rectangle(0, 0, 1, 1), Circle(5, 3, 1), Rectangle(7, 2, 8, 3)):
         opened.regions.add(shape)
