@@ -250,10 +250,9 @@ def export_spectrum(
             "density_error": (f"count/{per}", error),
         }
     settings = window_settings(obs, start, stop, band)
-    width = float(spectrum.edges[1] - spectrum.edges[0])
     settings |= {"weighted": True} if spectrum.sums is not None else {}
-    if spectrum.quantity == "phase":
-        settings["bin_deg"] = width
+    if spectrum.bin_deg is not None:
+        settings["bin_deg"] = spectrum.bin_deg
     facts = {
         **facts_of(obs, start, stop, band, settings),
         **pixel_facts(obs, spectrum.pixels, label),

@@ -108,6 +108,8 @@ class Spectrum:
         Mean phase or wavelength of the photons in `unit`; NaN without photons.
     sums, variances : ndarray of float64, shape (n,), or None
         Sums of the photons' weights and of their squares, if weights were asked for.
+    bin_deg : float or None
+        Of phases: the width that was asked for; the outer bins may be narrower.
     """
 
     pixels: tuple[tuple[int, int], ...]
@@ -118,6 +120,7 @@ class Spectrum:
     mean: float
     sums: npt.NDArray[np.float64] | None = None
     variances: npt.NDArray[np.float64] | None = None
+    bin_deg: float | None = None
 
     @property
     def values(self) -> npt.NDArray[np.float64]:
@@ -213,7 +216,8 @@ def phase_histogram(
         bins.reach(low, high - bin_deg / 2)
     edges = np.multiply(bins.base + np.arange(bins.counts.size + 1), bin_deg, dtype=np.float64)
     mean = total / number if number else math.nan
-    return Spectrum(pixels, "phase", "deg", cut_to_band(edges, *phase_deg), bins.counts, mean)
+    edges = cut_to_band(edges, *phase_deg)
+    return Spectrum(pixels, "phase", "deg", edges, bins.counts, mean, bin_deg=bin_deg)
 
 
 class _GrowingBins:

@@ -286,6 +286,16 @@ def test_a_spectrum_is_read_back_and_its_settings_make_it_again(obs, tmp_path, e
     np.testing.assert_array_equal(again.edges, found.edges)
 
 
+@pytest.mark.parametrize(("low", "high"), [(-151.3, -100.1), (-123.4, -120.7), (-123.4, -123.1)])
+def test_the_settings_of_a_spectrum_whose_range_cuts_bins_make_it_again(obs, tmp_path, low, high):
+    found = obs.spectrum((3, 2), bin_deg=2.5, min_phase=low, max_phase=high)
+    export_spectrum(tmp_path / "s.npz", obs, found, band=(low, high))
+    facts, _, _ = read(tmp_path / "s.npz")
+    again = obs.spectrum((3, 2), **json.loads(facts["SETTINGS"]))
+    np.testing.assert_array_equal(again.edges, found.edges)
+    np.testing.assert_array_equal(again.counts, found.counts)
+
+
 def test_the_pixels_of_a_region_are_listed_in_every_format(obs, tmp_path):
     pixels = PIXELS["a region"]
     curve = obs.light_curve(pixels)
