@@ -133,10 +133,23 @@ def _without_need_of_disk(made: Any) -> Any:
             try:
                 save(*given)
             except OSError as error:
-                _warn(str(error))
+                _forget_kernels(cache)
+                _warn(
+                    error.strerror or str(error)
+                )  # without the file, which differs from kernel to kernel
 
         cache.save_overload = try_to_save
     return made
+
+
+def _forget_kernels(cache: Any) -> None:
+    """Remove the index of a kernel's cache: numba writes it first, and would next time read what it had under the name
+    of the file that could not be written, such as the kernel of an older source.
+    """
+    index = getattr(getattr(cache, "_cache_file", None), "_index_path", None)
+    if index is not None:
+        with suppress(OSError):  # it is where nothing can be written
+            Path(index).unlink()
 
 
 @functools.cache  # once is enough

@@ -1,3 +1,4 @@
+import importlib.util
 from pathlib import Path
 
 import numba
@@ -50,6 +51,49 @@ def test_a_kernel_that_cannot_be_cached_is_used_nevertheless(monkeypatch, caplog
         if not numba.config.DISABLE_JIT:
             assert "No space left" in caplog.text
         caplog.clear()
+
+
+def kernel_of(path):
+    """Return the kernel of a file, as a new start of the program would get it."""
+    spec = importlib.util.spec_from_file_location("kernel_of_test", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.times
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_a_kernel_that_could_not_be_cached_is_not_taken_for_an_older_one(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    old, new = (
+        f"from pipeline_core._jit import kernel\nN = {n}\n@kernel\ndef times(x):\n    return N * x\n"
+        for n in (2, 30)
+    )
+    path = tmp_path / "k.py"
+    path.write_text(old)
+    assert kernel_of(path)(1) == 2
+    path.write_text(new)
+    with (
+        monkeypatch.context() as patch
+    ):  # there is still room for the index, but none for the kernel
+        patch.setattr(caching.IndexDataCacheFile, "_save_data", full)
+        assert kernel_of(path)(1) == 30
+    assert kernel_of(path)(1) == 30
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_that_kernels_cannot_be_cached_is_said_once(monkeypatch, caplog):
+    _jit._warn.cache_clear()
+    for name in "ab":
+
+        def full(*_, name=name):
+            raise OSError(30, "Read-only file system", f"/cache/{name}.nbi.tmp")
+
+        monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
+        assert _jit.kernel(lambda x: x)(1) == 1
+    assert len(caplog.records) == 1
 
 
 def test_a_generator_is_not_cached():
