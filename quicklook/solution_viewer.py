@@ -255,6 +255,11 @@ class SolutionViewer(QtCore.QObject):
             ]
             self.window.messages.show_message("warning", text, *buttons)
 
+    def _take_saved(self, opened: OpenSolution, saved: OpenSolution) -> None:
+        """Say that a solution that was put aside meanwhile is in a file now; it need not be kept."""
+        self._kept = [kept for kept in self._kept if kept.solution is not opened]
+        self.said.emit("success", f"Written: {saved.path}.")
+
     def _show_kept(self, kept: _Edited) -> None:
         if self.window is not None:
             self._opening = None
@@ -285,6 +290,8 @@ class SolutionViewer(QtCore.QObject):
             )
             return
         if window.opened is None or job.args[0] is not window.opened:
+            if job.key == _SAVE:
+                self._take_saved(job.args[0], result)
             return  # of a solution that is no longer on the screen
         if job.key == _MAP:
             window.show_map(result)

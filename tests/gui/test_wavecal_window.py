@@ -455,6 +455,30 @@ def test_a_pixel_is_fitted_again_taken_back_and_saved(qtbot, real, files, tmp_pa
     assert load_solution(files["solution"]).solution_id == before.solution_id
 
 
+def test_what_was_saved_while_a_calibration_began_is_not_called_unsaved(
+    qtbot, real, files, tmp_path, monkeypatch
+):
+    window = look_at(qtbot, real, files["solution"])
+    pick(qtbot, real, a_good_pixel(load_solution(files["solution"])))
+    window.curve_model.setCurrentIndex(window.curve_model.findData("quadratic"))
+    window.refit.click()
+    qtbot.waitUntil(lambda: window.opened.changed, timeout=60_000)
+    rest(qtbot, real)
+    target = tmp_path / "edited.h5"
+    dialog_type = QtWidgets.QFileDialog
+    monkeypatch.setattr(dialog_type, "getSaveFileName", staticmethod(lambda *_: (str(target), "")))
+    window.save.click()
+    real.wavecal.start(form_of(files, tmp_path / "new.h5"))
+    assert real.viewer.unsaved == ["solution.h5"]
+    qtbot.waitUntil(lambda: not real.reads.jobs, timeout=20_000)
+    assert load_solution(target).refits
+    assert real.viewer.unsaved == []
+    assert "edited.h5" in real.messages.text
+    window.cancel.click()
+    qtbot.waitUntil(lambda: not real.jobs.jobs, timeout=20_000)
+    assert "not saved" not in window.messages.text
+
+
 def test_what_was_changed_by_hand_is_not_lost(qtbot, real, files, made, tmp_path):
     window = look_at(qtbot, real, files["solution"])
     pixel = a_good_pixel(load_solution(files["solution"]))
