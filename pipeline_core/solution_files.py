@@ -15,7 +15,7 @@ from pipeline_core.atomic import write_aside
 from pipeline_core.errors import InputFormatError, SchemaVersionError
 from pipeline_core.hdf5 import attribute, open_readonly, reading, refuse_another_kind, writing
 from pipeline_core.records import write_record
-from pipeline_core.targets import check_free
+from pipeline_core.targets import check_free, refuse_raw
 
 __all__ = [
     "BADPIXELS",
@@ -129,6 +129,7 @@ def check_replaceable(path: Path, kind: SolutionKind, *, overwrite: bool) -> Non
         There is such a file, and it must not be replaced; or it is of another kind, which is never replaced.
     """
     check_free(path, overwrite=overwrite)
+    refuse_raw(path)
     refuse_another_kind(path, kind.format, kind.name)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pipeline_core.errors import ConfigError, OutputError
 
-__all__ = ["check_free", "check_room", "check_target"]
+__all__ = ["check_free", "check_room", "check_target", "refuse_raw"]
 
-_DATA_ENDINGS = (".h5", ".hdf5", ".bin", ".img", ".bmap")
+_RAW_ENDINGS = (".bin", ".img", ".bmap")
+_DATA_ENDINGS = (".h5", ".hdf5", *_RAW_ENDINGS)
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _MARGIN_BYTES = 10 << 20
 
@@ -57,6 +58,18 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already. Choose another name, or ask to overwrite it.")
+
+
+def refuse_raw(path: Path) -> None:
+    """Refuse to replace a file of raw data or a beam map, under whatever link, with something of ours.
+
+    Raises
+    ------
+    OutputError
+        With the remedy.
+    """
+    if path.exists() and path.resolve().suffix.lower() in _RAW_ENDINGS:
+        raise OutputError(f"{path} holds data, which are never written over. Choose another name.")
 
 
 def check_room(

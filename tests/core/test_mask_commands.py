@@ -76,6 +76,17 @@ def test_photons_and_what_is_attached_are_never_replaced_by_a_mask(path, ask, co
     assert (path.read_bytes(), sidecar.read_bytes()) == before
 
 
+@pytest.mark.parametrize("command", ["badpixels", "timemask"])
+@pytest.mark.parametrize("ending", ["bin", "img", "bmap"])
+def test_raw_data_are_never_replaced_by_a_mask(path, ask, tmp_path, command, ending):
+    raw, link = tmp_path / f"1602050400.{ending}", tmp_path / "mask.h5"
+    raw.write_bytes(bytes(80))
+    link.symlink_to(raw)
+    for taken in (raw, link):
+        assert "never written over" in ask(command, path, "--out", taken, "--overwrite", code=1)
+    assert raw.read_bytes() == bytes(80)
+
+
 def test_found_and_attached_at_once(path, ask):
     found = ask("badpixels", path, "--attach", "--no-slices", "--no-flicker", "--method", "median")
     assert found["attached"].startswith("yes; kept in")
