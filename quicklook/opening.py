@@ -147,10 +147,12 @@ class OpeningController(QtCore.QObject):
 
         `keep_trial`: with the solution that is tried out; what has changed is not the wavelengths.
         """
-        coming = None if self._job is None else self._job.args[0]
+        coming, trial = None, self._trial
+        if self._job is not None:  # what the person wants to see is on its way
+            coming, _, trial = self._job.args
         if said.path in (self._paths if coming is None else coming):
             self._afterwards = said
-            self.open_paths([said.path], trial=self._trial if keep_trial else None)
+            self.open_paths([said.path], trial=trial if keep_trial else None)
         elif coming is None:
             self.said.emit(said)
         else:

@@ -233,6 +233,24 @@ def test_marks_by_hand_leave_the_trial_of_a_solution_as_it_is(qtbot, real, two, 
     assert real.session.file.is_attached
 
 
+def test_marks_by_hand_leave_a_trial_that_is_on_its_way_as_it_was_asked_for(
+    qtbot, real, two, solutions
+):
+    path, solution = two[0], solutions[0]
+    open_path(qtbot, real, path)
+    real.session.set_pixel((1, 1))
+    real.actions_by_name["mask_hot"].trigger()
+    real.calibrating.try_out(solution)
+    rest(qtbot, real)
+    assert marks_of(path)
+    assert real.session.file.n_masks == 1
+    assert real.session.file.trial == solution
+    real.actions_by_name["mask_cold"].trigger()
+    real.calibrating.compare()
+    rest(qtbot, real)
+    assert real.session.file.trial is None
+
+
 def test_bursts_that_are_found_later_do_not_take_the_file_away(qtbot, real, two):
     a, b = two
     open_path(qtbot, real, a)
